@@ -155,7 +155,7 @@ def _prepare() -> None:
             (_DVC_YAML, schema.COMPILED_MULTI_STAGE_SCHEMA), (_DVC_LOCK, schema.COMPILED_LOCKFILE_SCHEMA)
         ):  # fmt: skip
             check(strictyaml.parse_yaml(text, "dvc.yaml", typ=kind))
-    for decoded in (record.Record, *types.Section.__subclasses__()):
+    for decoded in (record.Record, *types.SettingsSection.__subclasses__()):
         msgspec.json.Decoder(decoded)
     page.environment().get_template("board.html")
     http._context(None, None, None)  # the certificates of all authorities

@@ -15,7 +15,7 @@ import pytest
 
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.live_lines import LiveLines, clean
-from mlbutler.process import Finished, Grace, Process, explain_exit, output_redactor, project_environment, run
+from mlbutler.process import CompletedCommand, Grace, Process, explain_exit, output_redactor, project_environment, run
 from tests.late import LIMIT, time_is_up_with
 
 QUICK = Grace(interrupt=0.4, terminate=0.4, told=0.4)
@@ -27,7 +27,7 @@ def go(
     timeout: float | None = None,
     further: Mapping[str, str] | None = None,
     grace: Grace = QUICK,
-) -> tuple[Finished, list[str]]:
+) -> tuple[CompletedCommand, list[str]]:
     lines: list[str] = []
     environ = {"PATH": os.environ["PATH"], **(further or {})}
     hide = output_redactor(further or {})
@@ -128,7 +128,7 @@ def test_a_secret_at_the_end_of_a_cut_line_does_not_show_half() -> None:
     assert "s3cr" not in lines[0]
 
 
-def until_said(command: str, cwd: Path, patch: pytest.MonkeyPatch) -> tuple[Finished, list[str]]:
+def until_said(command: str, cwd: Path, patch: pytest.MonkeyPatch) -> tuple[CompletedCommand, list[str]]:
     """Run it with a time-out that is over as soon as it wrote a line, however long that took."""
     lines: list[str] = []
 

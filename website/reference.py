@@ -16,7 +16,7 @@ from msgspec import NODEFAULT, Meta
 
 from mlbutler.cli import cli
 from mlbutler.settings import Gate, Predictions, Settings
-from mlbutler.settings.types import Section
+from mlbutler.settings.types import SettingsSection
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 COMMON = ("chdir", "json", "quiet", "verbose")
@@ -47,7 +47,7 @@ def with_settings(page: str) -> str:
         page = _replaced(page, f"[{name}]", lambda body, kind=kind: _with_table(body, _keys(kind)))
     for name in Settings.__struct_fields__:
         kind = type(getattr(Settings(), name))
-        if issubclass(kind, Section):
+        if issubclass(kind, SettingsSection):
             page = _replaced(page, f"[{name}]", lambda body, n=name, kind=kind: _with_table(body, _keys(kind, n)))
     return page
 
@@ -95,7 +95,7 @@ def _option(verb: str, option: click.Option) -> tuple[str, ...]:
     return (_cell(names + value), _cell(f"{option.help}{among}"), variable)
 
 
-def _keys(kind: type[Section], section: str = "") -> str:
+def _keys(kind: type[SettingsSection], section: str = "") -> str:
     hints = get_type_hints(kind, include_extras=True)
     rows = []
     for key, field in kind.keys().items():

@@ -61,7 +61,7 @@ class Places:
 
 
 @frozen
-class Sight:
+class VisiblePaths:
     """What the project's code may see: all but what is `covered`, without what is `kept` of that.
 
     Of the folders above a path the nearest one counts.
@@ -71,7 +71,7 @@ class Sight:
     kept: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, places: Places) -> Sight:
+    def of(cls, places: Places) -> VisiblePaths:
         """Return what code sees behind the `prefix` of these places."""
         kept = (places.workspace, *places.readable, *places.writable)
         tokens = (path / name for path in (*places.readable, *places.writable) for name in _TOKENS)

@@ -36,7 +36,7 @@ def _unknown(*arguments: object) -> None:
     """Return None, whatever is asked."""
 
 
-class _Asked:
+class _LazyModule:
     """A module that is asked for while a package is imported.
 
     Attributes:
@@ -54,17 +54,19 @@ class _Asked:
 
 
 _PROBLEM = {"PackageNotFoundError": ModuleNotFoundError}  # the base of the true one
-_OWN_VERSION = _Asked("importlib.metadata", {"version": _version}, _PROBLEM)
-_STORAGES = _Asked("importlib.metadata", {"version": _version, "entry_points": lambda **_: _NoEntryPoints()}, _PROBLEM)
-_ASYNCIO = _Asked("asyncio", {"get_running_loop": _unknown}, {"TimeoutError": TimeoutError})
-_EVENTS = _Asked("asyncio.events")
-_CORES = _Asked("multiprocessing", {"cpu_count": os.cpu_count})
-_PROCESSES = _Asked("psutil", {"pid_exists": _unknown})
+_OWN_VERSION = _LazyModule("importlib.metadata", {"version": _version}, _PROBLEM)
+_STORAGES = _LazyModule(
+    "importlib.metadata", {"version": _version, "entry_points": lambda **_: _NoEntryPoints()}, _PROBLEM
+)
+_ASYNCIO = _LazyModule("asyncio", {"get_running_loop": _unknown}, {"TimeoutError": TimeoutError})
+_EVENTS = _LazyModule("asyncio.events")
+_CORES = _LazyModule("multiprocessing", {"cpu_count": os.cpu_count})
+_PROCESSES = _LazyModule("psutil", {"pid_exists": _unknown})
 _PACKAGES = {
     "tqdm": (_OWN_VERSION,),
     "flatten_dict": (_OWN_VERSION,),
-    "attr": (_Asked("attr.validators"),),
-    "attrs": (_Asked("attrs.validators"),),
+    "attr": (_LazyModule("attr.validators"),),
+    "attrs": (_LazyModule("attrs.validators"),),
     "dvc_objects.fs": (_ASYNCIO, _EVENTS, _CORES),
     "dvc.repo.plots": (_CORES,),
     "fsspec": (_ASYNCIO, _EVENTS, _STORAGES),
@@ -81,7 +83,7 @@ def install() -> None:
 class _StandIn(ModuleType):
     """A module that imports the true one of its name when something of that is used."""
 
-    def __init__(self, asked: _Asked) -> None:
+    def __init__(self, asked: _LazyModule) -> None:
         super().__init__(asked.name)
         functions = {name: self._function(name, answer) for name, answer in asked.functions.items()}
         self.__dict__.update({"__path__": [], **asked.given, **functions})  # submodules are asked of `_Finder`
@@ -152,7 +154,7 @@ class _Known:
 class _Loader:
     """Loads a package while other modules stand in for those that it asks for."""
 
-    def __init__(self, loader: Any, asked: Sequence[_Asked]) -> None:
+    def __init__(self, loader: Any, asked: Sequence[_LazyModule]) -> None:
         self._loader, self._asked = loader, asked
 
     def create_module(self, spec: ModuleSpec) -> Any:
@@ -168,7 +170,7 @@ class _Loader:
 
 
 @contextmanager
-def _standing_in(asked: _Asked) -> Iterator[None]:
+def _standing_in(asked: _LazyModule) -> Iterator[None]:
     if asked.name in sys.modules:
         yield
         return

@@ -57,7 +57,7 @@ class Grace:
 
 
 @frozen
-class Finished:
+class CompletedCommand:
     """A command that has ended. `exit_code`: None when the timeout ended it, -N when signal N did."""
 
     exit_code: int | None
@@ -129,7 +129,7 @@ def run(
     redactor: Redactor | None = None,
     grace: Grace | None = None,
     prefix: Sequence[str] = (),
-) -> Finished:
+) -> CompletedCommand:
     """Run one command to its end.
 
     Args:
@@ -157,7 +157,7 @@ def run(
     if ended is Ended.INTERRUPTED:
         raise Interrupted("Interrupted.", "Run the same command again.")
     code = None if ended is Ended.TIMED_OUT else process.exit_code
-    return Finished(code, time.monotonic() - started, process.tail)
+    return CompletedCommand(code, time.monotonic() - started, process.tail)
 
 
 class Process:

@@ -21,7 +21,7 @@ from mlbutler.experiments.experiment import Experiment, Measure, identity
 from mlbutler.experiments.refs import Experiments
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
-from mlbutler.git.log import Logged
+from mlbutler.git.log import LoggedCommit
 from mlbutler.project.snapshot import SnapshotReader
 from mlbutler.record import Change
 from tests.commands.conftest import Cli
@@ -252,7 +252,7 @@ def test_links_to_commit_pull_request_and_build(repository: str, commit: str, pu
     oid = "a" * 40
     change = Change(ci="jenkins", kind="branch", head=oid, checkout=oid, repository=repository,
                     build_url="https://jenkins.example/job/p/7/")  # fmt: skip
-    logged = Logged(oid, "", (), 0, "Ada", "subject", "", {BUILD: "https://jenkins.example/job/p/6/"})
+    logged = LoggedCommit(oid, "", (), 0, "Ada", "subject", "", {BUILD: "https://jenkins.example/job/p/6/"})
     [row] = rows_of(change, [Picked(logged, "try", "7")], {})
     wanted = {"commit": commit.format(oid), "pull request": pull, "build": "https://jenkins.example/job/p/7/",
               "report": "https://jenkins.example/job/p/7/mlbutler/"}  # fmt: skip

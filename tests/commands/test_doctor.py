@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.commands.doctor import machine
-from mlbutler.commands.doctor.machine import Gpu, parse_gpus
+from mlbutler.commands.doctor.machine import InstalledGpu, parse_gpus
 from mlbutler.steps.context import RunContext
 from tests.commands.doctors import Surgery, open_surgery
 from tests.store.world import Remote
@@ -268,11 +268,11 @@ DIGITS = st.text(st.characters(categories=["Nd"]), min_size=1, max_size=6)
 
 
 @given(st.lists(st.builds(
-    Gpu, name=st.builds("{}{}{}".format, LETTERS, PRINTED, LETTERS | st.sampled_from(string.digits)),
+    InstalledGpu, name=st.builds("{}{}{}".format, LETTERS, PRINTED, LETTERS | st.sampled_from(string.digits)),
     memory=st.none() | st.integers(0, 10**6).map(lambda mib: mib * 1024**2),
     driver=st.lists(DIGITS, min_size=2, max_size=5).map(".".join),
 ), max_size=4))  # fmt: skip
-def test_whatever_cards_are_called(cards: list[Gpu]) -> None:
+def test_whatever_cards_are_called(cards: list[InstalledGpu]) -> None:
     lines = [f"{c.name}, {'[N/A]' if c.memory is None else c.memory // 1024**2}, {c.driver}" for c in cards]
     assert parse_gpus("\n".join(lines)) == cards
 

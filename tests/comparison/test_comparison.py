@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from mlbutler.comparison.comparison import Comparison, compare, conclude, without_stale_outputs
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.comparison.plots import MOST_POINTS, thinned
-from mlbutler.comparison.snapshot import ArtifactState, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
+from mlbutler.comparison.snapshot import (
+    ArtifactState,
+    DirectoryEntry,
+    PlotDefinition,
+    Snapshot,
+    Source,
+    StageParams,
+    Stored,
+)
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import Verdict
@@ -132,7 +140,9 @@ def test_a_curve_that_broke_looks_so() -> None:
 
 def test_data_counts_files_by_their_hashes() -> None:
     def directory(digest: str, **files: str) -> ArtifactState:
-        return ArtifactState("d", digest, 10, len(files), True, tuple(Entry(name, md5) for name, md5 in files.items()))
+        return ArtifactState(
+            "d", digest, 10, len(files), True, tuple(DirectoryEntry(name, md5) for name, md5 in files.items())
+        )
 
     old, new = (
         side(artifacts={"d": directory("1", a="1", b="2", c="3")}),

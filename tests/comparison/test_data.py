@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from mlbutler.comparison import schema
 from mlbutler.comparison.data import compare_data
-from mlbutler.comparison.snapshot import ArtifactState, Entry, Stored
+from mlbutler.comparison.snapshot import ArtifactState, DirectoryEntry, Stored
 from mlbutler.record import DataChange
 
 
 def folder(files: Mapping[str, str], path: str = "data") -> dict[str, ArtifactState]:
-    entries = tuple(Entry(name, content) for name, content in files.items())
+    entries = tuple(DirectoryEntry(name, content) for name, content in files.items())
     return {path: ArtifactState(path, str(sorted(files.items())), files=len(files), directory=True, entries=entries)}
 
 

@@ -15,7 +15,7 @@ from mlbutler.forge.comment_command import (
     Command,
     Malformed,
     Repeat,
-    Run,
+    Rerun,
     Verify,
     Waive,
     approval,
@@ -27,8 +27,8 @@ WAIVED = "/mlbutler waive metrics.json:accuracy until 2026-12-31 because the new
 
 
 @pytest.mark.parametrize(("text", "command"), [
-    ("/mlbutler run", Run()),
-    ("  /mlbutler   run \r\n", Run()),
+    ("/mlbutler run", Rerun()),
+    ("  /mlbutler   run \r\n", Rerun()),
     ("/mlbutler verify", Verify()),
     ("/mlbutler repeat 5", Repeat(5)),
     ("/mlbutler repeat 200", Repeat(200)),
@@ -92,7 +92,7 @@ def test_a_comment_of_any_text_is_read_and_approves_nothing_but_a_whole_commit(t
 @settings(max_examples=200, deadline=None)
 def test_a_command_with_anything_before_it_is_none(before: str, command: str, after: str) -> None:
     if before.strip(" \t\r\n"):
-        assert not isinstance(parse(before + command + after), Approve | Run | Repeat | Verify | Waive)
+        assert not isinstance(parse(before + command + after), Approve | Rerun | Repeat | Verify | Waive)
 
 
 def test_a_comment_of_a_megabyte_takes_no_time() -> None:

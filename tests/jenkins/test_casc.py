@@ -22,7 +22,7 @@ from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose
 from mlbutler.jenkins.server.credentials import GIVEN, KNOWN_HOSTS, JenkinsCredential, given, mounted, prepare
 from mlbutler.jenkins.server.job import SOURCES
-from mlbutler.jenkins.server.model import Server
+from mlbutler.jenkins.server.model import JenkinsServer
 from mlbutler.jenkins.server.source import repository
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.options import ScaffoldOptions
@@ -50,7 +50,7 @@ def configured(
     home: Path, source: str, url: str, credentials: tuple[JenkinsCredential, ...] = GIVEN, *, ssh: bool = True,
     known_hosts: bool = False,
 ) -> Any:  # fmt: skip
-    server = Server(name="digits", home=home, repository=repository(url, source))
+    server = JenkinsServer(name="digits", home=home, repository=repository(url, source))
     text = jenkins_yaml(server, credentials, host_key=HOST_KEY if ssh else None, known_hosts=known_hosts)
     return yaml.safe_load(text)
 
@@ -143,7 +143,7 @@ def test_compose_reads_its_file_as_it_is_meant(tmp_path: Path, source: str, url:
     if not _compose():
         pytest.skip("Docker Compose is not installed")
     found = repository(url, source)
-    server = Server(name="digits", home=tmp_path / "server", repository=found, address=address, port=8091)
+    server = JenkinsServer(name="digits", home=tmp_path / "server", repository=found, address=address, port=8091)
     prepare(server.secrets)
     for name in (KNOWN_HOSTS, *(name for credential in GIVEN for name in credential.files)):
         (server.secrets / name).write_text(f"secret-of-{name}")

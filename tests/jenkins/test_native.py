@@ -14,7 +14,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.server.background import BackgroundProcess
 from mlbutler.jenkins.server.credentials import prepare
-from mlbutler.jenkins.server.model import Repository, Server
+from mlbutler.jenkins.server.model import JenkinsServer, Repository
 from mlbutler.jenkins.server.native import Native
 from mlbutler.jenkins.server.plugins import NEEDED
 from mlbutler.jenkins.server.versions import LINES, NAMES_ITS_CONTROLLER
@@ -30,7 +30,7 @@ def native(tmp_path: Path, port: int, java: Path) -> Native:
     for name in NEEDED:
         archives.plugin(plugins / f"{name}.hpi")
     repository = Repository("https://git.example.org/team/digits.git", "git")
-    server = Server(name="digits", home=tmp_path / "server", repository=repository, port=port)
+    server = JenkinsServer(name="digits", home=tmp_path / "server", repository=repository, port=port)
     prepare(server.secrets)
     return Native(server, archives.war(tmp_path / "jenkins.war"), plugins)
 

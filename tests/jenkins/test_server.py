@@ -17,7 +17,7 @@ from mlbutler.jenkins.server.compose import Compose, compose_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given, mounted, prepare
 from mlbutler.jenkins.server.job import SOURCES, job_dsl, quoted, train_job_dsl
 from mlbutler.jenkins.server.kinds import remember, remembered
-from mlbutler.jenkins.server.model import Repository, Server, job_name
+from mlbutler.jenkins.server.model import JenkinsServer, Repository, job_name
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
 from mlbutler.jenkins.server.source import repository
 from mlbutler.jenkins.server.versions import War
@@ -27,12 +27,14 @@ PASSWORD = "s3cret-of-the-dvc-remote"
 IMAGES = Path(compose.__file__).with_name("images")
 
 
-def server(home: Path, source: str = "github", url: str = "https://github.com/team/digits.git", at: str = "") -> Server:
-    return Server(name="digits", home=home, repository=repository(url, source, at or None))
+def server(
+    home: Path, source: str = "github", url: str = "https://github.com/team/digits.git", at: str = ""
+) -> JenkinsServer:
+    return JenkinsServer(name="digits", home=home, repository=repository(url, source, at or None))
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Server:
+def prepared(tmp_path: Path) -> JenkinsServer:
     """A server whose secrets are there, with a DVC password from the team."""
     made = server(tmp_path / "server")
     assert prepare(made.secrets)
@@ -62,7 +64,7 @@ def test_half_a_credential_is_an_error_that_names_the_file(tmp_path: Path) -> No
         given(tmp_path)
 
 
-def test_no_file_but_the_secrets_holds_a_secret(prepared: Server) -> None:
+def test_no_file_but_the_secrets_holds_a_secret(prepared: JenkinsServer) -> None:
     Compose(prepared).write()
     remember(Compose(prepared))
     secrets = [(prepared.secrets / name).read_text().strip() for name in mounted(prepared.secrets)]
@@ -75,7 +77,7 @@ def test_no_file_but_the_secrets_holds_a_secret(prepared: Server) -> None:
 # -------------------------------------------------------------------------------------------- files
 
 
-def test_the_configuration_names_secrets_and_lets_nothing_run_on_the_controller(prepared: Server) -> None:
+def test_the_configuration_names_secrets_and_lets_nothing_run_on_the_controller(prepared: JenkinsServer) -> None:
     text = jenkins_yaml(prepared, given(prepared.secrets), host_key="ssh-ed25519 AAAAkey comment")
     config = yaml.safe_load(text)
     assert config["jenkins"]["numExecutors"] == 0
@@ -96,13 +98,13 @@ def test_the_configuration_names_secrets_and_lets_nothing_run_on_the_controller(
     assert "mlbutler-git" not in kept
 
 
-def test_the_address_is_the_local_one_unless_told_otherwise(prepared: Server) -> None:
+def test_the_address_is_the_local_one_unless_told_otherwise(prepared: JenkinsServer) -> None:
     services = yaml.safe_load(compose_yaml(prepared))["services"]
     assert services["controller"]["ports"] == ["127.0.0.1:8080:8080"]
     assert [name for name, service in services.items() if "ports" in service] == ["controller"]
 
 
-def test_reports_keep_their_styles_and_get_no_scripts(prepared: Server) -> None:
+def test_reports_keep_their_styles_and_get_no_scripts(prepared: JenkinsServer) -> None:
     """The image's start script splits JAVA_OPTS by xargs."""
     options = yaml.safe_load(compose_yaml(prepared))["services"]["controller"]["environment"]["JAVA_OPTS"]
     done = subprocess.run(["xargs", "printf", "%s\\n"], input=options, capture_output=True, text=True, check=True)
@@ -125,7 +127,7 @@ def test_the_images_hold_versions_that_fit() -> None:
     assert {int(controllers), int(agents)} <= set(line.java)
 
 
-def test_only_the_agent_reaches_the_docker_daemon_and_both_know_the_same_paths(prepared: Server) -> None:
+def test_only_the_agent_reaches_the_docker_daemon_and_both_know_the_same_paths(prepared: JenkinsServer) -> None:
     services = yaml.safe_load(compose_yaml(prepared))["services"]
     assert services["docker"]["networks"] == ["docker"]
     assert [name for name, service in services.items() if "docker" in service["networks"]] == ["agent", "docker"]
@@ -137,7 +139,7 @@ def test_only_the_agent_reaches_the_docker_daemon_and_both_know_the_same_paths(p
     assert not any("docker.sock" in volume for service in services.values() for volume in service["volumes"])
 
 
-def test_every_file_that_compose_needs_is_there(prepared: Server) -> None:
+def test_every_file_that_compose_needs_is_there(prepared: JenkinsServer) -> None:
     Compose(prepared).write()
     config = yaml.safe_load((prepared.home / "compose.yaml").read_text())
     for secret in config["secrets"].values():
@@ -203,7 +205,7 @@ def test_the_job_names_its_source(tmp_path: Path, source: str) -> None:
         assert "TrustNobody" in script
 
 
-def of_experiments(home: Path) -> Server:
+def of_experiments(home: Path) -> JenkinsServer:
     found = server(home, "git", NAMED["git"].url, "")
     return dataclasses.replace(found, train="sub/Jenkinsfile.train", branch="trunk")
 
@@ -244,7 +246,7 @@ def test_no_text_leaves_its_quotes() -> None:
 
 
 def test_groovy_in_the_configuration_is_not_taken_for_a_secret(tmp_path: Path) -> None:
-    made = Server(name="digits", home=tmp_path, repository=Repository("https://host/${HOME}/x", "git"))
+    made = JenkinsServer(name="digits", home=tmp_path, repository=Repository("https://host/${HOME}/x", "git"))
     config = yaml.safe_load(jenkins_yaml(made, (), host_key=None))
     assert "^${HOME}" in config["jobs"][0]["script"]
 
@@ -307,7 +309,7 @@ def test_names_fit_everywhere() -> None:
         job_name("ÿ")
 
 
-def test_a_server_is_found_again(prepared: Server) -> None:
+def test_a_server_is_found_again(prepared: JenkinsServer) -> None:
     remember(Compose(prepared))
     again = remembered(prepared.home)
     assert (again.kind, again.server) == ("compose", prepared)

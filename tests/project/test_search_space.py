@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from mlbutler.errors import UsageError
 from mlbutler.project.overrides import points
-from mlbutler.project.search_space import Choice, Interval, Space, read_space
+from mlbutler.project.search_space import Choice, SearchInterval, Space, read_space
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("a=interval(0, 10)", Interval("a", 0.0, 10.0, log=False, whole=False)),
-        ("a=tag(log, interval(1e-5,1e-1))", Interval("a", 1e-5, 0.1, log=True, whole=False)),
-        ("a=int(interval(2,8))", Interval("a", 2, 8, log=False, whole=True)),
-        ("o.yaml:+a.b=tag(log,int(interval(1,100)))", Interval("o.yaml:+a.b", 1, 100, log=True, whole=True)),
+        ("a=interval(0, 10)", SearchInterval("a", 0.0, 10.0, log=False, whole=False)),
+        ("a=tag(log, interval(1e-5,1e-1))", SearchInterval("a", 1e-5, 0.1, log=True, whole=False)),
+        ("a=int(interval(2,8))", SearchInterval("a", 2, 8, log=False, whole=True)),
+        ("o.yaml:+a.b=tag(log,int(interval(1,100)))", SearchInterval("o.yaml:+a.b", 1, 100, log=True, whole=True)),
         ("a=choice(x,'y z',{k:1})", Choice("a", ("x", "y\\ z", "{k:1}"), ordered=False)),
         ("a=true,null,2,2", Choice("a", ("True", "null", "2"), ordered=False)),
         ("a=range(1,10,4)", Choice("a", ("1", "5", "9"), ordered=True)),
@@ -75,7 +75,7 @@ _SPACES = st.lists(
 def test_a_point_is_one_experiment_of_dvc_and_comes_back(space: Space, data: st.DataObject) -> None:
     values = {}
     for one in space.dimensions:
-        numbers = st.floats(one.low, one.high) if isinstance(one, Interval) and not one.whole else None
+        numbers = st.floats(one.low, one.high) if isinstance(one, SearchInterval) and not one.whole else None
         values[one.key] = data.draw(st.sampled_from(list(one.every())) if numbers is None else numbers)
     overrides = space.overrides(values)
     ((point,), sweep) = points(overrides)

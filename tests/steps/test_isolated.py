@@ -422,7 +422,7 @@ def test_dvc_reads_nothing_for_the_code_that_the_code_may_not_read(world: World,
 
 def test_of_the_folders_above_a_path_the_nearest_says_whether_it_is_seen() -> None:
     cache = Path("/home/ci/.cache/hf")
-    seen = isolation.Sight.of(Places(Path("/home/ci/ws"), homes=(Path("/home"),), readable=(cache,)))
+    seen = isolation.VisiblePaths.of(Places(Path("/home/ci/ws"), homes=(Path("/home"),), readable=(cache,)))
     told = {path: seen.sees(Path(path)) for path in (
         "/home/ci/ws/data", "/home/ci/.netrc", "/home/ci/wsx", "/home/ci/.cache/hf/model", "/home/ci/.cache/hf/token",
         "/tmp/x", "/proc/1/environ", "/data/x", "/usr/bin/env",
@@ -528,7 +528,7 @@ os.system("git config remote.origin.url")
 @needs_bubblewrap
 def test_dvc_takes_no_output_that_is_a_link_to_them() -> None:
     config = Path("/work/job/.git/config")
-    sight = isolation.Sight.of(Places(workspace=config.parents[1], redacted=(config,)))
+    sight = isolation.VisiblePaths.of(Places(workspace=config.parents[1], redacted=(config,)))
     assert not sight.sees(config)
     assert sight.sees(config.with_name("HEAD"))
 

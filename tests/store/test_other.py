@@ -15,7 +15,7 @@ import pytest
 from mlbutler.errors import AccessDenied, StoreError
 from mlbutler.store import other
 from mlbutler.store.engine import bring
-from mlbutler.store.interface import Answer, Need, ObjectId, Presence
+from mlbutler.store.interface import Need, ObjectId, ObjectStatus, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
 from mlbutler.store.runs import copy_entry, keys
@@ -76,7 +76,7 @@ def test_a_folder_of_which_much_is_wanted_is_listed_and_what_is_not_in_it_is_ask
     asked: list[ObjectId] = []
     one = remote._ask
 
-    def ask(oid: ObjectId) -> Answer:
+    def ask(oid: ObjectId) -> ObjectStatus:
         asked.append(oid)
         return one(oid)
 

@@ -66,7 +66,7 @@ INSERT INTO tags VALUES ('mlflow.parentRunId', 'r', 'i'), ('mlflow.user', 'ada',
 
 def test_what_ended_before_is_of_an_earlier_build(tmp_path: Path) -> None:
     path = made(tmp_path, TABLES + RUN)
-    assert mlflow_db.rows(path, 2.0) == [mlflow_db.Row("r", "one", 2.0, {"loss": 0.5})]
+    assert mlflow_db.rows(path, 2.0) == [mlflow_db.MlflowRun("r", "one", 2.0, {"loss": 0.5})]
     assert mlflow_db.rows(path, 2.1) == []
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
-from mlbutler.trackers.mlflow_server import Server, log, logged_on
+from mlbutler.trackers.mlflow_server import MlflowServer, log, logged_on
 from mlbutler.trackers.result import Result, named
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 
@@ -21,8 +21,8 @@ RESULT = Result(
 )  # fmt: skip
 
 
-def server(tracker: Tracker, password: str = PASSWORD) -> Server:
-    return Server(tracker.url, USER, password)
+def server(tracker: Tracker, password: str = PASSWORD) -> MlflowServer:
+    return MlflowServer(tracker.url, USER, password)
 
 
 def test_a_result_is_one_run_with_its_numbers_and_where_it_is_from(tracker: Tracker) -> None:
@@ -75,7 +75,7 @@ def test_an_id_that_is_no_commit_asks_the_server_nothing(tracker: Tracker) -> No
 
 def test_a_server_that_is_away_is_an_error_with_a_remedy() -> None:
     with pytest.raises(OutsideError) as caught:
-        log(Server("http://127.0.0.1:9/x.mlflow", USER, PASSWORD), "one", RESULT, pause=0)
+        log(MlflowServer("http://127.0.0.1:9/x.mlflow", USER, PASSWORD), "one", RESULT, pause=0)
     assert caught.value.exit_code == 3
     assert "mlbutler publish" in caught.value.remedy
     assert PASSWORD not in caught.value.message
@@ -96,7 +96,7 @@ def test_the_environment_is_as_before_and_holds_no_credential(tracker: Tracker) 
     ("https://mlflow.example", {"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_PASSWORD": "p"}, ("u", "p", "")),
 ])  # fmt: skip
 def test_which_credentials_a_server_is_given(url: str, environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    found = Server.of(url, environ)
+    found = MlflowServer.of(url, environ)
     assert (found.user, found.password, found.token) == expected
     assert "'t'" not in repr(found)
 

@@ -11,7 +11,7 @@ from mlbutler.ci import facts
 from mlbutler.ci.interface import Facts, Target
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
-from mlbutler.git.tree import WorkTree
+from mlbutler.git.tree import WorkTreeStatus
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import ProjectSettings, Settings
@@ -105,7 +105,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
 _MOST_NAMED = 20
 
 
-def _uncommitted(files: WorkTree) -> tuple[str, ...]:
+def _uncommitted(files: WorkTreeStatus) -> tuple[str, ...]:
     """Return files that differ from HEAD and new ones that Git does not ignore, without those of ``.mlbutler``."""
     return tuple(path for path in (*files.changed, *files.untracked) if ".mlbutler" not in path.split("/"))
 
@@ -138,7 +138,7 @@ def _remote(git: Git, named: str | None) -> tuple[str | None, str]:
     return name, without_userinfo(remotes[name]) if name else ""
 
 
-def _local_name(facts: Facts, remote: str | None, files: WorkTree | None) -> str | None:
+def _local_name(facts: Facts, remote: str | None, files: WorkTreeStatus | None) -> str | None:
     """Return the head branch's name where the server gives none."""
     if facts.tracking_branch is not None:
         return facts.tracking_branch.removeprefix(f"{remote}/")

@@ -19,8 +19,8 @@ from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
 from mlbutler.jenkins.server.compose import Compose
 from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, admin_password, given, prepare
-from mlbutler.jenkins.server.kinds import Kind, remember, remembered
-from mlbutler.jenkins.server.model import ADMIN, AGENT, Server, job_name
+from mlbutler.jenkins.server.kinds import ServerBackend, remember, remembered
+from mlbutler.jenkins.server.model import ADMIN, AGENT, JenkinsServer, job_name
 from mlbutler.jenkins.server.native import Native
 from mlbutler.jenkins.server.source import repository
 
@@ -59,7 +59,7 @@ def up(directory: Path, console: Console, options: ServerOptions, *, timeout: fl
         UsageError: no repository, or Docker, Java or plugins are missing. OutsideError: it did not start.
     """
     server = _server(directory, options)
-    kind: Kind = Native(server, options.war, options.plugins, options.java) if options.war else Compose(server)
+    kind: ServerBackend = Native(server, options.war, options.plugins, options.java) if options.war else Compose(server)
     kind.check()
     is_new = prepare(server.secrets)
     kind.write()
@@ -164,12 +164,12 @@ def validate(directory: Path, console: Console, file: Path, url: str | None) -> 
 # -------------------------------------------------------------------------------------- what to start
 
 
-def _server(directory: Path, options: ServerOptions) -> Server:
+def _server(directory: Path, options: ServerOptions) -> JenkinsServer:
     home = options.home or _home(directory, options.name)
     if options.labels and not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", options.labels):
         raise UsageError(f"'{options.labels}' are no labels.", "Words with single spaces between: --label 'docker gpu'")
     found = repository(options.url or _remote_url(directory), options.source, options.server)
-    return Server(
+    return JenkinsServer(
         name=job_name(options.name or home.name), home=home.resolve(), repository=found, script=options.script,
         address=options.bind, port=options.port, labels=options.labels, executors=options.executors,
         train=_train_script(directory, options.script), branch=_default_branch(directory),
@@ -210,7 +210,9 @@ def _remote_url(directory: Path) -> str:
 # ------------------------------------------------------------------------------------------ waiting
 
 
-def _awaited(part: str, ask: Callable[[], _Answer | None], kind: Kind, console: Console, timeout: float) -> _Answer:
+def _awaited(
+    part: str, ask: Callable[[], _Answer | None], kind: ServerBackend, console: Console, timeout: float
+) -> _Answer:
     """Return what `ask` answers for a part of the server, as soon as that is not None.
 
     Raises:
@@ -232,7 +234,7 @@ def _awaited(part: str, ask: Callable[[], _Answer | None], kind: Kind, console: 
         time.sleep(_PAUSE)
 
 
-def _asked(ask: Callable[[], _Answer], kind: Kind) -> _Answer:
+def _asked(ask: Callable[[], _Answer], kind: ServerBackend) -> _Answer:
     """Return what the controller answers; its log goes with an error of it."""
     try:
         return ask()
@@ -240,7 +242,7 @@ def _asked(ask: Callable[[], _Answer], kind: Kind) -> _Answer:
         raise _not_started(error.message.removesuffix("."), kind, "controller") from error
 
 
-def _not_started(why: str, kind: Kind, part: str) -> OutsideError:
+def _not_started(why: str, kind: ServerBackend, part: str) -> OutsideError:
     """Return the error that shows the end of a part's log."""
     words = kind.last_words(part).strip() or "It wrote nothing."
     return OutsideError(
@@ -249,7 +251,7 @@ def _not_started(why: str, kind: Kind, part: str) -> OutsideError:
     )
 
 
-def _tell(kind: Kind, console: Console, version: str, is_new: bool) -> None:
+def _tell(kind: ServerBackend, console: Console, version: str, is_new: bool) -> None:
     server = kind.server
     password = server.secrets / ADMIN_PASSWORD
     there = {credential.id for credential in given(server.secrets)}

@@ -16,7 +16,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, AccessDenied, ForgeError, GitError, SettingsError, UsageError
 from mlbutler.escape import markdown
 from mlbutler.forge.approval import Approval, find_approval, name, objection
-from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Run, Verify, Waive, parse
+from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Rerun, Verify, Waive, parse
 from mlbutler.forge.comment_event import CommentEvent, is_number, read_event
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
@@ -31,7 +31,7 @@ _EVENT = "GITHUB_EVENT_PATH"
 
 
 @frozen_by_name
-class Wanted:
+class RequestedRun:
     """A run that somebody asked for.
 
     Attributes:
@@ -47,11 +47,11 @@ class Wanted:
 
 
 @frozen
-class Answer:
+class Reply:
     """What is said in return, and what is to be run, if anything."""
 
     text: str
-    wanted: Wanted | None = None
+    wanted: RequestedRun | None = None
 
 
 def on_comment(directory: Path, console: Console, event: Path | None, number: str, comment: str) -> int:
@@ -82,7 +82,7 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
         if problem := objection(forge, written):
             console.line(f"nothing is done: {problem}")
             return _said(console, None, problem)
-        answer = _Asked(work, forge, change, written).answer(command)
+        answer = _CommandHandler(work, forge, change, written).answer(command)
         console.line(answer.text)
         _reply(console, forge, change, answer.text)
         return _said(console, answer.wanted, answer.text)
@@ -101,43 +101,43 @@ def _told(event: Path | None, number: str, comment: str) -> CommentEvent | None:
     return read_event(path)
 
 
-class _Asked:
+class _CommandHandler:
     """Answers a command of somebody who may write."""
 
     def __init__(self, work: RunContext, forge: Hosted, change: Change, comment: Comment) -> None:
         self._work, self._forge, self._change, self._comment = work, forge, change, comment
         self._who = name(comment)
 
-    def answer(self, command: Command) -> Answer:
+    def answer(self, command: Command) -> Reply:
         """Return what is said and what is to be run."""
         if isinstance(command, Approve):
             return self._approved(command.commit)
         if isinstance(command, Waive):
             return self._proposed(command)
-        if isinstance(command, Run | Repeat | Verify):
+        if isinstance(command, Rerun | Repeat | Verify):
             return self._run(command)
         listed = ", ".join(f"`{usage}`" for usage in USAGE)
-        return Answer(f"This is no command. There are {listed}, each alone in its comment.")
+        return Reply(f"This is no command. There are {listed}, each alone in its comment.")
 
     def _head(self, commit: str = "") -> str:
         return head_of(self._work, self._forge, str(self._change.number), commit)
 
-    def _approved(self, commit: str) -> Answer:
+    def _approved(self, commit: str) -> Reply:
         head = self._head(commit)
         if head != commit:
-            return Answer(f"Nothing is approved: {commit[:10]} is not the head of this pull request.")
+            return Reply(f"Nothing is approved: {commit[:10]} is not the head of this pull request.")
         wanted = self._wanted(Approval(commit, self._who))
-        return Answer(f"{self._who} approved {commit}: it is run as one of the repository's own.", wanted)
+        return Reply(f"{self._who} approved {commit}: it is run as one of the repository's own.", wanted)
 
-    def _run(self, command: Run | Repeat | Verify) -> Answer:
+    def _run(self, command: Rerun | Repeat | Verify) -> Reply:
         head = self._head()
         if not head:
-            return Answer("Nothing is run: which commit this pull request has now is not known.")
+            return Reply("Nothing is run: which commit this pull request has now is not known.")
         approval = Approval(head, "")
         if not self._is_ours(head):
             found = find_approval(self._forge, dataclasses.replace(self._change, head=head))
             if found is None:
-                return Answer(
+                return Reply(
                     f"Nothing is run: {head} is a fork's, and nobody approved it (`/mlbutler approve COMMIT`)."
                 )
             approval = found
@@ -146,23 +146,23 @@ class _Asked:
             wanted = dataclasses.replace(wanted, repeats=str(command.count))
         elif isinstance(command, Verify):
             wanted = dataclasses.replace(wanted, sample="100%")
-        return Answer(f"{self._who} asked for a run of {head}: it reports here.", wanted)
+        return Reply(f"{self._who} asked for a run of {head}: it reports here.", wanted)
 
-    def _wanted(self, approval: Approval) -> Wanted:
+    def _wanted(self, approval: Approval) -> RequestedRun:
         said = f"{approval.commit} {approval.by}" if approval.by else ""
-        return Wanted(number=str(self._change.number), commit=approval.commit, approved=said)
+        return RequestedRun(number=str(self._change.number), commit=approval.commit, approved=said)
 
     def _is_ours(self, head: str) -> bool:
         """Return whether a branch of the repository has this commit as its tip."""
         remote = self._change.git_remote
         return remote is not None and head in self._work.git.remote_refs(remote, "refs/heads/*").values()
 
-    def _proposed(self, command: Waive) -> Answer:
+    def _proposed(self, command: Waive) -> Reply:
         try:
             pull = propose(self._work, self._forge, self._targeted(), command, self._who, self._comment.id)
         except (SettingsError, GitError, AccessDenied, ForgeError, UsageError) as error:
-            return Answer(f"The waiver could not be proposed: {markdown(error.message)}")
-        return Answer(f"{self._who} asked for a waiver: pull request {pull.number} proposes it. {pull.url}".rstrip())
+            return Reply(f"The waiver could not be proposed: {markdown(error.message)}")
+        return Reply(f"{self._who} asked for a waiver: pull request {pull.number} proposes it. {pull.url}".rstrip())
 
     def _targeted(self) -> Change:
         """Return the change with the branch that the pull request goes into, where the forge knows it by its head."""
@@ -182,7 +182,7 @@ def _reply(console: Console, forge: Hosted, change: Change, text: str) -> None:
         console.error(f"The comment is not answered: {error.message}")
 
 
-def _said(console: Console, wanted: Wanted | None, text: str) -> int:
+def _said(console: Console, wanted: RequestedRun | None, text: str) -> int:
     """Print what is to be run, for the pipeline's script."""
     values = {key: value for key, value in dataclasses.asdict(wanted).items() if value} if wanted else {}
     if console.json:

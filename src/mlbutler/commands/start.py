@@ -30,7 +30,7 @@ from mlbutler.symlinks import Symlinks
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
-    from mlbutler.isolation import Sight
+    from mlbutler.isolation import VisiblePaths
     from mlbutler.remotes.trust import Agreement
 
 # How names of credentials for DVC's remotes begin.
@@ -130,7 +130,7 @@ def begin(
         yield work
 
 
-def _sight(work: RunContext) -> Sight | None:
+def _sight(work: RunContext) -> VisiblePaths | None:
     from mlbutler.steps.isolated import sight  # asked for when DVC reads something outside of the clone
 
     return sight(work)

@@ -32,7 +32,7 @@ class MirrorInfo:
 def status(directory: Path, console: Console, mirror: Path | None) -> int:
     """Say what the mirror holds and who uses it."""
     from mlbutler.store.upkeep import uses, verification
-    from mlbutler.store.upkeep.survey import Found, survey
+    from mlbutler.store.upkeep.survey import StoredObject, survey
 
     place = _mirror_info(directory, mirror)
     store = _store(place)
@@ -40,7 +40,7 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
     objects = size = unfinished = directories = 0
     with console.progress("objects") as progress:
         for item in survey(place.mirror):
-            if isinstance(item, Found):
+            if isinstance(item, StoredObject):
                 objects, size, directories = objects + 1, size + item.size, directories + item.oid.is_directory
                 progress.advance(objects=1)
             else:

@@ -16,7 +16,7 @@ _END = "(the end)"
 
 
 @frozen
-class Difference:
+class FirstDifference:
     """Where two contents first differ: `recorded` and `made` are that line, value or byte; `where` names it."""
 
     where: str
@@ -28,7 +28,7 @@ class Difference:
         return f"{self.where}: {_cut(self.recorded)} recorded, {_cut(self.made)} made"
 
 
-def of_bytes(recorded: bytes, made: bytes) -> Difference | None:
+def of_bytes(recorded: bytes, made: bytes) -> FirstDifference | None:
     """Return the first line (of text) or byte (of anything else) that differs; None where there is none."""
     if recorded == made:
         return None
@@ -40,15 +40,17 @@ def of_bytes(recorded: bytes, made: bytes) -> Difference | None:
         return _of_data(recorded, made)
     for number, (old, new) in enumerate(zip_longest(*lines), 1):
         if old != new:
-            return Difference(f"line {number}", _END if old is None else repr(old), _END if new is None else repr(new))
-    return Difference("line ends", *(_line_ends(content) for content in (recorded, made)))
+            return FirstDifference(
+                f"line {number}", _END if old is None else repr(old), _END if new is None else repr(new)
+            )
+    return FirstDifference("line ends", *(_line_ends(content) for content in (recorded, made)))
 
 
-def _of_data(recorded: bytes, made: bytes) -> Difference:
+def _of_data(recorded: bytes, made: bytes) -> FirstDifference:
     at = next((i for i, (old, new) in enumerate(zip(recorded, made, strict=False)) if old != new), None)
     if at is None:
-        return Difference("size", f"{len(recorded):,} bytes", f"{len(made):,} bytes")
-    return Difference(f"byte {at:,}", f"0x{recorded[at]:02x}", f"0x{made[at]:02x}")
+        return FirstDifference("size", f"{len(recorded):,} bytes", f"{len(made):,} bytes")
+    return FirstDifference(f"byte {at:,}", f"0x{recorded[at]:02x}", f"0x{made[at]:02x}")
 
 
 def _line_ends(content: bytes) -> str:
@@ -56,12 +58,12 @@ def _line_ends(content: bytes) -> str:
     return ", ".join(kinds) + ("" if content.endswith(b"\n") else ", none at the end")
 
 
-def of_files(recorded: Mapping[str, str], made: Mapping[str, str]) -> Difference | None:
+def of_files(recorded: Mapping[str, str], made: Mapping[str, str]) -> FirstDifference | None:
     """Return the first file of a directory (path -> hash) that is only on one side or differs; None for none."""
     for path in sorted({*recorded, *made}):
         old, new = recorded.get(path), made.get(path)
         if old != new:
-            return Difference(path, old or "no such file", new or "no such file")
+            return FirstDifference(path, old or "no such file", new or "no such file")
     return None
 
 
@@ -70,7 +72,7 @@ class MetricsCompared:
     """Whether metrics are the same within a tolerance, the first that are not, and the largest relative difference."""
 
     same: bool
-    first: Difference | None = None
+    first: FirstDifference | None = None
     largest: float = 0.0
 
 
@@ -90,7 +92,7 @@ def of_metrics(path: str, recorded: bytes, made: bytes, tolerance: float) -> Met
         if apart > tolerance:
             said = (str(old.values[name]) if name in old.values else "absent",
                     str(new.values[name]) if name in new.values else "absent")  # fmt: skip
-            return MetricsCompared(same=False, first=Difference(name, *said), largest=apart)
+            return MetricsCompared(same=False, first=FirstDifference(name, *said), largest=apart)
         largest = max(largest, apart)
     return MetricsCompared(same=True, largest=largest)
 

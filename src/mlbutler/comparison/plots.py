@@ -85,7 +85,7 @@ def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
 
 
 @frozen
-class _Asked:
+class _PlotFile:
     """A file to compare: its bytes on both sides, None where there are none; whether they differ, None: not known."""
 
     definition: PlotDefinition
@@ -104,7 +104,7 @@ class _Asked:
 
 def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
     contents = (old.content if old else None, new.content if new else None)
-    asked = _Asked(definition, file, contents, _changed(old, new))
+    asked = _PlotFile(definition, file, contents, _changed(old, new))
     if asked.contents == (None, None):
         problem = (new or old or Source(None)).problem
         yield asked.unsupported(problem or "the file is missing")
@@ -119,7 +119,7 @@ def _kind(definition: PlotDefinition, file: str) -> PlotKind:
     return PlotKind.CONFUSION if definition.template.startswith("confusion") else PlotKind.LINEAR
 
 
-def _compared(kind: PlotKind, asked: _Asked) -> Iterator[PlotChange]:
+def _compared(kind: PlotKind, asked: _PlotFile) -> Iterator[PlotChange]:
     match kind:
         case PlotKind.IMAGE:
             yield _image(asked)
@@ -133,7 +133,7 @@ def _compared(kind: PlotKind, asked: _Asked) -> Iterator[PlotChange]:
             assert_never(kind)
 
 
-def _of_rows(asked: _Asked, compare: Callable[[_Asked, str, Sequence[list[Row] | None]], PlotChange]
+def _of_rows(asked: _PlotFile, compare: Callable[[_PlotFile, str, Sequence[list[Row] | None]], PlotChange]
 ) -> Iterator[PlotChange]:  # fmt: skip
     """Compare each field of a file of data points."""
     definition = asked.definition
@@ -204,7 +204,7 @@ def cell_value(cell: object) -> Scalar:
 # -------------------------------------------------------------------------------------------- kinds
 
 
-def _curve(asked: _Asked, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+def _curve(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
     x = asked.definition.x
     sides: list[Points] = []
     totals = []
@@ -244,7 +244,7 @@ def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Se
     return [points[round(index * last / (most - 1))] for index in range(most)]
 
 
-def _confusion(asked: _Asked, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+def _confusion(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
     x = asked.definition.x
     sides: list[Points] = []
     totals = []
@@ -260,7 +260,7 @@ def _confusion(asked: _Asked, y: str, tables: Sequence[list[Row] | None]) -> Plo
     )  # fmt: skip
 
 
-def _image(asked: _Asked) -> PlotChange:
+def _image(asked: _PlotFile) -> PlotChange:
     sides: list[Points] = []
     for side, content in zip(("in the target", "in this change"), asked.contents, strict=True):
         kind = image_kind(content) if content is not None else None

@@ -90,7 +90,7 @@ class PlotDefinition:
 
 
 @frozen
-class Entry:
+class DirectoryEntry:
     """One file of a directory artifact."""
 
     path: str
@@ -109,7 +109,7 @@ class ArtifactState:
     size: int | None = None
     files: int | None = None
     directory: bool = False
-    entries: tuple[Entry, ...] | None = None
+    entries: tuple[DirectoryEntry, ...] | None = None
     problem: str = ""
 
 

@@ -22,7 +22,7 @@ from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import UNDER_WAY, State
 from mlbutler.frozen import frozen
 from mlbutler.jenkins import queue
-from mlbutler.jenkins.builds import Build, Job
+from mlbutler.jenkins.builds import JenkinsBuild, Job
 from mlbutler.jenkins.console_text import end_of
 from mlbutler.jenkins.queue import Waiting
 
@@ -39,18 +39,18 @@ class ControllerSnapshot:
     """What the controller had at one moment: all that waits in its queue, and the job's latest builds."""
 
     waiting: tuple[Waiting, ...]
-    builds: tuple[Build, ...]
+    builds: tuple[JenkinsBuild, ...]
 
     def queued(self, job: Job, id: str) -> Waiting | None:
         """Return the experiment's build that waits in the queue."""
         mine = (one for one in self.waiting if one.parameters.get(EXPERIMENT) == id)
         return next((one for one in mine if job.is_mine(one)), None)
 
-    def latest(self, id: str) -> Build | None:
+    def latest(self, id: str) -> JenkinsBuild | None:
         """Return the experiment's latest build."""
         return next((one for one in self.builds if one.parameters.get(EXPERIMENT) == id), None)
 
-    def running(self, id: str) -> Build | None:
+    def running(self, id: str) -> JenkinsBuild | None:
         """Return the experiment's build that has not ended."""
         return next((one for one in self.builds if one.building and one.parameters.get(EXPERIMENT) == id), None)
 
@@ -72,7 +72,7 @@ class JenkinsEngine:
     def __init__(self, experiments: SharedExperiments, job: Job, most_queued: int) -> None:
         self.experiments, self.job, self._most_queued = experiments, job, most_queued
         self._sight: ControllerSnapshot | None = None
-        self._asked: dict[int, Build | None] = {}
+        self._asked: dict[int, JenkinsBuild | None] = {}
         self._others: Sequence[Experiment] = ()
         self._signs: dict[str, tuple[float, LogProgress]] = {}
         self.silent: MlbutlerError | None = None
@@ -124,11 +124,11 @@ class JenkinsEngine:
             seen = self._asked[number]
         return seen is not None and seen.building
 
-    def _asked_again(self, number: int) -> Build | None:
+    def _asked_again(self, number: int) -> JenkinsBuild | None:
         try:
             return self.job.build(number)
         except MlbutlerError:  # nothing is known of it: it is taken to go on
-            return Build(number, building=True, result="", started=0.0, parameters={})
+            return JenkinsBuild(number, building=True, result="", started=0.0, parameters={})
 
     def why(self, experiment: Experiment) -> str:
         """Return why an experiment waits, and how many are before it."""
@@ -149,7 +149,7 @@ class JenkinsEngine:
         earlier = sum(one.state is State.WAITING and one.number < experiment.number for one in grid)
         return f"{experiment.jobs} at once{_and_before(earlier)}"
 
-    def _waiting_for_agent(self, build: Build) -> str:
+    def _waiting_for_agent(self, build: JenkinsBuild) -> str:
         """Return why a build that has begun waits for an agent: its step's reason in the queue."""
         assert self._sight is not None
         step = next((one for one in self._sight.waiting if self.job.number(one.task) == build.number), None)

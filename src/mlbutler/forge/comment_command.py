@@ -29,7 +29,7 @@ _WAIVE = re.compile(
 
 
 @frozen
-class Run:
+class Rerun:
     """Run everything once more at the pull request's head."""
 
 
@@ -66,7 +66,7 @@ class Malformed:
     """It begins as a command and is none."""
 
 
-Command = Run | Repeat | Verify | Approve | Waive | Malformed
+Command = Rerun | Repeat | Verify | Approve | Waive | Malformed
 
 
 def parse(text: str) -> Command | None:
@@ -100,7 +100,7 @@ def _waive(match: re.Match[str]) -> Command | None:
 
 
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Command | None]], ...] = (
-    (_RUN, lambda match: Run()),
+    (_RUN, lambda match: Rerun()),
     (_REPEAT, _repeat),
     (_VERIFY, lambda match: Verify()),
     (_APPROVE, lambda match: Approve(match[1])),

@@ -13,14 +13,14 @@ from mlbutler.errors import SettingsError
 from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.record import GateResult
 from mlbutler.settings.problems import Problem, explained
-from mlbutler.settings.types import Section, about
+from mlbutler.settings.types import SettingsSection, about
 from mlbutler.settings.values import read
 
 FILE_NAME = "mlbutler-waivers.toml"
 _Text = Annotated[str, Meta(min_length=1)]
 
 
-class Waiver(Section, frozen=True):
+class Waiver(SettingsSection, frozen=True):
     """One waiver."""
 
     gate: Annotated[_Text, about("the gate's number as reports name it, or 'number: rule' for one limit")]
@@ -34,7 +34,7 @@ class Waiver(Section, frozen=True):
         return self.gate in (result.metric, name, f"{result.metric}: {result.rule}", f"{name}: {result.rule}")
 
 
-class _WaiverFile(Section, frozen=True):
+class _WaiverFile(SettingsSection, frozen=True):
     waiver: tuple[Waiver, ...] = ()
 
 

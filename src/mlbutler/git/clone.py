@@ -11,7 +11,7 @@ from mlbutler.errors import UsageError
 from mlbutler.git import verified
 from mlbutler.git.batch import read_named
 from mlbutler.git.command import GitCommand
-from mlbutler.git.tree import TreeEntry, WorkTree
+from mlbutler.git.tree import TreeEntry, WorkTreeStatus
 
 _LINK = "120000"
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -284,7 +284,7 @@ class Clone(GitCommand):
         out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
         return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
 
-    def work_tree(self) -> WorkTree:
+    def work_tree(self) -> WorkTreeStatus:
         """Return which branch is checked out and which files differ from HEAD; paths are from the repository's root."""
         options = ("--branch", "--no-ahead-behind", "-z", "--no-renames", "--untracked-files=all")
         branch, changed, untracked = None, [], []
@@ -296,7 +296,7 @@ class Clone(GitCommand):
                 changed.append(rest.split(" ", _FIELDS[kind])[-1])
             elif kind == "?":
                 untracked.append(rest)
-        return WorkTree(branch if branch != _DETACHED else None, tuple(sorted(changed)), tuple(untracked))
+        return WorkTreeStatus(branch if branch != _DETACHED else None, tuple(sorted(changed)), tuple(untracked))
 
     def holds_only(self, commit: str) -> bool:
         """Return whether HEAD is `commit`, and index and work tree are as it has them, but for files that Git ignores.

@@ -12,7 +12,7 @@ _FIELDS = ("%H", "%T", "%P", "%ct", "%an", "%s")
 
 
 @dataclass(frozen=True)
-class Logged:
+class LoggedCommit:
     """Hold one commit.
 
     Attributes:
@@ -32,7 +32,7 @@ class Logged:
 
 def log(
     git: GitCommand, names: Iterable[str], *options: str, without: Sequence[str] = (), trailers: Sequence[str] = ()
-) -> tuple[Logged, ...]:
+) -> tuple[LoggedCommit, ...]:
     """Return the commits that `names` lead to, newest first.
 
     Args:
@@ -58,5 +58,5 @@ def log(
         seconds = int(when) if when.removeprefix("-").isdigit() else 0
         told = dict(zip(trailers, rest, strict=True))
         who, what = (os.fsencode(text).decode("utf-8", "replace") for text in (author, subject))
-        found.append(Logged(oid, tree, tuple(parents.split()), seconds, who, what, source, told))
+        found.append(LoggedCommit(oid, tree, tuple(parents.split()), seconds, who, what, source, told))
     return tuple(found)

@@ -13,7 +13,7 @@ class TreeEntry(NamedTuple):
     path: str
 
 
-class WorkTree(NamedTuple):
+class WorkTreeStatus(NamedTuple):
     """Hold the branch that is checked out, None where HEAD is detached, and the files that differ from HEAD."""
 
     branch: str | None

@@ -13,7 +13,7 @@ _FOLDER, _LINK, _MODULE = b"40000", b"120000", b"160000"
 _AT_ONCE = 20_000
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """Hold what a name in a folder leads to: a folder or a file, by its object's id."""
 
     folder: bool
@@ -25,7 +25,7 @@ class Trees:
 
     def __init__(self, git: GitCommand) -> None:
         self._git = git
-        self._known: dict[str, Mapping[str, Entry]] = {}
+        self._known: dict[str, Mapping[str, FolderEntry]] = {}
 
     def folders(self, roots: Iterable[str], path: str) -> dict[str, str]:
         """Map each tree to that of the folder `path` (``sub/folder/``, '' for itself); without those that have none."""
@@ -70,7 +70,7 @@ class Trees:
             elif wanted(name):
                 yield name, entry.oid
 
-    def _step(self, at: Mapping[str, str], name: str) -> dict[str, Entry]:
+    def _step(self, at: Mapping[str, str], name: str) -> dict[str, FolderEntry]:
         self._load(at.values())
         found = ((root, self._known.get(tree, {}).get(name)) for root, tree in at.items())
         return {root: entry for root, entry in found if entry is not None}
@@ -90,7 +90,7 @@ class Trees:
                 self._known[oid] = dict(_entries(content, len(oid) // 2)) if kind == b"tree" else {}
 
 
-def _entries(content: bytes, width: int) -> Iterator[tuple[str, Entry]]:
+def _entries(content: bytes, width: int) -> Iterator[tuple[str, FolderEntry]]:
     """Yield name and entry of a tree object; links and submodules are neither files nor folders.
 
     Args:
@@ -103,4 +103,4 @@ def _entries(content: bytes, width: int) -> Iterator[tuple[str, Entry]]:
         mode, name = content[at:space], os.fsdecode(content[space + 1 : end])
         at = end + 1 + width
         if mode not in (_LINK, _MODULE):
-            yield name, Entry(mode == _FOLDER, content[end + 1 : at].hex())
+            yield name, FolderEntry(mode == _FOLDER, content[end + 1 : at].hex())

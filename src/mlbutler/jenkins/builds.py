@@ -20,7 +20,7 @@ ENDINGS = ("stop", "term", "kill")
 
 
 @dataclass(frozen=True)
-class Build:
+class JenkinsBuild:
     """One build. `result` such as ``SUCCESS``, '' while it runs. `started`: seconds since the epoch."""
 
     number: int
@@ -103,14 +103,14 @@ class Job:
             f"A job without these parameters does so, and one whose choice does not have a value: see {self.url}",
         )
 
-    def builds(self, most: int = 100) -> tuple[Build, ...]:
+    def builds(self, most: int = 100) -> tuple[JenkinsBuild, ...]:
         """Return its latest builds, the newest first."""
         params = {"tree": f"builds[{_FIELDS}]{{0,{most}}}"}
         answer = self.client.sent("GET", f"{self._path}/api/json", params=params)
         assert answer is not None
         return self.client.read(answer, lambda found: tuple(map(_build, found.get("builds", ()))))
 
-    def build(self, number: int) -> Build | None:
+    def build(self, number: int) -> JenkinsBuild | None:
         """Return one build; None where it was deleted."""
         path = f"{self._path}/{number}/api/json"
         answer = self.client.sent("GET", path, params={"tree": _FIELDS}, missing_is_none=True)
@@ -151,8 +151,8 @@ def _path(url: str) -> str:
     return f"/{unquote(urlsplit(url).path).strip('/')}/"
 
 
-def _build(found: Any) -> Build:
-    return Build(
+def _build(found: Any) -> JenkinsBuild:
+    return JenkinsBuild(
         int(found["number"]), bool(found["building"]), str(found.get("result") or ""),
         float(found["timestamp"]) / 1000, dict(parameters(found.get("actions", ()))),
     )  # fmt: skip

@@ -33,7 +33,7 @@ class _Hash(msgspec.Struct):
     md5: str = ""
 
 
-class _Entry(msgspec.Struct):
+class _StateRow(msgspec.Struct):
     """What the state database has of a file; DVC 2 wrote no version, and other hashes."""
 
     checksum: str
@@ -41,7 +41,7 @@ class _Entry(msgspec.Struct):
     version: int = 0
 
 
-_decode = msgspec.json.Decoder(_Entry).decode
+_decode = msgspec.json.Decoder(_StateRow).decode
 
 
 def hash_directory(repo: Any, item: Any, fingerprint: TreeFingerprint) -> Recorded | None:

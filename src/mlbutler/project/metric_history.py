@@ -27,7 +27,7 @@ class Past:
 
 
 @frozen
-class Declared:
+class DeclaredMetrics:
     """The metrics files that a branch declares, and the side that declares them; None where no commit can be read.
 
     `problems` are (commit, why) of the newest commits, where DVC's files there cannot be read and metrics with them.
@@ -41,7 +41,7 @@ class Declared:
 _MOST_UNREADABLE = 20
 
 
-def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) -> Declared:
+def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) -> DeclaredMetrics:
     """Return what the newest of the commits whose dvc.yaml can be read declares.
 
     Args:
@@ -55,13 +55,13 @@ def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) 
             problems.append((commit.oid[:10], error.message))
             continue
         if side is None:
-            return Declared(side, (), tuple(problems))
+            return DeclaredMetrics(side, (), tuple(problems))
         paths = tuple(dict.fromkeys(side.metric_paths())) if side.declared else ()
         if side.problem and not (side.declared and _are_all_read(side, paths)):
             problems.append((commit.oid[:10], side.problem))
         if side.declared:
-            return Declared(side, paths, tuple(problems))
-    return Declared(None, (), tuple(problems))
+            return DeclaredMetrics(side, paths, tuple(problems))
+    return DeclaredMetrics(None, (), tuple(problems))
 
 
 def _are_all_read(side: RevisionReader, paths: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
     from mlbutler.project.model import Stage
-    from mlbutler.store.interface import Answer, Store
+    from mlbutler.store.interface import ObjectStatus, Store
 
 _LARGEST_PARAMS = 64 << 20
 
@@ -256,7 +256,7 @@ class Objects:
         self._note_problem(answers.values())
         return all(answer.presence is Presence.PRESENT for answer in answers.values())
 
-    def _note_problem(self, answers: Iterable[Answer]) -> None:
+    def _note_problem(self, answers: Iterable[ObjectStatus]) -> None:
         from mlbutler.store.interface import Presence
 
         unknown = next((answer for answer in answers if answer.presence is Presence.UNDETERMINED), None)

@@ -19,7 +19,7 @@ from mlbutler.comparison.plots import cell_value, read_rows, thinned
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
-from mlbutler.git.log import Logged
+from mlbutler.git.log import LoggedCommit
 from mlbutler.git.objects import read_blobs
 from mlbutler.git.trees import Trees
 from mlbutler.parsing import Unreadable
@@ -43,7 +43,7 @@ _TOO_LARGE = f"larger than {LARGEST >> 20} MB: not read"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CommittedCurve:
     """A curve at one commit: its name, and the blob that holds it."""
 
     name: str
@@ -75,7 +75,7 @@ class Numbers:
 
     metrics: Mapping[str, Scalar] = field(default_factory=dict)
     params: Mapping[str, Scalar] = field(default_factory=dict)
-    curves: tuple[Drawn, ...] = ()
+    curves: tuple[CommittedCurve, ...] = ()
     away: tuple[tuple[str, str], ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
 
@@ -128,7 +128,7 @@ class PastNumbers:
     def _snapshots(self) -> SnapshotReader:
         return self._open()
 
-    def at(self, commits: Iterable[Logged]) -> dict[str, Numbers]:
+    def at(self, commits: Iterable[LoggedCommit]) -> dict[str, Numbers]:
         """Return the numbers of each commit, by its id."""
         commits = tuple({commit.oid: commit for commit in commits}.values())
         found = {c.oid: numbers for c in commits if (numbers := self._remembered(c.oid)) is not None}
@@ -146,7 +146,7 @@ class PastNumbers:
 
     # ------------------------------------------------------------------------------------ declared
 
-    def _by_declared(self, commits: Sequence[Logged]) -> Iterator[tuple[DeclaredFiles, dict[str, str]]]:
+    def _by_declared(self, commits: Sequence[LoggedCommit]) -> Iterator[tuple[DeclaredFiles, dict[str, str]]]:
         """Yield what is declared, with the project's tree at each commit where it is that."""
         projects = self._trees.folders([commit.tree for commit in commits], self._prefix)
         keys = Declarations(self._git, self._trees).keys(projects.values())
@@ -215,7 +215,7 @@ class PastNumbers:
             if source.content is not None:
                 document = read_document(path, source)
                 metrics |= {f"{path}:{name}": _short(value) for name, value in document.values.items()}
-        curves = [Drawn(_name(c), c, here[c.file]) for c in declared.curves if c.file in here][:_MOST_CURVES]
+        curves = [CommittedCurve(_name(c), c, here[c.file]) for c in declared.curves if c.file in here][:_MOST_CURVES]
         return Numbers(_first(metrics), _first(params), tuple(curves), tuple(away), tuple(problems))
 
     def _read_documents(self, wanted: Iterable[tuple[str, str]]) -> None:
@@ -230,7 +230,7 @@ class PastNumbers:
 
     # ------------------------------------------------------------------------------------- curves
 
-    def points(self, curves: Iterable[Drawn]) -> dict[str, Points]:
+    def points(self, curves: Iterable[CommittedCurve]) -> dict[str, Points]:
         """Return the points of each curve by its key, without those that have none."""
         curves = tuple({curve.key: curve for curve in curves}.values())
         names = {curve.key: f"{_FORMAT} curve {curve.key}" for curve in curves}
@@ -261,7 +261,7 @@ class PastNumbers:
             name, metrics, params, blobs, problems, gone = self._known[f"{_FORMAT} at {commit}"]
             names, param_names, curves = self._known[f"{_FORMAT} shape {name}"]
             drawn = [
-                Drawn(str(n), Curve(str(f), str(x), str(y), str(title), bool(header)), str(blob))
+                CommittedCurve(str(n), Curve(str(f), str(x), str(y), str(title), bool(header)), str(blob))
                 for (n, f, x, y, title, header), blob in zip(curves, blobs, strict=True)
             ]
             away = tuple((str(file), str(identity)) for file, identity in gone)

@@ -19,7 +19,7 @@ from mlbutler.frozen import frozen
 from mlbutler.project.artifact import NO_REMOTE, Artifact
 from mlbutler.record import Finding
 from mlbutler.state.presence import PresenceCache
-from mlbutler.store.interface import Answer, ObjectId, Presence, Store
+from mlbutler.store.interface import ObjectId, ObjectStatus, Presence, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import Manifest
 from mlbutler.store.send import ask_all
@@ -123,10 +123,10 @@ class _Memory:
 
 def _ask(
     store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: ProgressSink | None, result: _Result
-) -> dict[ObjectId, Answer]:
+) -> dict[ObjectId, ObjectStatus]:
     """Return an answer for each object, from an earlier build where it is still believed."""
     known = memory.presence.get(memory.address) if memory is not None else {}
-    answers = {oid: Answer(Presence.PRESENT, known[oid].size) for oid in wanted if oid in known}
+    answers = {oid: ObjectStatus(Presence.PRESENT, known[oid].size) for oid in wanted if oid in known}
     result.remembered += len(answers)
     result.age = max([result.age, *(known[oid].age for oid in answers)])
     if progress is not None:
@@ -196,7 +196,7 @@ def _files(oid: ObjectId, manifests: ReadManifest) -> Manifest | str:
     return "its list of files is neither here nor on the remote" if content is None else content
 
 
-def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, Answer], remote: str, result: _Result) -> None:
+def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, ObjectStatus], remote: str, result: _Result) -> None:
     assert artifact.oid is not None
     answer = answers[artifact.oid]
     if answer.presence is Presence.UNDETERMINED:
@@ -212,7 +212,7 @@ def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, Answer], remote: 
 def _judge_directory(
     artifact: Artifact,
     content: Manifest | str,
-    answers: Mapping[ObjectId, Answer],
+    answers: Mapping[ObjectId, ObjectStatus],
     remote: str,
     result: _Result,
     size_here: Callable[[ObjectId], int | None],

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from mlbutler.comparison.snapshot import (
     ArtifactState,
-    Entry,
+    DirectoryEntry,
     PlotDefinition,
     Snapshot,
     Source,
@@ -265,14 +265,14 @@ class RevisionReader:
         assert out.recorded is not None
         oid = out.recorded.oid
         directory = oid is not None and oid.is_directory
-        entries: tuple[Entry, ...] | None = None
+        entries: tuple[DirectoryEntry, ...] | None = None
         problem = ""
         if directory and oid is not None and path not in same:
             manifest = self._project.objects.manifest(oid)
             if manifest is None:
                 problem = f"its manifest: {self._nowhere()}"
             else:
-                entries = tuple(Entry(name, md5) for name, md5 in manifest.items())
+                entries = tuple(DirectoryEntry(name, md5) for name, md5 in manifest.items())
         return ArtifactState(
             path, out.recorded.value, out.recorded.size, out.recorded.files, directory, entries, problem
         )

@@ -54,7 +54,7 @@ class Choice:
 
 
 @frozen
-class Interval:
+class SearchInterval:
     """Numbers from `low` to `high`, both among them. `log`: drawn by their logarithm. `whole`: no fractions."""
 
     key: str
@@ -99,7 +99,7 @@ class Interval:
         return f"{self.key}: {self.low:g} to {self.high:g}{how}"
 
 
-Dimension = Choice | Interval
+Dimension = Choice | SearchInterval
 
 
 @frozen
@@ -186,7 +186,7 @@ def _dimension(key: str, override: Any) -> Dimension:
     return Choice(key, texts, ordered=override.is_range_sweep())
 
 
-def _interval(key: str, found: Any) -> Interval:
+def _interval(key: str, found: Any) -> SearchInterval:
     low, high, log = found.start, found.end, "log" in found.tags
     if found.tags - {"log"}:
         raise UsageError(f"-S: {key}: the only tag of an interval is log.", _GRAMMAR)
@@ -194,4 +194,4 @@ def _interval(key: str, found: Any) -> Interval:
         raise UsageError(f"-S: {key}: an interval needs a lower end that is below its upper one.", _GRAMMAR)
     if log and low <= 0:
         raise UsageError(f"-S: {key}: by their logarithm only numbers above 0 can be drawn.", _GRAMMAR)
-    return Interval(key, low, high, log, whole=isinstance(low, int) and isinstance(high, int))
+    return SearchInterval(key, low, high, log, whole=isinstance(low, int) and isinstance(high, int))

@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlbutler.isolation import Sight
+from mlbutler.isolation import VisiblePaths
 from mlbutler.parsing import Unreadable
 
-Ask = Callable[[], Sight | None]
+Ask = Callable[[], VisiblePaths | None]
 _held: tuple[Path | None, Ask] = (None, lambda: None)  # one for each process, as what it guards is
 
 

@@ -65,7 +65,7 @@ def _script_safe(text: str) -> str:
     return text
 
 
-def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
+def _figure(plot: PlotChange, charts: Mapping[str, vega.RenderedChart]) -> Figure:
     from markupsafe import Markup
 
     title = plot.title or plot.file

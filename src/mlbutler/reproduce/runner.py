@@ -15,7 +15,7 @@ from mlbutler.console import human_seconds
 from mlbutler.errors import BusyError, OutsideError, ProjectError
 from mlbutler.frozen import frozen_by_name
 from mlbutler.git import Git
-from mlbutler.isolation import Sight
+from mlbutler.isolation import VisiblePaths
 from mlbutler.process import Ended, Grace, explain_exit
 from mlbutler.record import StagePlan, StageRun, StageState
 from mlbutler.reproduce.backup import OutputBackup
@@ -61,7 +61,7 @@ class Surroundings:
     made: Callable[[Mapping[str, str]], None] = lambda entries: None
     bring: Callable[[Sequence[str]], None] = lambda paths: None
     isolation: Sequence[str] = ()
-    sight: Sight | None = None
+    sight: VisiblePaths | None = None
     force: bool = False
     timeout: float | None = None
     lock_patience: float = 30.0

@@ -245,7 +245,7 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
     runs = command["runs"]
     if command["isolation"]:
         _isolate(command["isolation"])
-    sight = None if command["sight"] is None else isolation.Sight(*map(tuple, command["sight"]))
+    sight = None if command["sight"] is None else isolation.VisiblePaths(*map(tuple, command["sight"]))
     unseen.guard_values()
     unseen.guard_outputs()
     with unseen.in_sight(None, lambda: sight), Repo(str(Path.cwd())) as repo:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from mlbutler.settings.types import Checked, Flag, Inside, Patience, Section, Strings, about
+from mlbutler.settings.types import Checked, Flag, Inside, Patience, SettingsSection, Strings, about
 
 SECTIONS = (
     "metrics", "further-metrics", "gates", "repeats", "not-judged", "predictions", "code", "definitions", "remotes",
@@ -30,7 +30,7 @@ def _address(url: str) -> str:
     return url
 
 
-class CommentSettings(Section, frozen=True):
+class CommentSettings(SettingsSection, frozen=True):
     """The comment on a pull request. A pull request itself cannot change these."""
 
     when: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from mlbutler.settings.types import Amount, Seconds, Section, Strings, about
+from mlbutler.settings.types import Amount, Seconds, SettingsSection, Strings, about
 
 _SUBJECTS = ("metric", "data", "stage", "predictions")
 _MEASURES = {
@@ -16,7 +16,7 @@ _MEASURES = {
 }
 
 
-class Gate(Section, frozen=True):
+class Gate(SettingsSection, frozen=True):
     """One rule on one number: of a metric, of data or a model, of a stage, or of predictions."""
 
     metric: Annotated[str | None, about("which number: '<file>:<dotted name>', or only the name if it is unique")] = (
@@ -85,7 +85,7 @@ class Gate(Section, frozen=True):
         return f"{named}:{self.of}" if self.of else named
 
 
-class RepeatSettings(Section, frozen=True):
+class RepeatSettings(SettingsSection, frozen=True):
     """How runs are repeated for gates with `repeats`."""
 
     seed: Annotated[Strings, about("params that are the seed: '<file>:<dotted name>'; each run sets them all")] = ()
@@ -93,7 +93,7 @@ class RepeatSettings(Section, frozen=True):
     timeout: Annotated[Seconds | None, about("limit for all stages of one repeated run, such as '1h'")] = None
 
 
-class WaiverSettings(Section, frozen=True):
+class WaiverSettings(SettingsSection, frozen=True):
     """Which people's waivers count."""
 
     trust: Annotated[

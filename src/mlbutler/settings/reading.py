@@ -15,7 +15,7 @@ from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json, parse_toml
 from mlbutler.settings.problems import Problem, explained
 from mlbutler.settings.sections import Settings
-from mlbutler.settings.types import Section
+from mlbutler.settings.types import SettingsSection
 from mlbutler.settings.values import read
 
 FILE_NAME, SHARED = SETTINGS_FILES = "mlbutler.toml", "pyproject.toml"
@@ -155,10 +155,10 @@ def variables() -> Iterator[tuple[str, str, str]]:
             yield f"MLBUTLER_{section}_{key}".upper(), section, key
 
 
-def _sections() -> Iterator[tuple[str, type[Section]]]:
+def _sections() -> Iterator[tuple[str, type[SettingsSection]]]:
     """Yield each section by its name, but for those of which there are several."""
     for section, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True):
-        if isinstance(default, Section):
+        if isinstance(default, SettingsSection):
             yield section, type(default)
 
 

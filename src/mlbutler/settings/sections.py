@@ -17,14 +17,14 @@ from mlbutler.settings.types import (
     Inside,
     Patience,
     Seconds,
-    Section,
+    SettingsSection,
     Share,
     Strings,
     about,
 )
 
 
-class DataSettings(Section, frozen=True):
+class DataSettings(SettingsSection, frozen=True):
     """Where artifacts live."""
 
     remote: Annotated[str | None, about("name of the shared DVC remote; DVC's default if unset")] = None
@@ -62,7 +62,7 @@ class DataSettings(Section, frozen=True):
         return root / Path(self.mirror).expanduser() if self.mirror else None
 
 
-class TestSettings(Section, frozen=True):
+class TestSettings(SettingsSection, frozen=True):
     """The project's tests."""
 
     __test__ = False
@@ -72,14 +72,14 @@ class TestSettings(Section, frozen=True):
     timeout: Annotated[Seconds | None, about("limit for each command, such as 90 or '15m'")] = None
 
 
-class LintSettings(Section, frozen=True):
+class LintSettings(SettingsSection, frozen=True):
     """The project's linters."""
 
     commands: Annotated[Strings, about("shell commands; all run, one failure fails the step")] = ()
     timeout: Annotated[Seconds | None, about("limit for each command, such as 90 or '15m'")] = None
 
 
-class ReproduceSettings(Section, frozen=True):
+class ReproduceSettings(SettingsSection, frozen=True):
     """When and how stages run."""
 
     when: Annotated[
@@ -97,7 +97,7 @@ class ReproduceSettings(Section, frozen=True):
     ] = ()
 
 
-class IsolationSettings(Section, frozen=True):
+class IsolationSettings(SettingsSection, frozen=True):
     """How stages, tests and linters are kept from the rest of the machine."""
 
     mode: Annotated[
@@ -115,7 +115,7 @@ class IsolationSettings(Section, frozen=True):
     ] = ()
 
 
-class VerifySettings(Section, frozen=True):
+class VerifySettings(SettingsSection, frozen=True):
     """How results are verified: stages run again in a clean clone, and what they make compared with dvc.lock."""
 
     sample: Annotated[
@@ -137,7 +137,7 @@ class VerifySettings(Section, frozen=True):
     ] = ()
 
 
-class Predictions(Section, frozen=True):
+class Predictions(SettingsSection, frozen=True):
     """One file with a row for each example that the model was tried on."""
 
     file: Annotated[Inside, about("the file's path; CSV, TSV, JSON lines (.jsonl) or Parquet")]
@@ -162,7 +162,7 @@ class Predictions(Section, frozen=True):
     ] = 0.05
 
 
-class CommitSettings(Section, frozen=True, rename={"way": "as"}):
+class CommitSettings(SettingsSection, frozen=True, rename={"way": "as"}):
     """How results are committed back."""
 
     author: Annotated[str, about("'Name <e-mail>' of results commits")] = "mlbutler <mlbutler@localhost>"
@@ -190,7 +190,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-class ReportSettings(Section, frozen=True):
+class ReportSettings(SettingsSection, frozen=True):
     """What reports show."""
 
     name: Annotated[
@@ -209,7 +209,7 @@ class ReportSettings(Section, frozen=True):
     directory: Annotated[str, about("where the renderings are written")] = ".mlbutler/report"
 
 
-class ForgeSettings(Section, frozen=True):
+class ForgeSettings(SettingsSection, frozen=True):
     """Where the report is published."""
 
     kind: Annotated[
@@ -223,7 +223,7 @@ class ForgeSettings(Section, frozen=True):
     api: Annotated[str | None, about("address of the forge's API where it is not the usual one")] = None
 
 
-class NotifySettings(Section, frozen=True):
+class NotifySettings(SettingsSection, frozen=True):
     """Who is notified besides, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
 
     on: Annotated[
@@ -245,14 +245,14 @@ class NotifySettings(Section, frozen=True):
     desktop: Annotated[Flag, about("show the end of experiments on the desktop of the person who watches them")] = True
 
 
-class ProjectSettings(Section, frozen=True):
+class ProjectSettings(SettingsSection, frozen=True):
     """What is compared with what."""
 
     target: Annotated[str | None, about("target branch where the CI names none; found out if unset")] = None
     git_remote: Annotated[str | None, about("git remote to fetch from and push to; 'origin' if it exists")] = None
 
 
-class Settings(Section, frozen=True):
+class Settings(SettingsSection, frozen=True):
     """All settings of a project."""
 
     project: ProjectSettings = ProjectSettings()

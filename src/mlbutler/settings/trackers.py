@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from mlbutler.settings.types import Checked, Section, about
+from mlbutler.settings.types import Checked, SettingsSection, about
 
 
 def _folder(path: str) -> str:
@@ -20,7 +20,7 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
-class TrackersSettings(Section, frozen=True):
+class TrackersSettings(SettingsSection, frozen=True):
     """Where results appear besides: in DagsHub's table of experiments, on an MLflow server."""
 
     git: Annotated[

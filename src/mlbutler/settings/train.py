@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from mlbutler.settings.types import Bytes, Checked, Patience, Seconds, Section, Strings, about
+from mlbutler.settings.types import Bytes, Checked, Patience, Seconds, SettingsSection, Strings, about
 
 
 def _results(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ def _job(job: str) -> str:
     return job
 
 
-class TrainSettings(Section, frozen=True):
+class TrainSettings(SettingsSection, frozen=True):
     """Where `mlbutler train` runs experiments, and how."""
 
     url: Annotated[str | None, about("address of a Jenkins controller; with `job`, experiments run there")] = None

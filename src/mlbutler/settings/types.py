@@ -14,7 +14,7 @@ from msgspec.structs import FieldInfo
 from mlbutler.frozen import frozen
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SettingsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A section of the settings; `values.read` makes one of what a file has.
 
     Where values do not go together, its `__post_init__` raises ValueError.

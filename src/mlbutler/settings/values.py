@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from mlbutler.settings.problems import Problem, Where, misfit, nearest, no_table, no_tables, plain
-from mlbutler.settings.types import Checked, Section, Written
+from mlbutler.settings.types import Checked, SettingsSection, Written
 
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=SettingsSection)
 
 
 def read(kind: type[S], values: object, problems: list[Problem], where: Where = ()) -> S | None:
@@ -57,10 +57,10 @@ def value(kind: Any, given: object) -> Any:
 
 
 def _field(kind: Any, given: object, where: Where, problems: list[Problem]) -> Any:
-    if isinstance(kind, type) and issubclass(kind, Section):
+    if isinstance(kind, type) and issubclass(kind, SettingsSection):
         return read(kind, given, problems, where)
     inside = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
-    if not (isinstance(inside, type) and issubclass(inside, Section)):
+    if not (isinstance(inside, type) and issubclass(inside, SettingsSection)):
         return _value(kind, given, where, problems)
     if not isinstance(given, list | tuple):
         problems.append(no_tables(given, where))

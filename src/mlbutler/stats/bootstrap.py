@@ -16,7 +16,7 @@ _DRAWS = 1 << 16
 V = TypeVar("V")
 
 
-class Interval(NamedTuple):
+class ConfidenceInterval(NamedTuple):
     """A confidence interval."""
 
     low: float
@@ -58,13 +58,13 @@ class PairedMeans:
 
     def interval(
         self, alpha: float, transform: Callable[[float], float] = float, resamples: int = RESAMPLES
-    ) -> Interval:
+    ) -> ConfidenceInterval:
         """Return the percentile interval of ``transform(mean new) - transform(mean old)``, coverage 1 - `alpha`."""
         if transform is float:
             found = sorted(self._differences(resamples))
         else:
             found = sorted(transform(new) - transform(old) for old, new in self._pairs(resamples))
-        return Interval(_quantile(found, alpha / 2), _quantile(found, 1 - alpha / 2))
+        return ConfidenceInterval(_quantile(found, alpha / 2), _quantile(found, 1 - alpha / 2))
 
     def _differences(self, resamples: int) -> Iterator[float]:
         """Yield the difference of the means of both sides, for each resample."""

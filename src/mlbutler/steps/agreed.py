@@ -7,10 +7,10 @@ from typing import TypeVar
 import msgspec
 
 from mlbutler.settings import settings_at
-from mlbutler.settings.types import Section
+from mlbutler.settings.types import SettingsSection
 from mlbutler.steps.context import RunContext
 
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=SettingsSection)
 
 
 def agreed(work: RunContext, section: str, own: S, *, branches: bool = False) -> S:

@@ -31,7 +31,7 @@ _LOCKS = ("requirements.lock", "requirements.txt", "uv.lock", "poetry.lock", "pd
 
 
 @frozen
-class _Entry:
+class _LockEntry:
     """A stage's entry in dvc.lock at a commit, its paths written from `folder`, that of dvc.yaml (``sub/`` or '')."""
 
     content: Mapping[str, Any]
@@ -162,7 +162,7 @@ def _statement(
     work: RunContext,
     commit: str,
     stage: str,
-    entry: _Entry,
+    entry: _LockEntry,
     sha256: Mapping[str, str],
     isolation: str,
     reproduced: str = "",
@@ -184,7 +184,7 @@ def _statement(
     )  # fmt: skip
 
 
-def _entry(work: RunContext, commit: str, name: str, directory: str) -> _Entry:
+def _entry(work: RunContext, commit: str, name: str, directory: str) -> _LockEntry:
     """Return the stage's entry in dvc.lock, from objects that are what their ids say.
 
     Args:
@@ -210,10 +210,10 @@ def _entry(work: RunContext, commit: str, name: str, directory: str) -> _Entry:
     lists = {
         part: [placed(item) for item in entry[part]] for part in ("deps", "outs") if isinstance(entry.get(part), list)
     }
-    return _Entry({**entry, **lists}, f"{folder}/" if folder else "", written)
+    return _LockEntry({**entry, **lists}, f"{folder}/" if folder else "", written)
 
 
-def _outputs(entry: _Entry) -> dict[str, str]:
+def _outputs(entry: _LockEntry) -> dict[str, str]:
     """Map path from the project's root -> hash."""
     outs = [out for out in entry.content.get("outs") or () if isinstance(out, Mapping)]
     return {posixpath.normpath(f"{entry.folder}{out.get('path')}"): str(out.get("md5", "")) for out in outs}

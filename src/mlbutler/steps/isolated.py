@@ -14,7 +14,7 @@ from mlbutler import file_modes
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.homes import homes, programs
-from mlbutler.isolation import Places, Sight, prefix, problem, words
+from mlbutler.isolation import Places, VisiblePaths, prefix, problem, words
 from mlbutler.process import project_environment
 from mlbutler.redacted_settings import redacted
 from mlbutler.remotes.trust import configured_directories
@@ -58,7 +58,7 @@ class Isolated:
     homes: tuple[Path, ...] = ()
     workspace: Path | None = None
     where: str = ""
-    sight: Sight | None = None
+    sight: VisiblePaths | None = None
 
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
@@ -138,7 +138,7 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         covered |= {path: _redacted(path, Path(own, f"settings-{n}")) for n, path in enumerate(places.redacted)}
         made = prefix(places, Path(own), covered)
         where = " of the target branch's mlbutler.toml" if work.record.change.kind == "pull-request" else ""
-        sight = Sight.of(places)
+        sight = VisiblePaths.of(places)
         yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where, sight)
 
 
@@ -148,12 +148,12 @@ def is_required(work: RunContext) -> bool:
     return settings.mode == "require" and work.record.change.ci != "local"
 
 
-def sight(work: RunContext) -> Sight | None:
+def sight(work: RunContext) -> VisiblePaths | None:
     """Return what the project's code may see on this machine, None where it is not isolated."""
     settings = agreed(work, "isolation", work.settings.isolation)
     mode = work.isolate or settings.mode
     here = mode != "off" and (mode != "auto" or work.record.change.ci != "local") and not problem()
-    return Sight.of(_places(work, settings)) if here else None
+    return VisiblePaths.of(_places(work, settings)) if here else None
 
 
 def _places(work: RunContext, settings: IsolationSettings) -> Places:

@@ -17,7 +17,7 @@ from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
 from mlbutler.record import TrackedRun
 from mlbutler.steps.context import RunContext
 from mlbutler.trackers import git_files, offline
-from mlbutler.trackers.offline import Logged
+from mlbutler.trackers.offline import LoggedRun
 
 _SERVER = "MLFLOW_TRACKING_URI"
 _FILES = {offline.MLFLOW: "mlflow", offline.WANDB: "wandb"}
@@ -74,7 +74,7 @@ def _ran(work: RunContext) -> list[str]:
     return [stage.name for stage in (reproduce.stages if reproduce else ()) if stage.outcome == "ran"]
 
 
-def _found(work: RunContext, since: float) -> tuple[list[Logged], list[tuple[str, str]]]:
+def _found(work: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
     names = _ran(work)
     folders = ["", *(stage.directory for stage in work.project.stages.pipeline() if stage.name in names)]
     runs, notes = offline.found(work.root, folders, since, work.environ), []
@@ -85,7 +85,7 @@ def _found(work: RunContext, since: float) -> tuple[list[Logged], list[tuple[str
     return sorted(runs, key=lambda one: one.when), notes
 
 
-def _on_server(work: RunContext, since: float) -> list[Logged]:
+def _on_server(work: RunContext, since: float) -> list[LoggedRun]:
     """Return the runs on the MLflow server that the team agreed on, where this step can ask it.
 
     Raises:
@@ -104,7 +104,7 @@ def _on_server(work: RunContext, since: float) -> list[Logged]:
     return mlflow_server.logged_on(server, work.record.change.checkout, since)
 
 
-def _by_tracker(runs: Sequence[Logged]) -> dict[str, Source]:
+def _by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:
     found = {}
     for tracker, file in _FILES.items():
         if numbers := offline.numbers(one for one in runs if one.run.tracker == tracker):
@@ -112,7 +112,7 @@ def _by_tracker(runs: Sequence[Logged]) -> dict[str, Source]:
     return found
 
 
-def _in_git(work: RunContext, runs: Iterable[Logged]) -> tuple[dict[str, Source], dict[str, Source]]:
+def _in_git(work: RunContext, runs: Iterable[LoggedRun]) -> tuple[dict[str, Source], dict[str, Source]]:
     """Return both sides of the file that results commits have for trackers that read Git."""
     path = posixpath.normpath(posixpath.join(work.settings.trackers.git or ".", git_files.METRICS))
     change, numbers = work.record.change, offline.numbers(runs)

@@ -10,7 +10,7 @@ from mlbutler.numbers import count
 
 if TYPE_CHECKING:
     from mlbutler.store.interface import ObjectId
-    from mlbutler.store.upkeep.uses import Lease
+    from mlbutler.store.upkeep.uses import BuildLease
 
 Eviction = tuple[bool, int | None]
 """May the mirror be marked as one and lose objects; the size above which it does, None for no limit."""
@@ -37,7 +37,7 @@ class MirrorUse:
     ) -> None:
         self._mirror, self._trusted = mirror, trusted
         self._eviction, self._remotes, self._say = eviction, remotes, say
-        self._leases: list[Lease] = []
+        self._leases: list[BuildLease] = []
 
     def hold(self, oids: Collection[ObjectId]) -> None:
         """Register that this build uses these artifacts: until it ends, the mirror does not evict them."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.runs import Run
+    from mlbutler.store.runs import RunCacheEntry
 
 _SMALL = 1 << 20
 _NOTHING_HERE = "nothing to push: none of the project's data is here"
@@ -210,7 +210,7 @@ def _to_remotes(
     cache: LocalStore,
     artifacts: Sequence[Artifact],
     pushed: Iterable[Artifact],
-    runs: Sequence[Run],
+    runs: Sequence[RunCacheEntry],
     moved: list[Moved],
 ) -> tuple[list[str], str]:
     """Send to each artifact's remote; return (remarks, name of the remote with the run cache or '')."""
@@ -231,7 +231,7 @@ def _to_remotes(
     for name, oids in by_remote.items():
         store = remotes(name)
         assert store is not None
-        entries: list[Run] = []
+        entries: list[RunCacheEntry] = []
         outputs: list[ObjectId] = []
         if name == work.remote:
             entries = [run for run in runs if is_complete(cache, run.outputs) and not run.outputs & private]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
     from mlbutler.store.interface import ObjectId, Store
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.runs import Run
+    from mlbutler.store.runs import RunCacheEntry
 
 
 def keep_in_mirror(work: RunContext, ran: Collection[str]) -> None:
@@ -35,7 +35,7 @@ def keep_in_mirror(work: RunContext, ran: Collection[str]) -> None:
 
 def runs_of_build(
     work: RunContext, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]
-) -> tuple[Run, ...]:
+) -> tuple[RunCacheEntry, ...]:
     """Return the entries of DVC's run cache that made what dvc.lock records now.
 
     In CI these are only entries of stages that mlbutler has run in this build: tests and stages can write others
@@ -51,7 +51,11 @@ def runs_of_build(
 
 
 def to_mirror(
-    work: RunContext, cache: LocalStore, mirror: LocalStore, artifacts: Iterable[Artifact], runs: Iterable[Run]
+    work: RunContext,
+    cache: LocalStore,
+    mirror: LocalStore,
+    artifacts: Iterable[Artifact],
+    runs: Iterable[RunCacheEntry],
 ) -> Moved | None:
     """Send objects, then run cache, to the mirror; None when it failed, which is only reported."""
     from mlbutler.errors import DiskFull, StoreError
@@ -75,7 +79,7 @@ def to_mirror(
 
 
 def to_near(
-    work: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[Run],
+    work: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[RunCacheEntry],
     moved: list[Moved],
 ) -> str:  # fmt: skip
     """Send what the project's remote gets to the remote that is a mirror of it; a failure is only reported.
@@ -127,7 +131,7 @@ def keeps_runs(store: Store) -> bool:
     return isinstance(store, LocalStore | OtherStore)
 
 
-def send_runs(cache: LocalStore, store: Store, entries: Iterable[Run]) -> None:
+def send_runs(cache: LocalStore, store: Store, entries: Iterable[RunCacheEntry]) -> None:
     """Copy entries of the run cache that the store, which can hold them, is missing."""
     from mlbutler.store.local import LocalStore
     from mlbutler.store.other import OtherStore

@@ -22,7 +22,7 @@ from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
 from mlbutler.trackers import git_files
-from mlbutler.trackers.mlflow_server import DAGSHUB_TOKEN, Server
+from mlbutler.trackers.mlflow_server import DAGSHUB_TOKEN, MlflowServer
 from mlbutler.trackers.result import Result, named
 from mlbutler.variables import FORGE_TOKEN
 
@@ -127,9 +127,9 @@ def send(work: RunContext, where: TrackersSettings, result: Result) -> str:
     return mlflow_server.log(server(work, where.mlflow), name, result)
 
 
-def server(work: RunContext, url: str) -> Server:
+def server(work: RunContext, url: str) -> MlflowServer:
     """Return the MLflow server with this run's credentials for it."""
-    return Server.of(url, _access(work, url))
+    return MlflowServer.of(url, _access(work, url))
 
 
 def _access(work: RunContext, url: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlbutler.comparison.first_difference import Difference, of_bytes, of_files, of_metrics
+from mlbutler.comparison.first_difference import FirstDifference, of_bytes, of_files, of_metrics
 from mlbutler.console import Progress
 from mlbutler.errors import Interrupted
 from mlbutler.frozen import frozen
@@ -199,7 +199,7 @@ class CleanRun:
             and (metrics := of_metrics(output.path, *contents, self._asked.tolerance)) is not None
         ):
             made.largest = max(made.largest, metrics.largest if metrics.same else 0.0)
-            first: Difference | None = metrics.first
+            first: FirstDifference | None = metrics.first
             same = metrics.same
         else:
             first, same = of_bytes(*contents), False
@@ -269,7 +269,7 @@ class CleanRun:
         content = self._object(oid, None)
         return None if content is None else parse_manifest(content, oid)
 
-    def _file_in(self, output: Output, first: Difference) -> tuple[bytes, bytes] | None:
+    def _file_in(self, output: Output, first: FirstDifference) -> tuple[bytes, bytes] | None:
         from mlbutler.store.interface import ObjectId
 
         new = _read(self._scratch.root / output.path / first.where)

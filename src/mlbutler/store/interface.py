@@ -63,7 +63,7 @@ class Presence(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-class Answer(NamedTuple):
+class ObjectStatus(NamedTuple):
     """Presence of one object; `size` in bytes when the store said so; `reason` and `remedy` when undetermined.
 
     `denied` tells a refusal (401, 403, no permission) from other failures.
@@ -101,7 +101,7 @@ class Need:
     files: int | None = None
 
 
-class Wanted(NamedTuple):
+class DownloadRequest(NamedTuple):
     """An object that is to come: the file to write it to, and how many bytes may come (None: not known)."""
 
     oid: ObjectId
@@ -144,11 +144,11 @@ class Store(Protocol):
 
     name: str
 
-    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, ObjectStatus]:
         """Ask whether the store holds each object, and return the answers."""
         ...
 
-    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[ObjectStatus]:
         """Ask as `ask` does, for many objects at once."""
         ...
 
@@ -164,7 +164,9 @@ class Store(Protocol):
         """
         ...
 
-    def get_many(self, wanted: Iterable[Wanted], count: Counter, stop: Event) -> Results[Arrived | BaseException]:
+    def get_many(
+        self, wanted: Iterable[DownloadRequest], count: Counter, stop: Event
+    ) -> Results[Arrived | BaseException]:
         """Get objects as `get` does, many at once."""
         ...
 
@@ -178,6 +180,6 @@ class Store(Protocol):
 
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: Event
-    ) -> Results[Answer | BaseException]:
+    ) -> Results[ObjectStatus | BaseException]:
         """Put objects as `put` does, many at once; each is asked for afterwards, and that answer is its result."""
         ...

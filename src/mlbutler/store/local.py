@@ -25,7 +25,7 @@ from mlbutler.store.files import (
     temporary,
     temporary_name,
 )
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.interface import Arrived, Counter, ObjectId, ObjectStatus, Presence, Results
 from mlbutler.store.linking import Jobs
 from mlbutler.store.pool import Threaded
 from mlbutler.store.verify import EMPTY_MD5
@@ -95,7 +95,7 @@ class LocalStore(Threaded):
         """Tell whether the object, whose status is `found`, can be taken as it is, without hashing."""
         return is_sound(found, oid, size) and self.verified.contains(oid, found)
 
-    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, ObjectStatus]:
         """Return presence and size of each object, by its file status."""
         answers = {}
         for oid in objects:
@@ -103,12 +103,16 @@ class LocalStore(Threaded):
                 found = self.stat(oid)
             except StoreError as error:
                 denied = isinstance(error.__cause__, PermissionError)
-                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
+                answers[oid] = ObjectStatus(
+                    Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy
+                )
                 continue
-            answers[oid] = Answer(Presence.MISSING) if found is None else Answer(Presence.PRESENT, found.st_size)
+            answers[oid] = (
+                ObjectStatus(Presence.MISSING) if found is None else ObjectStatus(Presence.PRESENT, found.st_size)
+            )
         return answers
 
-    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[ObjectStatus]:
         """Ask as `ask` does, in this thread: a file status costs less than handing it to another would."""
         for oid in objects:
             if stop.is_set():

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.interface import Arrived, Counter, ObjectId, ObjectStatus, Presence, Results
 from mlbutler.store.limits import Incoming
 from mlbutler.store.missing_plugins import how_to_install
 from mlbutler.store.pool import Threaded, imap_unordered
@@ -76,7 +76,7 @@ class OtherStore(Threaded):
                 self._connected = fs, root
             return self._connected
 
-    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, ObjectStatus]:
         """Return each object's presence and size, by its file's status."""
         answers = {}
         for oid in objects:
@@ -84,10 +84,12 @@ class OtherStore(Threaded):
                 answers[oid] = self._policy.call(lambda oid=oid: self._ask(oid))  # type: ignore[misc]
             except StoreError as error:
                 denied = isinstance(error, AccessDenied)
-                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
+                answers[oid] = ObjectStatus(
+                    Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy
+                )
         return answers
 
-    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[ObjectStatus]:
         """Ask as `ask` does; in a bucket, list the folders of which much is wanted, and ask for what is not listed."""
         folders: dict[str, list[ObjectId]] = {}
         for oid in objects:
@@ -108,7 +110,7 @@ class OtherStore(Threaded):
                     sizes = found if isinstance(found, Mapping) else {}
                     for oid in folders[folder]:
                         if oid.md5 in sizes:
-                            yield oid, Answer(Presence.PRESENT, sizes[oid.md5])
+                            yield oid, ObjectStatus(Presence.PRESENT, sizes[oid.md5])
                         else:
                             alone.append(oid)
         yield from super().ask_many(alone, stop)
@@ -142,19 +144,19 @@ class OtherStore(Threaded):
         finally:
             fs.fs.invalidate_cache(path)  # what is asked afterwards has to be asked of the server
 
-    def _ask(self, oid: ObjectId) -> Answer:
+    def _ask(self, oid: ObjectId) -> ObjectStatus:
         fs, root = self._opened()
         try:
             info = fs.info(self._path(fs, root, oid))
         except FileNotFoundError as error:
             self._require_container(fs, root, error)
-            return Answer(Presence.MISSING)
+            return ObjectStatus(Presence.MISSING)
         except Exception as error:
             raise _translated(error, self.name, f"asking for {oid.key}") from error
         if info.get("type") == "directory":
-            return Answer(Presence.MISSING)
+            return ObjectStatus(Presence.MISSING)
         size = info.get("size")
-        return Answer(Presence.PRESENT, size if isinstance(size, int) else None)
+        return ObjectStatus(Presence.PRESENT, size if isinstance(size, int) else None)
 
     def _require_container(self, fs: Any, root: str, error: FileNotFoundError) -> None:
         """Raise where the bucket does not exist: the remote's address is wrong, not an object missing."""

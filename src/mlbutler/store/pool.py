@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlbutler.errors import Interrupted
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Results, Wanted
+from mlbutler.store.interface import Arrived, Counter, DownloadRequest, ObjectId, ObjectStatus, Results
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -93,7 +93,7 @@ class Threaded(ABC):
     jobs: int
 
     @abstractmethod
-    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, ObjectStatus]:
         """Ask for one object, as `Store.ask`."""
 
     @abstractmethod
@@ -104,7 +104,7 @@ class Threaded(ABC):
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Put one object, as `Store.put`."""
 
-    def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
+    def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[ObjectStatus]:
         """Ask for many objects, as `Store.ask_many`."""
         with closing(imap_unordered(lambda oid: self.ask([oid])[oid], objects, self.jobs, stop)) as done:
             for oid, answer in done:
@@ -113,11 +113,11 @@ class Threaded(ABC):
                 yield oid, answer
 
     def get_many(
-        self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
+        self, wanted: Iterable[DownloadRequest], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
         """Get many objects, as `Store.get_many`."""
 
-        def get(one: Wanted) -> Arrived:
+        def get(one: DownloadRequest) -> Arrived:
             return self.get(one.oid, Path(one.destination), count, one.most)
 
         with closing(imap_unordered(get, wanted, self.jobs, stop)) as done:
@@ -126,10 +126,10 @@ class Threaded(ABC):
 
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
-    ) -> Results[Answer | BaseException]:
+    ) -> Results[ObjectStatus | BaseException]:
         """Put many objects, as `Store.put_many`."""
 
-        def put(pair: tuple[ObjectId, Path]) -> Answer:
+        def put(pair: tuple[ObjectId, Path]) -> ObjectStatus:
             self.put(pair[0], pair[1], count)
             return self.ask([pair[0]])[pair[0]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlbutler.errors import CorruptObject, MlbutlerError, StoreError
 from mlbutler.store.files import explained
-from mlbutler.store.interface import ObjectId, Store, Wanted
+from mlbutler.store.interface import DownloadRequest, ObjectId, Store
 from mlbutler.store.limits import most_of
 from mlbutler.store.verify import is_object
 
@@ -44,7 +44,7 @@ def read_back(store: Store, sent: Mapping[ObjectId, int]) -> tuple[int, list[Mlb
     whole = 0
     with tempfile.TemporaryDirectory(prefix="mlbutler-read-back-") as folder:
         files = {oid: Path(folder, str(number)) for number, oid in enumerate(chosen)}
-        wanted = [Wanted(oid, str(file), most_of(oid, sent[oid])) for oid, file in files.items()]
+        wanted = [DownloadRequest(oid, str(file), most_of(oid, sent[oid])) for oid, file in files.items()]
         with closing(store.get_many(wanted, lambda _: None, threading.Event())) as came:
             for oid, arrived in came:
                 error = _problem(store.name, oid, files[oid], arrived)

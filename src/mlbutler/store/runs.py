@@ -32,7 +32,7 @@ RunStore = LocalStore | OtherStore
 
 
 @frozen
-class Run:
+class RunCacheEntry:
     """One entry: its path in a store (``runs/ab/<key>/<value>``), its outputs as DVC names them with their objects."""
 
     key: str
@@ -69,12 +69,12 @@ def _local_keys(root: Path) -> Iterator[str]:
                 yield key
 
 
-def read(store: LocalStore, key: str) -> Run | None:
+def read(store: LocalStore, key: str) -> RunCacheEntry | None:
     """Read one entry of a local store; return None when it is no valid one."""
     return _entry(store.root / key, key)
 
 
-def _entry(path: Path, key: str) -> Run | None:
+def _entry(path: Path, key: str) -> RunCacheEntry | None:
     try:
         if path.stat().st_size > _LARGEST:
             return None
@@ -86,7 +86,7 @@ def _entry(path: Path, key: str) -> Run | None:
         return None
     found = [(str(out.get("path")), _object(out)) for out in outputs if isinstance(out, Mapping)]
     named = frozenset((path, oid) for path, oid in found if oid is not None)
-    return Run(key, named) if len(named) == len(outputs) else None
+    return RunCacheEntry(key, named) if len(named) == len(outputs) else None
 
 
 def _object(out: Mapping[str, Any]) -> ObjectId | None:
@@ -96,7 +96,7 @@ def _object(out: Mapping[str, Any]) -> ObjectId | None:
     return ObjectId(md5, legacy=out.get("hash") != "md5")
 
 
-def current(cache: LocalStore, outputs: Collection[ObjectId]) -> tuple[Run, ...]:
+def current(cache: LocalStore, outputs: Collection[ObjectId]) -> tuple[RunCacheEntry, ...]:
     """Return the cache's entries whose outputs are all among `outputs`: the runs that made what is recorded now."""
     wanted = set(outputs)
     runs = (read(cache, key) for key in sorted(keys(cache)))

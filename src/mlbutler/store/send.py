@@ -9,7 +9,7 @@ from contextlib import closing
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
 from mlbutler.frozen import frozen
 from mlbutler.record import Moved
-from mlbutler.store.interface import Answer, ObjectId, Presence, Store
+from mlbutler.store.interface import ObjectId, ObjectStatus, Presence, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.read_back import read_back
 from mlbutler.store.transfer import Mover, ProgressSink, Tally, moved
@@ -27,7 +27,9 @@ def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
     return min(errors, key=rank, default=None)
 
 
-def ask_all(store: Store, oids: Iterable[ObjectId], progress: ProgressSink | None = None) -> dict[ObjectId, Answer]:
+def ask_all(
+    store: Store, oids: Iterable[ObjectId], progress: ProgressSink | None = None
+) -> dict[ObjectId, ObjectStatus]:
     """Ask a store for each object, many at once, and return the answers."""
     unique = dict.fromkeys(oids)
     answers = {}
@@ -40,7 +42,7 @@ def ask_all(store: Store, oids: Iterable[ObjectId], progress: ProgressSink | Non
 
 
 @frozen
-class Sent:
+class SendResult:
     """What `send` did: objects and bytes put, what could not be, and how many were read back and are whole."""
 
     moved: tuple[Moved, ...] = ()
@@ -54,7 +56,7 @@ def send(
     store: Store,
     *,
     progress: ProgressSink | None = None,
-) -> Sent:
+) -> SendResult:
     """Put on a store what the cache holds and the store does not; files before the manifests that name them.
 
     Each object is asked for itself; one that the store holds with another size is replaced. Nothing is ever
@@ -88,7 +90,7 @@ def send(
             seen += whole
             errors += wrong
     cache.verified.save()
-    return Sent(moved(tally), tuple(errors), seen)
+    return SendResult(moved(tally), tuple(errors), seen)
 
 
 def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[ObjectId]:
@@ -105,14 +107,14 @@ def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[O
     return [oid for oid in unique if _lacks(answers[oid], cache, oid)]
 
 
-def _lacks(answer: Answer, cache: LocalStore, oid: ObjectId) -> bool:
+def _lacks(answer: ObjectStatus, cache: LocalStore, oid: ObjectId) -> bool:
     if answer.presence is Presence.MISSING:
         return True
     found = cache.stat(oid)
     return answer.size is not None and found is not None and found.st_size != answer.size
 
 
-def _unanswered(store: Store, unknown: Sequence[Answer]) -> StoreError:
+def _unanswered(store: Store, unknown: Sequence[ObjectStatus]) -> StoreError:
     denied = next((answer for answer in unknown if answer.denied), None)
     answer = denied or unknown[0]
     kind = AccessDenied if denied else StoreError

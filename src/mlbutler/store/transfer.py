@@ -15,7 +15,7 @@ from mlbutler.errors import Interrupted, MlbutlerError, StoreError
 from mlbutler.record import Moved
 from mlbutler.state.fingerprint import size_in
 from mlbutler.store.files import explained, is_protected
-from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store, Wanted
+from mlbutler.store.interface import Arrived, DownloadRequest, ObjectId, ObjectStatus, Presence, Results, Store
 from mlbutler.store.linking import link_all
 from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_expected, is_sound
 from mlbutler.store.verify import is_object, require_object, wrong_content
@@ -219,10 +219,10 @@ class Mover:
         """
         unfinished: dict[ObjectId, str] = {}
 
-        def expected() -> Iterator[Wanted]:
+        def expected() -> Iterator[DownloadRequest]:
             for oid, most in wanted.items():
                 unfinished[oid] = self._expect(oid)
-                yield Wanted(oid, unfinished[oid], most)
+                yield DownloadRequest(oid, unfinished[oid], most)
 
         hashing: dict[Future[bool], ObjectId] = {}
         coming = remote.get_many(expected(), self._count, self._stop)
@@ -391,7 +391,9 @@ class Mover:
                 yield oid, self._sent(oid, answer, sizes.pop(oid), remote)
         yield from damaged
 
-    def _sent(self, oid: ObjectId, answer: Answer | BaseException, size: int, remote: Store) -> BaseException | None:
+    def _sent(
+        self, oid: ObjectId, answer: ObjectStatus | BaseException, size: int, remote: Store
+    ) -> BaseException | None:
         if isinstance(answer, OSError):
             return explained(answer, "reading an object", self.cache.root)
         if isinstance(answer, BaseException):

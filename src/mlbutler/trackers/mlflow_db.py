@@ -37,7 +37,7 @@ _METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ? AND is_nan 
 
 
 @frozen
-class Row:
+class MlflowRun:
     """One run. `when`: seconds since 1970 at its end, or its beginning."""
 
     id: str
@@ -46,7 +46,7 @@ class Row:
     metrics: dict[str, float]
 
 
-def rows(path: Path, since: float) -> list[Row]:
+def rows(path: Path, since: float) -> list[MlflowRun]:
     """Return the runs that began or ended since then, none where the file is no such data base.
 
     Args:
@@ -100,13 +100,15 @@ def _allowed(action: int, what: str | None, column: str | None, place: str | Non
     return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
 
 
-def _rows(db: sqlite3.Connection, since: float) -> Iterator[Row]:
+def _rows(db: sqlite3.Connection, since: float) -> Iterator[MlflowRun]:
     for id, name, ended in db.execute(_RUNS, (int(since * 1000), _MOST_RUNS)).fetchall():
         when = as_float(ended)
         if not isinstance(id, str) or when is None:
             continue
         found = db.execute(_METRICS, (id, _MOST_METRICS)).fetchall()
-        yield Row(id[:_LONGEST], name[:_LONGEST] if isinstance(name, str) else "", when / 1000, dict(_numbers(found)))
+        yield MlflowRun(
+            id[:_LONGEST], name[:_LONGEST] if isinstance(name, str) else "", when / 1000, dict(_numbers(found))
+        )
 
 
 def _numbers(found: list[tuple[object, object]]) -> Iterator[tuple[str, float]]:

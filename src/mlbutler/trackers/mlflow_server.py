@@ -23,7 +23,7 @@ from mlbutler.extras import how_to_get
 from mlbutler.frozen import frozen
 from mlbutler.record import TrackedRun
 from mlbutler.remotes.credentials import is_dagshub
-from mlbutler.trackers.offline import MLFLOW, Logged
+from mlbutler.trackers.offline import MLFLOW, LoggedRun
 from mlbutler.trackers.result import Result
 
 USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
@@ -55,7 +55,7 @@ class Refused(OutsideError):
 
 
 @frozen
-class Server:
+class MlflowServer:
     """An MLflow server, and the credentials for it."""
 
     url: str
@@ -64,7 +64,7 @@ class Server:
     token: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, url: str, environ: Mapping[str, str]) -> Server:
+    def of(cls, url: str, environ: Mapping[str, str]) -> MlflowServer:
         """Return it with the credentials of the environment: MLflow's own, on DagsHub its token."""
         user, password, token = (environ.get(name, "").strip() for name in (USER, PASSWORD, TOKEN))
         if not (user or token) and is_dagshub(url, environ):
@@ -72,7 +72,7 @@ class Server:
         return cls(url, user, password, token)
 
 
-def log(server: Server, experiment: str, result: Result, pause: float = _PAUSE) -> str:
+def log(server: MlflowServer, experiment: str, result: Result, pause: float = _PAUSE) -> str:
     """Have one run for the result on the server; return its page.
 
     What may have been created is looked for, and not created again. Of two that were created at the same time the
@@ -101,7 +101,7 @@ def log(server: Server, experiment: str, result: Result, pause: float = _PAUSE) 
 
 
 @contextmanager
-def _client(server: Server) -> Iterator[Any]:
+def _client(server: MlflowServer) -> Iterator[Any]:
     """Return MLflow's client of the server; what it raises becomes an error of ours.
 
     Raises:
@@ -123,7 +123,7 @@ def _client(server: Server) -> Iterator[Any]:
             raise _explained(server, error) from error
 
 
-def logged_on(server: Server, commit: str, since: float) -> list[Logged]:
+def logged_on(server: MlflowServer, commit: str, since: float) -> list[LoggedRun]:
     """Return the runs that stages logged there since then, by the commit that MLflow notes, the earliest first.
 
     Args:
@@ -142,14 +142,14 @@ def logged_on(server: Server, commit: str, since: float) -> list[Logged]:
     return [_logged(server, run) for run in sorted(own, key=lambda run: (run.info.start_time, run.info.run_id))]
 
 
-def _logged(server: Server, run: Any) -> Logged:
+def _logged(server: MlflowServer, run: Any) -> LoggedRun:
     name, id = run.info.run_name or run.info.run_id, run.info.run_id
     metrics = {key: float(value) for key, value in run.data.metrics.items()}
     page = _page(server, run)
-    return Logged(TrackedRun(tracker=MLFLOW, name=name, id=id, url=page), run.info.start_time / 1000, metrics)
+    return LoggedRun(TrackedRun(tracker=MLFLOW, name=name, id=id, url=page), run.info.start_time / 1000, metrics)
 
 
-def _page(server: Server, run: Any) -> str:
+def _page(server: MlflowServer, run: Any) -> str:
     return f"{server.url}/#/experiments/{quote(run.info.experiment_id)}/runs/{quote(run.info.run_id)}"
 
 
@@ -165,7 +165,7 @@ def _quiet_client() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _explained(server: Server, error: Any) -> OutsideError:
+def _explained(server: MlflowServer, error: Any) -> OutsideError:
     said = visible(str(error.message).partition("\n")[0], 300)
     for secret in filter(None, (server.password, server.token)):
         said = said.replace(secret, "[hidden]")

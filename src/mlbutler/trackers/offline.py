@@ -34,7 +34,7 @@ _WANDB_HOST = "https://wandb.ai"
 
 
 @frozen
-class Logged:
+class LoggedRun:
     """A run with its final numbers. `when`: seconds since 1970, to tell the last one."""
 
     run: TrackedRun
@@ -42,14 +42,14 @@ class Logged:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def found(root: Path, folders: Iterable[str], since: float, environ: Mapping[str, str]) -> list[Logged]:
+def found(root: Path, folders: Iterable[str], since: float, environ: Mapping[str, str]) -> list[LoggedRun]:
     """Return the runs that were written since then, the earliest first, and of MLflow's none that is inside another.
 
     Args:
         folders: where stages run, from `root`, '' for itself. since: seconds since 1970.
         environ: what names the server, the team and the project of W&B, for links.
     """
-    runs: list[Logged] = []
+    runs: list[LoggedRun] = []
     for folder in dict.fromkeys(folders):
         runs += _mlflow(root, _below(folder, "mlruns"), since)
         runs += _mlflow_db(root, _below(folder, mlflow_db.NAME), since)
@@ -57,7 +57,7 @@ def found(root: Path, folders: Iterable[str], since: float, environ: Mapping[str
     return sorted(runs, key=lambda one: one.when)[-_MOST_RUNS:]
 
 
-def numbers(runs: Iterable[Logged]) -> dict[str, float]:
+def numbers(runs: Iterable[LoggedRun]) -> dict[str, float]:
     """Return the final numbers of all: of several runs with the same the last one's."""
     merged: dict[str, float] = {}
     for one in runs:
@@ -69,7 +69,7 @@ def _below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _mlflow(root: Path, place: str, since: float) -> Iterator[Logged]:
+def _mlflow(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
     for experiment in _folders(root / place):
         for folder in _folders(experiment):
             run, when = _document(folder / "meta.yaml", parse_yaml), _changed(folder / "meta.yaml")
@@ -78,12 +78,14 @@ def _mlflow(root: Path, place: str, since: float) -> Iterator[Logged]:
             metrics = dict(islice(_metrics(folder / "metrics", ""), _MOST_METRICS))
             name = str(run.get("run_name") or folder.name)
             at = f"{place}/{experiment.name}/{folder.name}"
-            yield Logged(TrackedRun(tracker=MLFLOW, name=name, id=folder.name, place=at), when, metrics)
+            yield LoggedRun(TrackedRun(tracker=MLFLOW, name=name, id=folder.name, place=at), when, metrics)
 
 
-def _mlflow_db(root: Path, place: str, since: float) -> Iterator[Logged]:
+def _mlflow_db(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
     for row in mlflow_db.rows(root / place, since) if _changed(root / place) >= since else ():
-        yield Logged(TrackedRun(tracker=MLFLOW, name=row.name or row.id, id=row.id, place=place), row.when, row.metrics)
+        yield LoggedRun(
+            TrackedRun(tracker=MLFLOW, name=row.name or row.id, id=row.id, place=place), row.when, row.metrics
+        )
 
 
 def _is_inner(folder: Path) -> bool:
@@ -118,7 +120,7 @@ def _number(text: bytes) -> float | None:
         return None
 
 
-def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> Iterator[Logged]:
+def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> Iterator[LoggedRun]:
     for folder in _folders(root / place):
         online, offline = _ONLINE.fullmatch(folder.name), _OFFLINE.fullmatch(folder.name)
         match, summary = online or offline, folder / "files" / "wandb-summary.json"
@@ -131,7 +133,7 @@ def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> 
         metrics = _summary(summary) or wandb_file.last_numbers(written)
         url = _page(match["id"], environ) if online else ""
         run = TrackedRun(tracker=WANDB, name=match["id"], id=match["id"], place=f"{place}/{folder.name}", url=url)
-        yield Logged(run, when, metrics)
+        yield LoggedRun(run, when, metrics)
 
 
 def _summary(path: Path) -> dict[str, float]:

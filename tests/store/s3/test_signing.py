@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.s3 import listing
-from mlbutler.store.s3.place import Place, find
+from mlbutler.store.s3.place import S3Location, find
 from mlbutler.store.s3.signing import Keys, Signer
 from tests.store.buckets import KEYS
 
@@ -71,7 +71,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def place(root: str = "bucket/some/pre fix", **config: Any) -> Place | None:
+def place(root: str = "bucket/some/pre fix", **config: Any) -> S3Location | None:
     return find(root, {**KEYS, "use_ssl": True, "host": "bucket", **config})
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from mlbutler.errors import AccessDenied
 from mlbutler.store.engine import bring
-from mlbutler.store.interface import Answer, Need, ObjectId, Presence
+from mlbutler.store.interface import Need, ObjectId, ObjectStatus, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.s3 import listing
 from mlbutler.store.s3.signing import Signer
@@ -36,7 +36,7 @@ def fill(gate: Gate, prefix: str, objects: Iterable[ObjectId], cache: LocalStore
     gate.requests.clear()
 
 
-def ask(store: S3Store, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+def ask(store: S3Store, objects: Iterable[ObjectId]) -> dict[ObjectId, ObjectStatus]:
     return dict(store.ask_many(objects, threading.Event()))
 
 
@@ -69,7 +69,7 @@ def test_there_and_back(gate: Gate, cache: LocalStore, tmp_path: Path, prefix: s
     store = bucket(gate.url, f"{gate.bucket}{prefix}")
     elsewhere = bring_it(store, directory, tmp_path / "other")
     answers = ask(store, [*everything, ABSENT])
-    assert answers.pop(ABSENT) == Answer(Presence.MISSING)
+    assert answers.pop(ABSENT) == ObjectStatus(Presence.MISSING)
     assert {oid: answer.size for oid, answer in answers.items()} == {
         oid: cache.path(oid).stat().st_size for oid in everything
     }
@@ -116,7 +116,7 @@ def test_a_bucket_that_cannot_be_listed_is_asked_for_each_object(
     absent = [ObjectId(f"{number:032x}") for number in range(16)]
     answers = ask(bucket(gate.url, f"{gate.bucket}/p", attempts=2), [directory, *absent])
     assert answers.pop(directory).presence is Presence.PRESENT
-    assert set(answers.values()) == {Answer(Presence.MISSING)}
+    assert set(answers.values()) == {ObjectStatus(Presence.MISSING)}
     assert [seen for seen in gate.requests if seen.lists]
 
 

@@ -29,7 +29,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: now)
 
 
-def used(mirror: LocalStore, oid: ObjectId, days_ago: float, monkeypatch: pytest.MonkeyPatch) -> uses.Lease:
+def used(mirror: LocalStore, oid: ObjectId, days_ago: float, monkeypatch: pytest.MonkeyPatch) -> uses.BuildLease:
     now = time.time()  # already the later one
     with monkeypatch.context() as then:
         then.setattr("mlbutler.store.upkeep.uses.time.time", lambda: now - days_ago * DAY)
@@ -79,7 +79,7 @@ def test_what_a_running_build_uses_stays_though_it_is_old(mirror: LocalStore, mo
 
 def test_a_build_that_starts_meanwhile_is_noticed(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     oids = put(mirror, *"abcdef")
-    held: list[uses.Lease] = []
+    held: list[uses.BuildLease] = []
 
     def starts(objects: int, size: int) -> None:
         if not held:

@@ -7,16 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlbutler.commands.board.heads import Head, fetch, heads
-from mlbutler.commands.board.picked import Picked, Wanted, pick
+from mlbutler.commands.board.picked import BoardQuery, Picked, pick
 from mlbutler.commands.board.rows import rows_of
 from mlbutler.commands.board.trainings import with_trainings
 from mlbutler.commands.clone_lock import make_own_folder
 from mlbutler.forge.address import parse_address
 from mlbutler.numbers import count
-from mlbutler.project.past_numbers import MOST_POINTS, Drawn, Numbers, PastNumbers
+from mlbutler.project.past_numbers import MOST_POINTS, CommittedCurve, Numbers, PastNumbers
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.report.board.columns import columns, main_column
-from mlbutler.report.board.model import Board, Points, Row
+from mlbutler.report.board.model import Board, BoardRow, Points
 from mlbutler.report.board.redaction import redacted
 from mlbutler.state.hints import Hints
 from mlbutler.steps.context import RunContext
@@ -35,7 +35,7 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
     notes = list(fetch(git, change.git_remote)) if fetching and change.git_remote else []
     found = heads(git, change.git_remote)
     target, tip = _target(work, found)
-    picked, further = pick(git, found, Wanted(target, tip, most, merged))
+    picked, further = pick(git, found, BoardQuery(target, tip, most, merged))
     hints = Hints("board", work.root, work.mirror if work.trusted else None, change.repository, work.prefix)
     past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots, _stores(work))
     shown = {one.commit.oid for one in picked}
@@ -83,9 +83,11 @@ def _target(work: RunContext, found: Sequence[Head]) -> tuple[str, str]:
     return name, here if ahead and here is not None else tip
 
 
-def _curves(past: PastNumbers, rows: Sequence[Row], numbers: Mapping[str, Numbers]) -> tuple[dict[str, Points], int]:
+def _curves(
+    past: PastNumbers, rows: Sequence[BoardRow], numbers: Mapping[str, Numbers]
+) -> tuple[dict[str, Points], int]:
     """Return the curves of the newest experiments by their keys, and of how many there was no room for them."""
-    asked: dict[str, Drawn] = {}
+    asked: dict[str, CommittedCurve] = {}
     cut = 0
     for row in rows:
         curves = numbers[row.commit].curves if row.commit in numbers else ()

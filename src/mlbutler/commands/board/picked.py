@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mlbutler.commands.board.heads import Head, branches
 from mlbutler.commitback.earlier import BUILD, REPRODUCED
 from mlbutler.git import Git
-from mlbutler.git.log import Logged, log
+from mlbutler.git.log import LoggedCommit, log
 
 _ONE_BY_ONE = "--no-walk=unsorted"
 _READ = (BUILD, REPRODUCED)
@@ -23,7 +23,7 @@ class Picked:
             '' for a commit of a branch. baseline: the commit that it is compared with, '' for none.
     """
 
-    commit: Logged
+    commit: LoggedCommit
     branch: str = ""
     pull: str = ""
     experiment: str = ""
@@ -31,7 +31,7 @@ class Picked:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BoardQuery:
     """What is asked for: the target branch, its tip, how many commits of each, and whether merged ones too."""
 
     target: str
@@ -40,7 +40,7 @@ class Wanted:
     merged: bool
 
 
-def pick(git: Git, found: Sequence[Head], wanted: Wanted) -> tuple[tuple[Picked, ...], tuple[Logged, ...]]:
+def pick(git: Git, found: Sequence[Head], wanted: BoardQuery) -> tuple[tuple[Picked, ...], tuple[LoggedCommit, ...]]:
     """Return the commits to show, and further ones that they are compared with.
 
     The target branch's own history follows first parents, so that a merged pull request counts once.
@@ -62,7 +62,7 @@ def pick(git: Git, found: Sequence[Head], wanted: Wanted) -> tuple[tuple[Picked,
     return tuple(picked), log(git, missing, _ONE_BY_ONE, trailers=_READ)
 
 
-def _others(git: Git, found: Sequence[Head], wanted: Wanted, limit: str, target: set[str]) -> list[Picked]:
+def _others(git: Git, found: Sequence[Head], wanted: BoardQuery, limit: str, target: set[str]) -> list[Picked]:
     options = [limit] if wanted.merged else [limit, "--first-parent"]
     by_ref = {head.ref: head for head in found}
     names = [*by_ref, "HEAD", *([wanted.tip] if wanted.merged else [])]
@@ -90,7 +90,7 @@ def _name(head: Head | None) -> str:
     return head.name if head is not None else "HEAD"
 
 
-def _parent(commit: Logged) -> str:
+def _parent(commit: LoggedCommit) -> str:
     return commit.parents[0] if commit.parents else ""
 
 

@@ -11,10 +11,10 @@ from mlbutler.forge.address import kind_of, parse_address
 from mlbutler.project.past_numbers import Numbers
 from mlbutler.record import Change
 from mlbutler.report import links
-from mlbutler.report.board.model import Kind, Row
+from mlbutler.report.board.model import BoardRow, RowKind
 
 
-def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numbers]) -> list[Row]:
+def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numbers]) -> list[BoardRow]:
     """Return a row for each commit, with the addresses of its pages.
 
     Args:
@@ -25,13 +25,13 @@ def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numb
     return [_row(one, numbers, dict(_links(one, change, commits, pulls, builds))) for one in picked]
 
 
-def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, str]) -> Row:
+def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, str]) -> BoardRow:
     commit = one.commit
     measured = numbers.get(commit.oid, Numbers())
     parent = numbers.get(commit.parents[0]) if commit.parents and not one.experiment else None
     said = [f"{path}: {why}" for path, why in measured.problems] + [f"{path}: not here" for path, _ in measured.away]
-    return Row(
-        kind=Kind.EXPERIMENT if one.experiment else Kind.PULL_REQUEST if one.pull else Kind.COMMIT,
+    return BoardRow(
+        kind=RowKind.EXPERIMENT if one.experiment else RowKind.PULL_REQUEST if one.pull else RowKind.COMMIT,
         name=one.experiment or commit.subject, commit=commit.oid, branch=one.branch, pull=one.pull, when=commit.when,
         author="" if one.experiment else commit.author, state="; ".join(said), metrics=measured.metrics,
         params=measured.params, baseline=one.baseline, same=parent is not None and measured.same_values(parent),

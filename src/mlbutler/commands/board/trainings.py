@@ -13,12 +13,12 @@ from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from mlbutler.parsing import Unreadable, parse_yaml
 from mlbutler.record import Scalar
-from mlbutler.report.board.model import Kind, Row
+from mlbutler.report.board.model import BoardRow, RowKind
 
 _DEFAULT_PARAMS = "params.yaml"
 
 
-def with_trainings(git: Git, prefix: str, remote: str | None, rows: Sequence[Row]) -> list[Row]:
+def with_trainings(git: Git, prefix: str, remote: str | None, rows: Sequence[BoardRow]) -> list[BoardRow]:
     """Return the rows with the state of those that were trained, and further ones for those without results here.
 
     Args:
@@ -33,16 +33,16 @@ def with_trainings(git: Git, prefix: str, remote: str | None, rows: Sequence[Row
     return found + [_row(one) for one in ours if one.result not in shown]
 
 
-def _told(row: Row, experiment: Experiment) -> Row:
+def _told(row: BoardRow, experiment: Experiment) -> BoardRow:
     links = {**row.links, **({"build": experiment.build} if experiment.build else {})}
     return replace(row, author=row.author or experiment.user, links=links)
 
 
-def _row(experiment: Experiment) -> Row:
+def _row(experiment: Experiment) -> BoardRow:
     when = experiment.ended or experiment.started or experiment.submitted
     reason = f": {experiment.reason}" if experiment.reason and experiment.state is not State.DONE else ""
-    return Row(
-        kind=Kind.TRAINING, name=experiment.name, when=int(when), author=experiment.user,
+    return BoardRow(
+        kind=RowKind.TRAINING, name=experiment.name, when=int(when), author=experiment.user,
         state=f"{experiment.state}{reason}", baseline=experiment.baseline,
         metrics={f"{one.file}:{one.name}": one.value for one in experiment.metrics},
         params=dict(map(_param, experiment.overrides)),

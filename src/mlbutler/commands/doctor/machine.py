@@ -120,7 +120,7 @@ def isolation(work: RunContext) -> Examined:
 
 
 @frozen
-class Gpu:
+class InstalledGpu:
     """One graphics card: `memory` in bytes, None where it is not known."""
 
     name: str
@@ -155,12 +155,12 @@ def gpu(work: RunContext) -> Examined:
     return Examined("gpu", OK, f"{text}, driver {cards[0].driver}", facts=facts)
 
 
-def parse_gpus(text: str) -> list[Gpu]:
+def parse_gpus(text: str) -> list[InstalledGpu]:
     """Parse cards from lines of ``name, memory in MiB, driver``; lines of any other form are skipped."""
     found = []
     for line in text.splitlines():
         # A name may hold a comma, the other two do not; memory that is shared with the machine's is "[N/A]".
         match = re.fullmatch(r"\s*(\S.*?)\s*,\s*(\d+|\[[^],]*\])\s*,\s*([\w.]+)\s*", line)
         if match:
-            found.append(Gpu(match[1], int(match[2]) * _MIB if match[2].isdigit() else None, match[3]))
+            found.append(InstalledGpu(match[1], int(match[2]) * _MIB if match[2].isdigit() else None, match[3]))
     return found

@@ -10,13 +10,13 @@ import yaml
 
 from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, AGENT_KEY, KNOWN_HOSTS, JenkinsCredential
 from mlbutler.jenkins.server.job import GITLAB_SERVER, job_dsl, train_job_dsl
-from mlbutler.jenkins.server.model import ADMIN, AGENT, AGENT_HOME, MIRROR, Server
+from mlbutler.jenkins.server.model import ADMIN, AGENT, AGENT_HOME, MIRROR, JenkinsServer
 
 _AGENT_CREDENTIAL = "mlbutler-agent"
 
 
 def jenkins_yaml(
-    server: Server, credentials: Iterable[JenkinsCredential], *, host_key: str | None, known_hosts: bool = False
+    server: JenkinsServer, credentials: Iterable[JenkinsCredential], *, host_key: str | None, known_hosts: bool = False
 ) -> str:
     """Return the content of ``jenkins.yaml``.
 
@@ -46,11 +46,11 @@ def jenkins_yaml(
     return f"# Written by `mlbutler jenkins up`, again at each start. Own settings: another file here.\n{text}"
 
 
-def _jobs(server: Server, credentials: str | None) -> list[str]:
+def _jobs(server: JenkinsServer, credentials: str | None) -> list[str]:
     return [job_dsl(server, credentials), *([train_job_dsl(server, credentials)] if server.train else [])]
 
 
-def _controller(server: Server, host_key: str | None) -> dict[str, Any]:
+def _controller(server: JenkinsServer, host_key: str | None) -> dict[str, Any]:
     return {
         "systemMessage": f"mlbutler: {server.name}\n",
         # The controller builds nothing: a build on it could read every secret.
@@ -77,7 +77,7 @@ def _rights() -> list[dict[str, Any]]:
     ]
 
 
-def _agent(server: Server, host_key: str | None) -> dict[str, Any]:
+def _agent(server: JenkinsServer, host_key: str | None) -> dict[str, Any]:
     if host_key is None:
         return {
             "name": AGENT,
@@ -126,7 +126,9 @@ def _git_hosts(known: bool) -> str | dict[str, Any]:
 # -------------------------------------------------------------------------------------- credentials
 
 
-def _store(server: Server, credentials: tuple[JenkinsCredential, ...], host_key: str | None) -> list[dict[str, Any]]:
+def _store(
+    server: JenkinsServer, credentials: tuple[JenkinsCredential, ...], host_key: str | None
+) -> list[dict[str, Any]]:
     mounted = Path("/run/secrets") if host_key is not None else server.secrets
     entries = [
         _file(credential, mounted) if credential.kind == "file" else _entry(credential) for credential in credentials
@@ -157,14 +159,14 @@ def _file(credential: JenkinsCredential, folder: Path) -> dict[str, Any]:
     return {"file": {**common, "fileName": credential.id, "secretBytes": content}}
 
 
-def _reading(server: Server, credentials: tuple[JenkinsCredential, ...]) -> str | None:
+def _reading(server: JenkinsServer, credentials: tuple[JenkinsCredential, ...]) -> str | None:
     """Return the id of the credential with which the job reads the repository."""
     there = {credential.id for credential in credentials}
     over_ssh = not server.repository.url.startswith(("http://", "https://"))
     return next((name for name in (["mlbutler-git-ssh"] if over_ssh else ["mlbutler-git"]) if name in there), None)
 
 
-def _forge(server: Server) -> dict[str, Any]:
+def _forge(server: JenkinsServer) -> dict[str, Any]:
     repository = server.repository
     if repository.source == "gitea":
         return {

@@ -15,7 +15,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, HOST_KEY, given, knows_hosts, mounted
-from mlbutler.jenkins.server.model import AGENT, AGENT_HOME, JVM_OPTIONS, MIRROR, Server, must_be_free
+from mlbutler.jenkins.server.model import AGENT, AGENT_HOME, JVM_OPTIONS, MIRROR, JenkinsServer, must_be_free
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins_txt
 
 DOCKER = "docker:29.6.2-dind"
@@ -33,7 +33,7 @@ class Compose:
 
     kind = "compose"
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: JenkinsServer) -> None:
         self.server = server
 
     def check(self) -> None:
@@ -134,7 +134,7 @@ def _no_docker() -> UsageError:
 # ---------------------------------------------------------------------------------------- the file
 
 
-def compose_yaml(server: Server) -> str:
+def compose_yaml(server: JenkinsServer) -> str:
     """Return the content of ``compose.yaml``."""
     text = yaml.safe_dump(
         {
@@ -151,7 +151,7 @@ def compose_yaml(server: Server) -> str:
     return f"# Written by `mlbutler jenkins up`, again at each start. Your changes: compose.override.yaml\n{text}"
 
 
-def _controller(server: Server) -> dict[str, Any]:
+def _controller(server: JenkinsServer) -> dict[str, Any]:
     address = f"[{server.address}]" if ":" in server.address else server.address
     return {
         "build": {"context": "image", "dockerfile": "controller.Dockerfile", "args": {"JENKINS": CONTROLLER}},
@@ -205,7 +205,7 @@ def _docker() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _secrets(server: Server) -> dict[str, Any]:
+def _secrets(server: JenkinsServer) -> dict[str, Any]:
     own = {
         "AGENT_SSH_PUBLIC_KEY": {"file": f"secrets/{AGENT_KEY}.pub"}, HOST_KEY: {"file": f"secrets/{HOST_KEY}"},
     }  # fmt: skip

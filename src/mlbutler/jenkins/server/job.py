@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from mlbutler.jenkins.server.model import Server
+from mlbutler.jenkins.server.model import JenkinsServer
 
 # A branch source without a constant id would forget all builds whenever the configuration is applied again.
 _NAMESPACE = uuid.UUID("5f9d2a54-6a0e-4f0f-9a53-2f3c1a1f8f0b")
@@ -18,7 +18,7 @@ _HEAD = 2  # build the pull request's head, not a merge: results can be committe
 _NOT_ALSO_PULL_REQUESTS = 1
 
 
-def job_dsl(server: Server, credentials: str | None) -> str:
+def job_dsl(server: JenkinsServer, credentials: str | None) -> str:
     """Return the script.
 
     Args:
@@ -49,7 +49,7 @@ def job_dsl(server: Server, credentials: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def train_job_dsl(server: Server, credentials: str | None) -> str:
+def train_job_dsl(server: JenkinsServer, credentials: str | None) -> str:
     """Return the script for the job that runs experiments: its text comes from the default branch alone.
 
     Args:
@@ -94,7 +94,7 @@ def quoted(text: str) -> str:
 Element = Mapping[str, Any]
 
 
-def _git(server: Server, credentials: str | None) -> Element:
+def _git(server: JenkinsServer, credentials: str | None) -> Element:
     return _source(
         server, "jenkins.plugins.git.GitSCMSource",
         {"remote": server.repository.url, "credentialsId": credentials or ""},
@@ -102,7 +102,7 @@ def _git(server: Server, credentials: str | None) -> Element:
     )  # fmt: skip
 
 
-def _github(server: Server, credentials: str | None) -> Element:
+def _github(server: JenkinsServer, credentials: str | None) -> Element:
     repository, package = server.repository, "org.jenkinsci.plugins.github_branch_source"
     own = "" if repository.server in ("", "https://github.com") else f"{repository.server}/api/v3"
     return _source(
@@ -113,7 +113,7 @@ def _github(server: Server, credentials: str | None) -> Element:
     )  # fmt: skip
 
 
-def _gitlab(server: Server, credentials: str | None) -> Element:
+def _gitlab(server: JenkinsServer, credentials: str | None) -> Element:
     repository, package = server.repository, "io.jenkins.plugins.gitlabbranchsource"
     return _source(
         server, f"{package}.GitLabSCMSource",
@@ -123,7 +123,7 @@ def _gitlab(server: Server, credentials: str | None) -> Element:
     )  # fmt: skip
 
 
-def _gitea(server: Server, credentials: str | None) -> Element:
+def _gitea(server: JenkinsServer, credentials: str | None) -> Element:
     repository, package = server.repository, "org.jenkinsci.plugin.gitea"
     return _source(
         server, f"{package}.GiteaSCMSource",
@@ -133,7 +133,7 @@ def _gitea(server: Server, credentials: str | None) -> Element:
     )  # fmt: skip
 
 
-def _bitbucket(server: Server, credentials: str | None) -> Element:
+def _bitbucket(server: JenkinsServer, credentials: str | None) -> Element:
     repository, package = server.repository, "com.cloudbees.jenkins.plugins.bitbucket"
     return _source(
         server, f"{package}.BitbucketSCMSource",
@@ -143,7 +143,7 @@ def _bitbucket(server: Server, credentials: str | None) -> Element:
     )  # fmt: skip
 
 
-def _dagshub(server: Server, credentials: str | None) -> Element:
+def _dagshub(server: JenkinsServer, credentials: str | None) -> Element:
     # No trait for forks: their builds fail in the plugin's own code when the trusted revision is the target branch.
     package = "io.jenkins.plugins.dagshubbranchsource"
     return _source(
@@ -154,7 +154,7 @@ def _dagshub(server: Server, credentials: str | None) -> Element:
     )  # fmt: skip
 
 
-SOURCES: dict[str, Callable[[Server, str | None], Element]] = {
+SOURCES: dict[str, Callable[[JenkinsServer, str | None], Element]] = {
     "git": _git,
     "github": _github,
     "gitlab": _gitlab,
@@ -165,7 +165,7 @@ SOURCES: dict[str, Callable[[Server, str | None], Element]] = {
 GITLAB_SERVER = "gitlab"  # the name by which the job and the controller's configuration know the server
 
 
-def _source(server: Server, kind: str, fields: Mapping[str, str], traits: Element) -> Element:
+def _source(server: JenkinsServer, kind: str, fields: Mapping[str, str], traits: Element) -> Element:
     identity = str(uuid.uuid5(_NAMESPACE, f"{server.name} {server.repository.url}"))
     return {"source": {"@class": kind, "id": identity, **{k: v for k, v in fields.items() if v}, "traits": traits}}
 

@@ -11,17 +11,17 @@ from mlbutler.atomic import write
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.jenkins.server.compose import Compose
-from mlbutler.jenkins.server.model import Repository, Server
+from mlbutler.jenkins.server.model import JenkinsServer, Repository
 from mlbutler.jenkins.server.native import Native
 
 _FILE = "server.json"
 
 
-class Kind(Protocol):
+class ServerBackend(Protocol):
     """Start, stop and inspect a server in one of the two ways."""
 
     kind: str
-    server: Server
+    server: JenkinsServer
 
     def check(self) -> None:
         """Raise where it cannot be started, before anything is written."""
@@ -56,13 +56,13 @@ class Kind(Protocol):
         ...
 
 
-def remember(kind: Kind) -> None:
+def remember(kind: ServerBackend) -> None:
     """Write a server's description beside its files, for later commands. It holds no secret."""
     fields = dataclasses.asdict(kind.server) | {"home": str(kind.server.home), "kind": kind.kind}
     write(kind.server.home / _FILE, json.dumps(fields, indent=2).encode())
 
 
-def remembered(home: Path) -> Kind:
+def remembered(home: Path) -> ServerBackend:
     """Return the server that was made in `home`.
 
     Raises:
@@ -71,7 +71,7 @@ def remembered(home: Path) -> Kind:
     try:
         fields = json.loads((home / _FILE).read_text(encoding="utf-8"))
         kind = fields.pop("kind")
-        server = Server(**(fields | {"home": home, "repository": Repository(**fields["repository"])}))
+        server = JenkinsServer(**(fields | {"home": home, "repository": Repository(**fields["repository"])}))
     except FileNotFoundError as error:
         raise UsageError(f"There is no Jenkins server in {home}.", "Start one: mlbutler jenkins up") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -54,7 +54,7 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class Server:
+class JenkinsServer:
     """Hold one local Jenkins.
 
     Attributes:
@@ -99,7 +99,7 @@ class Server:
         return f"mlbutler-{self.name}"
 
 
-def must_be_free(server: Server) -> None:
+def must_be_free(server: JenkinsServer) -> None:
     """Raise where the server's port cannot be used.
 
     Raises:

@@ -12,7 +12,7 @@ from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.server.background import BackgroundProcess
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import admin_password, given, knows_hosts
-from mlbutler.jenkins.server.model import ADMIN, AGENT, JVM_OPTIONS, Server, must_be_free
+from mlbutler.jenkins.server.model import ADMIN, AGENT, JVM_OPTIONS, JenkinsServer, must_be_free
 from mlbutler.jenkins.server.plugins import NEEDED, plugins_txt
 from mlbutler.jenkins.server.versions import agent_arguments, java_version, must_fit, read_war
 
@@ -31,7 +31,7 @@ class Native:
     kind = "native"
 
     def __init__(
-        self, server: Server, war: Path | None = None, plugins: Path | None = None, java: str = "java"
+        self, server: JenkinsServer, war: Path | None = None, plugins: Path | None = None, java: str = "java"
     ) -> None:
         self.server, self.war, self.plugins, self.java = server, war, plugins, java
         self.home = server.home / "home"

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlbutler.escape import visible, web_address
 from mlbutler.record import Scalar
-from mlbutler.report.board.model import Board, Column, Kind, Points, Row
+from mlbutler.report.board.model import Board, BoardColumn, BoardRow, Points, RowKind
 
 _LONGEST = 200
 _DIGITS = 6
@@ -33,7 +33,7 @@ class _Words:
 def columnar(board: Board) -> dict[str, Any]:
     """Return all that the page shows."""
     branches, authors, names = _Words(), _Words(), _Words()
-    kinds = _Words(map(str, Kind))
+    kinds = _Words(map(str, RowKind))
     at = {row.commit: index for index, row in reversed(list(enumerate(board.rows))) if row.commit}
     drawn = _Curves(board.curves)
     rows = board.rows
@@ -88,7 +88,7 @@ class _Curves:
         return {"xs": [[_rounded(value) for value in x] for x in self._axes], "curveAxes": axes, "ys": ys}
 
 
-def _drawn(row: Row, board: Board, names: _Words, drawn: _Curves) -> list[list[int]]:
+def _drawn(row: BoardRow, board: Board, names: _Words, drawn: _Curves) -> list[list[int]]:
     return [[names(_shown(name)), drawn(key)] for name, key in row.curves.items() if key in board.curves]
 
 
@@ -108,7 +108,7 @@ def _rounded(value: float) -> float:
     return int(found) if found.is_integer() and abs(found) < 1e15 else found
 
 
-def _values(column: Column, rows: Sequence[Row]) -> list[Scalar]:
+def _values(column: BoardColumn, rows: Sequence[BoardRow]) -> list[Scalar]:
     values = (
         (row.metrics.get(column.key) for row in rows) if column.metric else (row.params.get(column.key) for row in rows)
     )

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.record import Scalar
-from mlbutler.report.board.model import Column, Row
+from mlbutler.report.board.model import BoardColumn, BoardRow
 
 MOST = 300
 """Metrics, and params, of the page; those that differ between experiments go first."""
 
 
-def columns(rows: Sequence[Row], goals: Mapping[str, str]) -> tuple[tuple[Column, ...], int]:
+def columns(rows: Sequence[BoardRow], goals: Mapping[str, str]) -> tuple[tuple[BoardColumn, ...], int]:
     """Return the columns, metrics first, and how many are left out.
 
     Args:
@@ -24,13 +24,13 @@ def columns(rows: Sequence[Row], goals: Mapping[str, str]) -> tuple[tuple[Column
     kept = [(key, True) for key in metrics[:MOST]] + [(key, False) for key in params[:MOST]]
     names = Counter(_name(key) for key, _ in kept)
     found = tuple(
-        Column(key, _name(key) if names[_name(key)] == 1 else key, metric, _goal(key, goals) if metric else None)
+        BoardColumn(key, _name(key) if names[_name(key)] == 1 else key, metric, _goal(key, goals) if metric else None)
         for key, metric in kept
     )
     return found, len(metrics) + len(params) - len(found)
 
 
-def main_column(columns: Sequence[Column], gates: Sequence[str]) -> str:
+def main_column(columns: Sequence[BoardColumn], gates: Sequence[str]) -> str:
     """Return the key of the metric that counts most: the first gate's, else the first that has a direction."""
     metrics = [column for column in columns if column.metric]
     gated = (column.key for name in gates for column in metrics if name in (column.key, _name(column.key)))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlbutler.record import Scalar
-from mlbutler.report.board.model import Board, Column, Row
+from mlbutler.report.board.model import Board, BoardColumn, BoardRow
 
 SCHEMA = 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -28,19 +28,19 @@ def document(board: Board) -> dict[str, Any]:
     }
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: BoardColumn) -> dict[str, Any]:
     kind = "metric" if column.metric else "param"
     return {"key": column.key, "label": column.label, "kind": kind, "goal": column.goal}
 
 
-def _experiment(row: Row) -> dict[str, Any]:
+def _experiment(row: BoardRow) -> dict[str, Any]:
     return {
         **_about(row), "baseline": row.baseline, "unchanged": row.same, "metrics": dict(row.metrics),
         "params": dict(row.params), "links": dict(row.links),
     }  # fmt: skip
 
 
-def _about(row: Row) -> dict[str, str]:
+def _about(row: BoardRow) -> dict[str, str]:
     return {
         "kind": str(row.kind), "name": row.name, "commit": row.commit, "branch": row.branch, "pull_request": row.pull,
         "when": iso(row.when), "author": row.author, "state": row.state,

@@ -12,7 +12,7 @@ Points = tuple[tuple[float, ...], tuple[float, ...]]
 """The x and the y of a curve."""
 
 
-class Kind(StrEnum):
+class RowKind(StrEnum):
     """What a row of the table is."""
 
     COMMIT = "commit"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Column:
+class BoardColumn:
     """A metric or a param.
 
     Attributes:
@@ -35,13 +35,13 @@ class Column:
     metric: bool
     goal: str | None = None
 
-    def of(self, row: Row) -> Scalar:
+    def of(self, row: BoardRow) -> Scalar:
         """Return the value that an experiment has here, None for none."""
         return (row.metrics if self.metric else row.params).get(self.key)
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One experiment.
 
     Attributes:
@@ -53,7 +53,7 @@ class Row:
         curves: name -> key of its points.
     """
 
-    kind: Kind
+    kind: RowKind
     name: str
     commit: str = ""
     branch: str = ""
@@ -80,8 +80,8 @@ class Board:
 
     title: str
     target: str
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
+    rows: tuple[BoardRow, ...]
+    columns: tuple[BoardColumn, ...]
     main: str = ""
     curves: Mapping[str, Points] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

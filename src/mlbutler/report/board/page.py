@@ -21,7 +21,7 @@ from mlbutler.record import Scalar
 from mlbutler.report import sparkline
 from mlbutler.report.board.columnar import columnar
 from mlbutler.report.board.data import iso
-from mlbutler.report.board.model import Board, Column, Row
+from mlbutler.report.board.model import Board, BoardColumn, BoardRow
 from mlbutler.report.model import Trend
 
 if TYPE_CHECKING:
@@ -102,14 +102,14 @@ def _hash(script: str) -> str:
 # ------------------------------------------------------------------------------------- without scripts
 
 
-def _static_columns(board: Board) -> list[Column]:
+def _static_columns(board: Board) -> list[BoardColumn]:
     metrics = [column for column in board.columns if column.metric]
     metrics.sort(key=lambda column: column.key != board.main)
     params = [column for column in board.columns if not column.metric and _differs(column, board.rows)]
     return [*metrics[:_STATIC_METRICS], *params[:_STATIC_PARAMS]]
 
 
-def _differs(column: Column, rows: tuple[Row, ...]) -> bool:
+def _differs(column: BoardColumn, rows: tuple[BoardRow, ...]) -> bool:
     values: set[Scalar] = set()
     for row in rows:
         if (value := column.of(row)) is not None:

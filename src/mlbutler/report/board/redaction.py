@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 from mlbutler.record import Scalar
-from mlbutler.report.board.model import Board, Row
+from mlbutler.report.board.model import Board, BoardRow
 
 
 def redacted(board: Board, hide: Callable[[str], str]) -> Board:
@@ -25,7 +25,7 @@ def redacted(board: Board, hide: Callable[[str], str]) -> Board:
     def values(found: Mapping[str, Scalar]) -> dict[str, Scalar]:
         return {key(name): hidden(value) if isinstance(value, str) else value for name, value in found.items()}
 
-    def row(one: Row) -> Row:
+    def row(one: BoardRow) -> BoardRow:
         return replace(
             one, name=hidden(one.name), branch=hidden(one.branch), pull=hidden(one.pull),
             author=hidden(one.author), state=hidden(one.state),

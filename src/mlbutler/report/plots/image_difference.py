@@ -14,7 +14,7 @@ _NOTICED = 8
 
 
 @frozen
-class Difference:
+class ImageDifference:
     """A PNG as data URI, bright where pictures differ, and the share of pixels that do.
 
     `problem`: why there is none.
@@ -25,7 +25,7 @@ class Difference:
     problem: str = ""
 
 
-def difference(old: bytes, new: bytes) -> Difference | None:
+def difference(old: bytes, new: bytes) -> ImageDifference | None:
     """Compare two pictures pixel by pixel, the strongest of each pixel's channels; None without Pillow.
 
     Transparency counts as a channel. Of animations the first frame is compared.
@@ -38,9 +38,9 @@ def difference(old: bytes, new: bytes) -> Difference | None:
         with Image.open(io.BytesIO(old)) as before, Image.open(io.BytesIO(new)) as after:
             if before.size != after.size:
                 sizes = " → ".join(f"{width} × {height}" for width, height in (before.size, after.size))
-                return Difference(problem=f"other sizes: {sizes} pixels")
+                return ImageDifference(problem=f"other sizes: {sizes} pixels")
             if before.width * before.height > _MOST_PIXELS:
-                return Difference(problem=f"more than {_MOST_PIXELS:,} pixels: not compared")
+                return ImageDifference(problem=f"more than {_MOST_PIXELS:,} pixels: not compared")
             bands = ImageChops.difference(before.convert("RGBA"), after.convert("RGBA")).split()
         strongest = bands[0]
         for band in bands[1:]:
@@ -51,5 +51,5 @@ def difference(old: bytes, new: bytes) -> Difference | None:
         into = io.BytesIO()
         shown.save(into, "PNG", optimize=True)
     except Exception:  # whatever the decoder makes of bytes that somebody else wrote
-        return Difference(problem="they cannot be compared")
-    return Difference("data:image/png;base64," + base64.b64encode(into.getvalue()).decode("ascii"), share)
+        return ImageDifference(problem="they cannot be compared")
+    return ImageDifference("data:image/png;base64," + base64.b64encode(into.getvalue()).decode("ascii"), share)

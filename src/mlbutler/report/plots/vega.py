@@ -23,7 +23,7 @@ _PATIENCE = 60.0
 
 
 @frozen
-class Drawn:
+class RenderedChart:
     """A chart as a picture, or the reason why there is none."""
 
     svg: str = ""
@@ -61,25 +61,27 @@ def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
     )
 
 
-def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Drawn]:
+def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, RenderedChart]:
     """Map each specification to its picture; each is drawn once per process, many at a time."""
     asked = tuple(dict.fromkeys(specifications))
     new = [text for text in asked if (text, png) not in _KNOWN]
     if new:
         answer = _asked({"specifications": new, "png": png, "bundle": False})
         for index, text in enumerate(new):
-            _KNOWN[text, png] = Drawn(problem=answer) if isinstance(answer, str) else _read(answer["charts"][index])
+            _KNOWN[text, png] = (
+                RenderedChart(problem=answer) if isinstance(answer, str) else _read(answer["charts"][index])
+            )
     return {text: _KNOWN[text, png] for text in asked}
 
 
-_KNOWN: dict[tuple[str, bool], Drawn] = {}
+_KNOWN: dict[tuple[str, bool], RenderedChart] = {}
 
 
-def _read(chart: dict[str, str]) -> Drawn:
-    return Drawn(chart.get("svg", ""), base64.b64decode(chart.get("png", "")), chart.get("problem", ""))
+def _read(chart: dict[str, str]) -> RenderedChart:
+    return RenderedChart(chart.get("svg", ""), base64.b64decode(chart.get("png", "")), chart.get("problem", ""))
 
 
-def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, Drawn], str]:
+def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, RenderedChart], str]:
     """Return the charts of these plots, and the JavaScript that makes them interactive, '' for none.
 
     The library is omitted where all templates are the project's own: those may hold code.

@@ -23,7 +23,7 @@ from mlbutler.store.http.concurrency import AdaptiveConcurrency
 from mlbutler.store.http.curl import Driver, TransferError
 from mlbutler.store.http.download import Download
 from mlbutler.store.http.exchange import Receiver, Request, Response, Sign, Task
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results, Wanted
+from mlbutler.store.interface import Arrived, Counter, DownloadRequest, ObjectId, ObjectStatus, Presence, Results
 from mlbutler.store.limits import too_slow
 from mlbutler.store.retry import RetryPolicy, Transient
 from mlbutler.store.verify import EMPTY_MD5
@@ -81,11 +81,11 @@ class HttpStore:
 
     # ------------------------------------------------------------------------------------ presence
 
-    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, ObjectStatus]:
         """Ask with HEAD for each object; with GET too before one is called missing or refused."""
         return dict(self.ask_many(objects, threading.Event()))
 
-    def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
+    def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[ObjectStatus]:
         """Ask as `ask` does; yield each answer when it is there."""
         if self._believed is None:
             self._believed = self._driver.one(self._believable())
@@ -94,12 +94,12 @@ class HttpStore:
                 raise answer
             yield oid, answer
 
-    def _asking(self, oid: ObjectId) -> Task[Answer]:
+    def _asking(self, oid: ObjectId) -> Task[ObjectStatus]:
         try:
             return (yield from self._patiently(lambda: self._ask(oid)))
         except StoreError as error:
             denied = isinstance(error, AccessDenied)
-            return Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
+            return ObjectStatus(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
 
     def _believable(self) -> Task[tuple[str, ...]]:
         """Return the methods, of HEAD and GET, that do not claim to find an object which nobody can have made."""
@@ -113,10 +113,10 @@ class HttpStore:
                 return _METHODS[number:]
         return ()
 
-    def _ask(self, oid: ObjectId) -> Task[Answer]:
+    def _ask(self, oid: ObjectId) -> Task[ObjectStatus]:
         methods = _METHODS if self._believed is None else self._believed
         if not methods:
-            return Answer(
+            return ObjectStatus(
                 Presence.UNDETERMINED,
                 reason=f"remote '{self.name}' says of every object that it is there, even of one that nobody made",
                 remedy="Check the remote's url: a proxy or a web page seems to answer.",
@@ -125,13 +125,13 @@ class HttpStore:
         if methods[0] == "HEAD" and (response.status in _ASK_AGAIN or not _tells_size(response, oid)):
             response = yield from self._exchange("GET", oid)
         if response.status in _MISSING:
-            return Answer(Presence.MISSING)
+            return ObjectStatus(Presence.MISSING)
         self._refuse(response)
         if _is_page(response):
             return (yield from self._page(oid))
-        return Answer(Presence.PRESENT, 0 if response.status == 204 else response.length)
+        return ObjectStatus(Presence.PRESENT, 0 if response.status == 204 else response.length)
 
-    def _page(self, oid: ObjectId) -> Task[Answer]:
+    def _page(self, oid: ObjectId) -> Task[ObjectStatus]:
         """Return the answer for an HTML page with status 200: its hash tells the object itself from a login page."""
         digest, size = hashlib.md5(usedforsecurity=False), 0
 
@@ -146,12 +146,12 @@ class HttpStore:
         try:
             response = yield from self._exchange("GET", oid, receive=lambda _: hashed)
         except _TooLarge:
-            return Answer(Presence.UNDETERMINED, reason=f"a page came instead of the object {oid.key}")
+            return ObjectStatus(Presence.UNDETERMINED, reason=f"a page came instead of the object {oid.key}")
         self._refuse(response)
         if digest.hexdigest() == oid.md5.removesuffix(".dir"):
-            return Answer(Presence.PRESENT, size)
+            return ObjectStatus(Presence.PRESENT, size)
         came = self._came(response, size)
-        return Answer(Presence.UNDETERMINED, reason=f"a page came instead of the object: {came}")
+        return ObjectStatus(Presence.UNDETERMINED, reason=f"a page came instead of the object: {came}")
 
     # ------------------------------------------------------------------------------------ transfer
 
@@ -162,16 +162,16 @@ class HttpStore:
             FileNotFoundError: 404. AccessDenied: 401, 403. CorruptObject: the body was cut short each time, or is
             larger than `most`. StoreError: it could not be read. OSError: `destination` cannot be written.
         """
-        return self._driver.one(self._getting(Wanted(oid, str(destination), most), count))
+        return self._driver.one(self._getting(DownloadRequest(oid, str(destination), most), count))
 
     def get_many(
-        self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
+        self, wanted: Iterable[DownloadRequest], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
         """Get objects as `get` does; yield each when it has come."""
         tasks = ((one.oid, self._getting(one, count)) for one in wanted)
         return self._driver.run(tasks, self._pace, stop)
 
-    def _getting(self, wanted: Wanted, count: Counter) -> Task[Arrived]:
+    def _getting(self, wanted: DownloadRequest, count: Counter) -> Task[Arrived]:
         download = Download(self.name, wanted.oid, wanted.destination, count, wanted.most)
         try:
             return (yield from self._patiently(lambda: self._get(wanted.oid, download)))
@@ -203,12 +203,12 @@ class HttpStore:
 
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
-    ) -> Results[Answer | BaseException]:
+    ) -> Results[ObjectStatus | BaseException]:
         """Put objects as `put` does, then ask for what was put; yield the answer of each when it is there."""
         tasks = ((oid, self._putting(oid, source, count)) for oid, source in sources)
         return self._driver.run(tasks, self._pace, stop)
 
-    def _putting(self, oid: ObjectId, source: Path, count: Counter) -> Task[Answer]:
+    def _putting(self, oid: ObjectId, source: Path, count: Counter) -> Task[ObjectStatus]:
         yield from self._patiently(lambda: self._put(oid, source, count))
         return (yield from self._asking(oid))
 

@@ -16,10 +16,10 @@ from mlbutler.errors import StoreError
 from mlbutler.store.http.download import Download
 from mlbutler.store.http.exchange import Receiver, Request, Response, Task
 from mlbutler.store.http.store import HttpStore
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.interface import Arrived, Counter, ObjectId, ObjectStatus, Presence, Results
 from mlbutler.store.retry import RetryPolicy, Transient
 from mlbutler.store.s3 import listing
-from mlbutler.store.s3.place import Place
+from mlbutler.store.s3.place import S3Location
 
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
 _LONGEST_ERROR = 1 << 16
@@ -48,19 +48,21 @@ class Bucket(HttpStore):
         unclear: why all further requests are left to DVC's client, None as long as they are not.
     """
 
-    def __init__(self, name: str, place: Place, *, jobs: int | None = None, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self, name: str, place: S3Location, *, jobs: int | None = None, policy: RetryPolicy | None = None
+    ) -> None:
         super().__init__(name, place.url, place.access, jobs=jobs, policy=policy, sign=self._sign)
         self.unclear: LeftToDvc | None = None
         self._place = place
         self._there = False
 
-    def asked(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer | LeftToDvc]:
+    def asked(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[ObjectStatus | LeftToDvc]:
         """Ask whether the bucket holds each object; list it where that costs less, and ask for what is not listed."""
         wanted = dict.fromkeys(objects)
         listed = self._listed([oid for oid in wanted if not oid.legacy], stop)
         for oid in wanted:
             if oid in listed:
-                yield oid, Answer(Presence.PRESENT, listed[oid])
+                yield oid, ObjectStatus(Presence.PRESENT, listed[oid])
         tasks = ((oid, self._asking(oid)) for oid in wanted if oid not in listed)
         for oid, answer in self._driver.run(tasks, self._pace, stop):
             if isinstance(answer, BaseException) and not isinstance(answer, LeftToDvc):
@@ -76,13 +78,13 @@ class Bucket(HttpStore):
 
     # ---------------------------------------------------------------------------------- one object
 
-    def _ask(self, oid: ObjectId) -> Task[Answer]:
+    def _ask(self, oid: ObjectId) -> Task[ObjectStatus]:
         response = yield from self._exchange("HEAD", oid)
         if response.status == 404:
             yield from self._require_bucket(oid)
-            return Answer(Presence.MISSING)
+            return ObjectStatus(Presence.MISSING)
         self._refuse(response)
-        return Answer(Presence.PRESENT, response.length)
+        return ObjectStatus(Presence.PRESENT, response.length)
 
     def _get(self, oid: ObjectId, download: Download) -> Task[Arrived]:
         try:

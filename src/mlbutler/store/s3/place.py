@@ -38,7 +38,7 @@ _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^,]*/([^/,]+)/s3/aws4_request
 
 
 @dataclass(frozen=True)
-class Place:
+class S3Location:
     """A remote's place in a bucket.
 
     Attributes:
@@ -54,7 +54,7 @@ class Place:
     access: Mapping[str, Any]
 
 
-def find(root: str, config: Mapping[str, Any], region: str = "") -> Place | None:
+def find(root: str, config: Mapping[str, Any], region: str = "") -> S3Location | None:
     """Return the place of a remote; None where it is left to DVC's client.
 
     Args:
@@ -87,7 +87,7 @@ def find(root: str, config: Mapping[str, Any], region: str = "") -> Place | None
     signer = _signer(session, config, url, headers)
     if signer is None or {name for name in headers if name.startswith("x-amz-")} - _SENT_OR_SPARED:
         return None
-    return Place(url.removesuffix(f"/{_PROBE}"), listing, key.removesuffix(_PROBE), *signer, access)
+    return S3Location(url.removesuffix(f"/{_PROBE}"), listing, key.removesuffix(_PROBE), *signer, access)
 
 
 def _session(config: Mapping[str, Any]) -> Any:

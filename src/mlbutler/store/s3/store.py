@@ -7,7 +7,7 @@ from contextlib import closing
 from threading import Event
 from typing import Any
 
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Results, Wanted
+from mlbutler.store.interface import Arrived, Counter, DownloadRequest, ObjectId, ObjectStatus, Results
 from mlbutler.store.other import OtherStore
 from mlbutler.store.retry import RetryPolicy
 from mlbutler.store.s3.bucket import Bucket, LeftToDvc
@@ -37,7 +37,7 @@ class S3Store(OtherStore):
         self._bucket: Bucket | None = None
         self._looked = self._moved = False
 
-    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[ObjectStatus]:
         """Ask for many objects, as `Store.ask_many`."""
         left = list(objects)
         while left and (bucket := self._quick()) is not None:
@@ -46,10 +46,12 @@ class S3Store(OtherStore):
                 self._give_up(bucket)
         yield from super().ask_many(left, stop)
 
-    def get_many(self, wanted: Iterable[Wanted], count: Counter, stop: Event) -> Results[Arrived | BaseException]:
+    def get_many(
+        self, wanted: Iterable[DownloadRequest], count: Counter, stop: Event
+    ) -> Results[Arrived | BaseException]:
         """Get many objects, as `Store.get_many`."""
         while (bucket := self._quick()) is not None:
-            taken: dict[ObjectId, Wanted] = {}
+            taken: dict[ObjectId, DownloadRequest] = {}
             left = yield from _answered(bucket.get_many(_noted(wanted, taken), count, stop))
             if not left:
                 return
@@ -81,7 +83,7 @@ class S3Store(OtherStore):
             return None
 
 
-def _noted(wanted: Iterable[Wanted], taken: dict[ObjectId, Wanted]) -> Iterator[Wanted]:
+def _noted(wanted: Iterable[DownloadRequest], taken: dict[ObjectId, DownloadRequest]) -> Iterator[DownloadRequest]:
     for one in wanted:
         taken[one.oid] = one
         yield one

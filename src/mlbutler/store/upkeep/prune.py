@@ -21,7 +21,7 @@ from mlbutler.store.holdings import files_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import mark, uses
-from mlbutler.store.upkeep.survey import Found, survey
+from mlbutler.store.upkeep.survey import StoredObject, survey
 
 RECENT = 3600.0
 """Seconds for which what was used, or came, stays in any case: a build's steps may be processes of their own."""
@@ -128,10 +128,10 @@ def _prune(
     mirror: Path, limit: int | None, older_than: float | None, dry: bool, progress: Callable[[int, int], None]
 ) -> Pruned:
     now = time.time()
-    found: list[Found] = []
+    found: list[StoredObject] = []
     unfinished = 0
     for item in survey(mirror):
-        if isinstance(item, Found):
+        if isinstance(item, StoredObject):
             found.append(item)
         elif now - item.changed > _UNFINISHED_FOR:
             unfinished += 1
@@ -185,7 +185,7 @@ class _Running:
         return self._objects
 
 
-def _used(item: Found, last: Mapping[ObjectId, float], now: float) -> float:
+def _used(item: StoredObject, last: Mapping[ObjectId, float], now: float) -> float:
     """Return when it was used at last; what no build named counts from when it came."""
     return min(last.get(item.oid, item.changed), now)
 

@@ -15,7 +15,7 @@ _UNFINISHED = re.compile(r"\..+\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredObject:
     """One object: bytes it takes, and when it came or got another link (seconds since the epoch)."""
 
     oid: ObjectId
@@ -32,7 +32,7 @@ class Unfinished:
     changed: float
 
 
-def survey(root: Path) -> Iterator[Found | Unfinished]:
+def survey(root: Path) -> Iterator[StoredObject | Unfinished]:
     """Yield each object below `root`, and each file that a transfer has not finished; nothing else is named.
 
     What vanishes meanwhile is left out.
@@ -47,7 +47,7 @@ def survey(root: Path) -> Iterator[Found | Unfinished]:
                 yield from _folder(Path(entry.path), f"{prefix}{entry.name}/")
 
 
-def _folder(folder: Path, prefix: str) -> Iterator[Found | Unfinished]:
+def _folder(folder: Path, prefix: str) -> Iterator[StoredObject | Unfinished]:
     for entry in _entries(folder):
         try:
             if not entry.is_file(follow_symlinks=False):
@@ -58,7 +58,7 @@ def _folder(folder: Path, prefix: str) -> Iterator[Found | Unfinished]:
         changed = max(status.st_mtime, status.st_ctime)
         oid = object_at(prefix + entry.name)
         if oid is not None:
-            yield Found(oid, status.st_size, changed)
+            yield StoredObject(oid, status.st_size, changed)
         elif _UNFINISHED.fullmatch(entry.name):
             yield Unfinished(Path(entry.path), status.st_size, changed)
 

@@ -27,7 +27,7 @@ _MANY = 200
 
 
 @dataclass(frozen=True)
-class Use:
+class UsedArtifacts:
     """Artifacts that were used: when at last (seconds since the epoch), and whether by a build that still runs."""
 
     last: Mapping[ObjectId, float]
@@ -35,7 +35,7 @@ class Use:
     builds: int
 
 
-class Lease:
+class BuildLease:
     """A build's entry; it counts as running until `close`, or until its process ends.
 
     Args:
@@ -58,7 +58,7 @@ def _end(file: IO[Any] | None, ephemeral: Path | None) -> None:
         file.close()
 
 
-def acquire(mirror: Path, oids: Collection[ObjectId], *, ephemeral: bool = False) -> Lease:
+def acquire(mirror: Path, oids: Collection[ObjectId], *, ephemeral: bool = False) -> BuildLease:
     """Note that this process uses these artifacts; a mirror that cannot be written is done without.
 
     Args:
@@ -66,17 +66,17 @@ def acquire(mirror: Path, oids: Collection[ObjectId], *, ephemeral: bool = False
     """
     segment = _segment(mirror, f"{time.time():017.6f}-{secrets.token_hex(4)}")
     if not mirror.is_dir() or not oids or not segment.replace({oid.key: time.time() for oid in oids}):
-        return Lease(None)
+        return BuildLease(None)
     file: IO[Any] | None = None
     with suppress(OSError):
         file = segment.file.open("rb")
         _lock(file, wait=True)
         if not ephemeral and sum(1 for _ in segment.file.parent.iterdir()) > _MANY:
             merge(mirror)
-    return Lease(file, segment.file if ephemeral else None)
+    return BuildLease(file, segment.file if ephemeral else None)
 
 
-def read(mirror: Path) -> Use:
+def read(mirror: Path) -> UsedArtifacts:
     """Return all that is known of who used what."""
     now = time.time()
     last: dict[ObjectId, float] = {}
@@ -90,7 +90,7 @@ def read(mirror: Path) -> Use:
             last[oid] = max(at, last.get(oid, at))
             if alive:
                 running.add(oid)
-    return Use(last, frozenset(running), builds)
+    return UsedArtifacts(last, frozenset(running), builds)
 
 
 def merge(mirror: Path, gone: Collection[ObjectId] = ()) -> None:

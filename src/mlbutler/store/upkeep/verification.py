@@ -14,7 +14,7 @@ from mlbutler.store.files import explained
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.pool import imap_unordered
-from mlbutler.store.upkeep.survey import Found, survey
+from mlbutler.store.upkeep.survey import StoredObject, survey
 from mlbutler.store.verify import file_md5
 
 
@@ -41,7 +41,7 @@ def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
         StoreError: the directory cannot be read.
     """
     try:
-        found = [item.oid for item in survey(store.root) if isinstance(item, Found)]
+        found = [item.oid for item in survey(store.root) if isinstance(item, StoredObject)]
     except OSError as error:
         raise explained(error, "looking through the objects", store.root) from error
     size = 0

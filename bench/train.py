@@ -28,7 +28,7 @@ from tests.jenkins.farm import Build, Farm
 from bench.measure import run
 from bench.project import environment
 from mlbutler.experiments.choices import JENKINS
-from mlbutler.experiments.experiment import Experiment, Measure, dumps, identity
+from mlbutler.experiments.experiment import Experiment, Measure, dump_experiment, experiment_id
 from mlbutler.experiments.state import State
 from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
@@ -292,12 +292,12 @@ def _write_states(made: Yard, count: int) -> None:
     for number in range(count):
         metrics = tuple(Measure(file="metrics.json", name=f"m{n}", value=number / 7, before=0.5) for n in range(5))
         one = Experiment(
-            id=identity(baseline, "", (f"s{number}",)), name=f"lr-{number}", grid="lr", baseline=baseline,
+            id=experiment_id(baseline, "", (f"s{number}",)), name=f"lr-{number}", grid="lr", baseline=baseline,
             input=baseline, targets=(f"s{number}",), overrides=(f"rate={number}",), number=number, engine=JENKINS,
             user="ada", submitted=1.7e9 + number, started=1.7e9, ended=1.7e9 + 60, attempt=1, metrics=metrics,
             state=State.DONE if number % 10 else State.FAILED, build=f"{made.controller.url}job/t/{number}/",
         )  # fmt: skip
-        state = dumps(one).decode()
+        state = dump_experiment(one).decode()
         feed.append(
             f"commit refs/mlbutler/train/{one.id}\ncommitter x <x> 1700000000 +0000\ndata 1\nx\nfrom {baseline}\n"
             f"deleteall\nM 100644 inline state.json\ndata {len(state)}\n{state}\n"

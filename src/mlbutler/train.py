@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.api import unchanged_directory
-from mlbutler.commands.train.opening import Training, opened
+from mlbutler.commands.train.opening import Training, open_training
 from mlbutler.commands.train.submit import RequestedOptions, SubmitOptions, send
-from mlbutler.commands.train.waiting import until_ended
+from mlbutler.commands.train.waiting import wait_until_ended
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.experiments.experiment import Experiment, Measure
@@ -86,7 +86,7 @@ def wait(names: str | Sequence[str] = (), path: str | Path = ".") -> dict[str, s
         mlbutler.errors.MlbutlerError: a name is none's, or this process was interrupted; the experiments go on.
     """
     with unchanged_directory():
-        return {one.name: str(one.state) for one in until_ended(_training(path), _listed(names))}
+        return {one.name: str(one.state) for one in wait_until_ended(_training(path), _listed(names))}
 
 
 def results(names: str | Sequence[str] = (), path: str | Path = ".") -> Any:
@@ -110,7 +110,7 @@ def results(names: str | Sequence[str] = (), path: str | Path = ".") -> Any:
 
 
 def _training(path: str | Path) -> Training:
-    return opened(Path(path).absolute(), Console(quiet=True))
+    return open_training(Path(path).absolute(), Console(quiet=True))
 
 
 def _listed(names: str | Sequence[str]) -> list[str]:

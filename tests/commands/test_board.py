@@ -17,7 +17,7 @@ import mlbutler
 from mlbutler.commands.board.picked import Picked
 from mlbutler.commands.board.rows import rows_of
 from mlbutler.commitback.earlier import BUILD, REPRODUCED
-from mlbutler.experiments.experiment import Experiment, Measure, identity
+from mlbutler.experiments.experiment import Experiment, Measure, experiment_id
 from mlbutler.experiments.refs import Experiments
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
@@ -192,7 +192,7 @@ def test_a_metric_that_is_only_in_the_cache(
 
 def test_experiments_that_were_trained_elsewhere(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     main = git(root, "rev-parse", "main")
-    id = identity(main, "", ())
+    id = experiment_id(main, "", ())
     experiment = Experiment(
         id=id, name="far-1", grid="far", baseline=main, input=main, state=State.FAILED, reason="it ended with 3",
         overrides=("rate=0.7", "other.yaml:n=2"), metrics=(Measure(file="m.json", name="accuracy", value=0.5),),

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbutler.experiments.capture import capture
+from mlbutler.experiments.capture import capture_work_tree
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.shared import SharedExperiments
-from mlbutler.experiments.submission import ExperimentOptions, known, resolve
+from mlbutler.experiments.submission import ExperimentOptions, find_existing, resolve_experiments
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from tests import forked_python
@@ -26,7 +26,9 @@ def send(laptop: Laptop, *params: str, name: str, **fields: object) -> list[Expe
     laptop.world.push("main")
     git = Git(laptop.root)
     options = ExperimentOptions(name=name, params=params)
-    submitted = resolve(git, known(git, ()), TrainFolder(laptop.root), capture(git, []), "", options)
+    submitted = resolve_experiments(
+        git, find_existing(git, ()), TrainFolder(laptop.root), capture_work_tree(git, []), "", options
+    )
     wanted = [one.experiment.with_(engine=JENKINS, **fields) for one in submitted]
     assert all(shared(laptop).keep_all([(one, None) for one in wanted]))
     return wanted

@@ -20,7 +20,7 @@ from mlbutler.commands.train import agent_save
 from mlbutler.console import Console
 from mlbutler.errors import GitError, StoreError, UsageError
 from mlbutler.experiments.choices import JENKINS
-from mlbutler.experiments.experiment import Experiment, dumps, identity
+from mlbutler.experiments.experiment import Experiment, dump_experiment, experiment_id
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
@@ -180,11 +180,11 @@ def test_saving_waits_for_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch)
             raise answer
         return answer
 
-    assert agent_save.patient(Console(), save) == 7
+    assert agent_save.retry_while_away(Console(), save) == 7
     assert waited == sorted(waited)
     assert len(waited) == 2
     with pytest.raises(UsageError):
-        agent_save.patient(Console(), lambda: (_ for _ in ()).throw(UsageError("wrong")))
+        agent_save.retry_while_away(Console(), lambda: (_ for _ in ()).throw(UsageError("wrong")))
     assert len(waited) == 2, "what no waiting changes is said at once"
 
 
@@ -258,7 +258,7 @@ def test_its_time_is_over(laptop: Laptop) -> None:
 def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(sent: Agent) -> None:
     agent, laptop, one = sent, sent.laptop, sent.experiment
     name = laptop.world.git(agent.root, "rev-parse", f"{kept(laptop, one).commit}:state.json")
-    content = dumps(one.with_(name="another"))
+    content = dump_experiment(one.with_(name="another"))
     loose = agent.root / ".git" / "objects" / name[:2] / name[2:]
     loose.parent.mkdir(exist_ok=True)
     loose.unlink(missing_ok=True)
@@ -300,7 +300,7 @@ def test_a_link_that_was_sent_leads_nothing_elsewhere(laptop: Laptop, tmp_path: 
     head, tree = git("rev-parse", "HEAD").strip(), git("write-tree").strip()
     commit = git("commit-tree", tree, "-p", head, "-m", "x").strip()
     one = Experiment(
-        id=identity(commit, "", ()), name="link", grid="link", baseline=head, input=commit, engine=JENKINS
+        id=experiment_id(commit, "", ()), name="link", grid="link", baseline=head, input=commit, engine=JENKINS
     )  # fmt: skip
     assert all(shared(laptop).keep_all([(one, None)]))
     agent = Agent(laptop, one)

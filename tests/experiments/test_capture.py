@@ -92,10 +92,10 @@ def test_all_changes_are_in_it_and_nothing_is_touched(
             run(root, "add", "-A")
     git = Git(root)
     before = snapshot(root)
-    captured = capture.capture(git)
+    captured = capture.capture_work_tree(git)
     commit = input_commit(git, captured, "", {})
     assert snapshot(root) == before
-    assert input_commit(git, capture.capture(git), "", {}) == commit, "the same work tree is the same commit"
+    assert input_commit(git, capture.capture_work_tree(git), "", {}) == commit, "the same work tree is the same commit"
     clean = run(root, "rev-parse", "HEAD^{tree}").strip() == captured.tree
     assert (commit == git.head()) is clean
     assert expected(root) == captured.tree
@@ -109,7 +109,7 @@ def test_an_unsaved_stash_and_an_index_with_a_hidden_file_stay(repository: Path)
     (repository / "new.txt").write_text("just added\n")
     run(repository, "add", "new.txt")
     before = snapshot(repository)
-    captured = capture.capture(Git(repository))
+    captured = capture.capture_work_tree(Git(repository))
     assert snapshot(repository) == before
     assert run(repository, "show", f"{captured.tree}:new.txt") == "just added\n"
     assert run(repository, "show", f"{captured.tree}:run.sh") == "run.sh\n"
@@ -120,24 +120,24 @@ def test_untracked_files_come_only_when_asked_for(repository: Path) -> None:
     run(repository, "add", ".gitignore")
     for name in ("notes.txt", "weights.bin"):
         (repository / name).write_text("x")
-    captured = capture.capture(Git(repository))
+    captured = capture.capture_work_tree(Git(repository))
     assert captured.untracked == ("notes.txt",)
-    captured = capture.capture(Git(repository), ["weights.bin", "notes.txt"])
+    captured = capture.capture_work_tree(Git(repository), ["weights.bin", "notes.txt"])
     assert captured.untracked == ()
     assert "weights.bin" in run(repository, "ls-tree", "--name-only", captured.tree)
     with pytest.raises(UsageError, match="there is no other in the work tree"):
-        capture.capture(Git(repository), ["other"])
+        capture.capture_work_tree(Git(repository), ["other"])
     with pytest.raises(UsageError, match=r"there is no \.\./x"):
-        capture.capture(Git(repository), ["../x"])
+        capture.capture_work_tree(Git(repository), ["../x"])
     (repository / "empty").mkdir()
     for path, said in ((".git", "belongs to this clone"), ("sub/../.git/hooks", "belongs to"), ("empty", "no file in")):
         (repository / "sub").mkdir(exist_ok=True)
         with pytest.raises(UsageError, match=said):
-            capture.capture(Git(repository), [path])
+            capture.capture_work_tree(Git(repository), [path])
     with (repository / "weights.bin").open("wb") as file:
         file.truncate(11 << 20)
     with pytest.raises(UsageError, match=r"weights.bin is too large.*up to 10.0 MB") as error:
-        capture.capture(Git(repository), ["weights.bin"])
+        capture.capture_work_tree(Git(repository), ["weights.bin"])
     assert "dvc add weights.bin" in error.value.remedy
 
 
@@ -152,7 +152,7 @@ def test_an_unresolved_merge_is_refused(repository: Path) -> None:
         run(repository, "merge", "-q", "other")
     before = snapshot(repository)
     with pytest.raises(UsageError, match=r"plain.txt cannot be sent: a merge is under way"):
-        capture.capture(Git(repository))
+        capture.capture_work_tree(Git(repository))
     assert snapshot(repository) == before
 
 
@@ -165,5 +165,5 @@ def test_a_change_within_the_clock_tick_of_the_index_is_seen(repository: Path) -
     path.write_text("PLAIN.TXT\n")  # as long as before, in the same inode
     for changed in (path, repository / ".git" / "index"):
         os.utime(changed, ns=(tick, tick))
-    captured = capture.capture(Git(repository))
+    captured = capture.capture_work_tree(Git(repository))
     assert run(repository, "show", f"{captured.tree}:plain.txt") == "PLAIN.TXT\n"

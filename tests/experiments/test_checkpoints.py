@@ -217,7 +217,7 @@ def test_those_of_experiments_that_were_given_up_go_after_a_time(work: Path, tmp
     (store / "not ours").mkdir()
     os.utime(store / ONE, (1, 1))
     os.utime(store / "not ours", (1, 1))
-    checkpoints.drop_old(store, 3600)
+    checkpoints.remove_old_checkpoints(store, 3600)
     assert sorted(one.name for one in store.iterdir()) == [OTHER, "not ours"]
 
 

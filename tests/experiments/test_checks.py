@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import UsageError
-from mlbutler.experiments.capture import capture
+from mlbutler.experiments.capture import capture_work_tree
 from mlbutler.experiments.checks import refuse_credentials
 from mlbutler.git import Git
 from mlbutler.secrets import Redactor
@@ -29,7 +29,7 @@ def root(tmp_path: Path, git: GitCommand) -> Path:
 
 def refuse(root: Path, copied: tuple[str, ...] = ()) -> None:
     git = Git(root)
-    refuse_credentials(git, capture(git, copied), Redactor(()))
+    refuse_credentials(git, capture_work_tree(git, copied), Redactor(()))
 
 
 @pytest.mark.parametrize("content", [f"{FILLER}key {TOKEN}\n", f"{FILLER}{'x' * 2_000_000} {TOKEN}"])

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlbutler.commands.train.comment import comment
-from mlbutler.commands.train.leaderboard import leaderboard
-from mlbutler.commands.train.opening import opened
+from mlbutler.commands.train.comment import post_leaderboard
+from mlbutler.commands.train.leaderboard import build_leaderboard
+from mlbutler.commands.train.opening import open_training
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.experiments.experiment import Experiment
@@ -73,18 +73,18 @@ def test_a_leaderboard_is_one_comment_on_the_pull_request_with_as_many_rows_as_i
         monkeypatch.setenv(f"MLBUTLER_FORGE_{name}", value)
     monkeypatch.delenv("CI", raising=False)
     try:
-        training = opened(laptop.root, Console(quiet=True))
+        training = open_training(laptop.root, Console(quiet=True))
         one = Experiment(id="", name="lr-1", grid="lr", baseline="", input="", reason="x" * 400)
         found = [one.with_(name=f"lr-{number}") for number in range(400)]
         for rows in (2, 400):
-            comment(training, "lr", leaderboard("lr", found[:rows], ()))
+            post_leaderboard(training, "lr", build_leaderboard("lr", found[:rows], ()))
         [note] = server.dialect.notes
         assert note.body.startswith("lr: 400 waiting")
         assert "more rows: `mlbutler train compare`" in note.body
         assert len(note.body) <= 65536
         server.dialect.pulls.clear()
         with pytest.raises(UsageError, match="No pull request is open"):
-            comment(training, "lr", leaderboard("lr", found[:2], ()))
+            post_leaderboard(training, "lr", build_leaderboard("lr", found[:2], ()))
     finally:
         server.shutdown()
         server.server_close()

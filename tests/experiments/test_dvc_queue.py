@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from mlbutler.experiments.dvc_queue import queued
+from mlbutler.experiments.dvc_queue import read_queue
 from mlbutler.git import Git
 from tests.experiments.conftest import Laptop, snapshot
 
@@ -26,7 +26,7 @@ def test_queued_experiments_run_as_they_were_queued(laptop: Laptop) -> None:
     planned = laptop.train("--queue", "--dry-run")
     assert "lr-1  train.rate=0.02: runs: train; up to date: prepare" in planned
     assert "only  train.rate=0.04: up to date: prepare" in planned
-    assert len(queued(Git(laptop.root), "")) == 3
+    assert len(read_queue(Git(laptop.root), "")) == 3
 
     sent = laptop.train("--queue", "-j", "2")
     assert "3 experiments sent, 2 at once" in sent
@@ -42,7 +42,7 @@ def test_queued_experiments_run_as_they_were_queued(laptop: Laptop) -> None:
     assert laptop.git("show", f"{found['lr-1']['input']}:src/train.py").endswith("# queued")
     assert laptop.git("ls-tree", "-r", "--name-only", found["lr-1"]["result"], ".dvc/tmp") == ""
     assert snapshot(laptop.root) == before
-    assert queued(Git(laptop.root), "") == ()
+    assert read_queue(Git(laptop.root), "") == ()
     assert "No experiment tasks in the queue" in laptop.world.dvc("queue", "status")
     assert "There is nothing in DVC's queue" in laptop.train("--queue")
 

@@ -14,7 +14,14 @@ import pytest
 
 from mlbutler.errors import OutsideError
 from mlbutler.experiments.gpu_lease import GpuLease, GpuRequest
-from mlbutler.experiments.gpus import GpuUtilization, holders, parsed, uses, visible, within
+from mlbutler.experiments.gpus import (
+    GpuUtilization,
+    parse_gpus,
+    processes_on,
+    read_utilization,
+    select_gpus,
+    visible_gpus,
+)
 from tests.experiments.played_gpus import PlayedGpus, uuid
 
 MIG = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
@@ -46,7 +53,7 @@ def names(lease: GpuLease | None) -> list[str] | None:
 
 
 def test_parts_of_a_divided_gpu_are_given_out_and_not_the_gpu() -> None:
-    found = parsed(MIG)
+    found = parse_gpus(MIG)
     assert [(gpu.name, gpu.index) for gpu in found] == [
         ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", 0), ("NVIDIA A100-SXM4-40GB MIG 3g.20gb", 0), ("NVIDIA H100 80GB HBM3", 1),
     ]  # fmt: skip
@@ -63,8 +70,8 @@ def test_parts_of_a_divided_gpu_are_given_out_and_not_the_gpu() -> None:
     ],
 )  # fmt: skip
 def test_cuda_visible_devices_is_a_bound_as_cuda_reads_it(bound: str, left: list[int]) -> None:
-    there = parsed(MIG)
-    assert within(there, bound) == tuple(there[number] for number in left)
+    there = parse_gpus(MIG)
+    assert select_gpus(there, bound) == tuple(there[number] for number in left)
 
 
 def test_two_get_different_ones_and_a_third_waits_until_one_is_given_back(machine: PlayedGpus) -> None:
@@ -125,13 +132,13 @@ def test_a_driver_that_fails_is_an_error_that_says_what_it_said(machine: PlayedG
     machine.broken("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n")
     with pytest.raises(OutsideError, match="couldn't communicate"):
         take(machine, 1)
-    assert uses(machine.environ()) == {}
-    assert holders(machine.environ(), []) == frozenset()
+    assert read_utilization(machine.environ()) == {}
+    assert processes_on(machine.environ(), []) == frozenset()
 
 
 def test_no_devices_is_none(machine: PlayedGpus) -> None:
     machine.listing("No devices were found\n")
-    assert visible(machine.environ()) == ()
+    assert visible_gpus(machine.environ()) == ()
 
 
 HOLDER = """
@@ -211,6 +218,9 @@ def test_a_folder_that_is_missing_is_an_error(machine: PlayedGpus) -> None:
 def test_how_busy_each_is_and_whose_memory_is_on_them(machine: PlayedGpus) -> None:
     machine.uses(f"{uuid(0)}, 45, 1000\n{uuid(1)}, [N/A], [N/A]\n")
     machine.apps(f"{uuid(0)}, 4711\n{uuid(1)}, 4712\nnonsense\n")
-    assert uses(machine.environ()) == {uuid(0): GpuUtilization(45.0, 1000 << 20), uuid(1): GpuUtilization(None, None)}
-    there = visible(machine.environ())
-    assert holders(machine.environ(), there[:1]) == {4711}
+    assert read_utilization(machine.environ()) == {
+        uuid(0): GpuUtilization(45.0, 1000 << 20),
+        uuid(1): GpuUtilization(None, None),
+    }
+    there = visible_gpus(machine.environ())
+    assert processes_on(machine.environ(), there[:1]) == {4711}

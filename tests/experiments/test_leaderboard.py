@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from mlbutler.commands.train.leaderboard import leaderboard
+from mlbutler.commands.train.leaderboard import build_leaderboard
 from mlbutler.experiments.experiment import Experiment, Measure
 from mlbutler.experiments.state import State
 from mlbutler.settings import Gate
@@ -28,7 +28,7 @@ LR = (
 
 
 def test_the_best_is_first_with_what_differs_and_the_difference() -> None:
-    assert leaderboard("lr", LR, ()).text() == [
+    assert build_leaderboard("lr", LR, ()).text() == [
         "lr: 2 done, 1 failed; by loss (minimize)",
         "",
         "#  name  rate    loss        accuracy      verdict                   took",
@@ -36,13 +36,13 @@ def test_the_best_is_first_with_what_differs_and_the_difference() -> None:
         "2  lr-1  0.1     0.4 (−0.1)  0.91 (+0.01)  better                    1 min",
         "   lr-2  0.2                               failed: exit code 1 <b>|",
     ]
-    first_gate = leaderboard("lr", LR, [Gate(metric="m.json:accuracy", min=0)])
+    first_gate = build_leaderboard("lr", LR, [Gate(metric="m.json:accuracy", min=0)])
     assert [row[1] for row in first_gate.rows] == ["lr-1", "lr-3", "lr-2"]
     assert first_gate.head[3:5] == ("accuracy", "loss")
 
 
 def test_texts_are_inert_in_markdown_and_html() -> None:
-    table = leaderboard("lr", LR, ())
+    table = build_leaderboard("lr", LR, ())
     rows = [line for line in table.markdown() if line.startswith("|")]
     assert len(rows) == 5
     assert {line.count("|") for line in rows} == {8}

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mlbutler.commands.train.list_options import RUNNING, ListOptions, choose
+from mlbutler.commands.train.list_options import RUNNING, ListOptions, select_experiments
 from mlbutler.errors import UsageError
 from mlbutler.experiments.experiment import Experiment, Measure
 from mlbutler.experiments.state import FAILED, State
@@ -35,7 +35,7 @@ THERE = (
 
 
 def names(wanted: ListOptions, *gates: Gate) -> str:
-    shown = choose(wanted, [(one.state, one) for one in THERE], gates, now=lambda: NOW)
+    shown = select_experiments(wanted, [(one.state, one) for one in THERE], gates, now=lambda: NOW)
     return "".join(one.name for _, one in shown)
 
 

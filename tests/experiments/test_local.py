@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.experiments.experiment import Experiment, identity
-from mlbutler.experiments.local import LocalEngine, host
+from mlbutler.experiments.experiment import Experiment, experiment_id
+from mlbutler.experiments.local import LocalEngine, host_name
 from mlbutler.experiments.refs import Experiments
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
 from mlbutler.experiments.train_folder import TrainFolder
@@ -26,8 +26,9 @@ class Bench:
 
     def left(self, state: State, **more: object) -> Experiment:
         experiment = Experiment(
-            id=identity(self._head, "", (str(state),)), name="one", grid="one", baseline=self._head, input=self._head,
-            targets=(str(state),), state=state, host=host(), place=str(self.place.root), attempt=1,
+            id=experiment_id(self._head, "", (str(state),)), name="one", grid="one", baseline=self._head,
+            input=self._head, targets=(str(state),), state=state, host=host_name(), place=str(self.place.root),
+            attempt=1,
         ).with_(**more)  # fmt: skip
         self.place.claim(experiment.id)
         self.experiments.create(experiment)

@@ -16,8 +16,8 @@ def test_a_log_is_kept_whole(tmp_path: Path) -> None:
     with log.LogFile(path) as file:
         file.line("one é")
         file.line("two \udc80")
-    assert log.kept(path) == "one é\ntwo \\udc80\n".encode()
-    assert log.kept(tmp_path / "none") == b""
+    assert log.read_log(path) == "one é\ntwo \\udc80\n".encode()
+    assert log.read_log(tmp_path / "none") == b""
 
 
 @given(
@@ -29,7 +29,7 @@ def test_of_a_long_log_whole_lines_of_its_end_are_kept(lines: list[bytes], most:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "log")
         path.write_bytes(content)
-        found = log.kept(path, most)
+        found = log.read_log(path, most)
     if len(content) <= most:
         assert found == content
         return

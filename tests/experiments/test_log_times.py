@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.experiments.log import LogFile
-from mlbutler.experiments.log_times import since
+from mlbutler.experiments.log_times import log_since
 from mlbutler.verbs.train import Since
 
 BEGAN = datetime(2026, 11, 27, 14, 0, tzinfo=UTC).timestamp()
@@ -48,7 +48,7 @@ def test_the_time_stands_where_a_log_is_gone_on_with_after_a_kill(tmp_path: Path
 @given(st.lists(st.integers(0, 1000), max_size=12).map(sorted), st.integers(0, 1000))
 def test_no_line_since_then_is_missing_and_none_that_is_a_minute_older_is_there(ages: list[int], asked: int) -> None:
     content = written(list(map(float, ages)))
-    found = since(content, BEGAN + asked)
+    found = log_since(content, BEGAN + asked)
     assert content.endswith(found)
     for age in ages:
         shown = f"line at {float(age)}\n".encode() in found
@@ -61,7 +61,7 @@ def test_no_line_since_then_is_missing_and_none_that_is_a_minute_older_is_there(
 )
 def test_times_that_a_program_prints_hide_nothing(printed: bytes) -> None:
     content = b"old\n[2026-11-27 14:01:00 UTC]\nfirst\n" + printed + b"\nlast\n"
-    assert since(content, BEGAN + 90).startswith(b"[2026-11-27 14:01:00 UTC]\nfirst\n")
+    assert log_since(content, BEGAN + 90).startswith(b"[2026-11-27 14:01:00 UTC]\nfirst\n")
 
 
 @pytest.mark.parametrize(("text", "ago"), [("10m", 600), ("90", 90), ("2h", 7200), (" 1.5h ", 5400)])

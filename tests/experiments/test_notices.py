@@ -17,9 +17,9 @@ import pytest
 
 from mlbutler.errors import ForgeError, SettingsError
 from mlbutler.experiments import desktop
-from mlbutler.experiments.delivery import deliver
+from mlbutler.experiments.delivery import deliver_notice
 from mlbutler.experiments.experiment import Experiment, Measure
-from mlbutler.experiments.notices import Event, Notice, at_end, judged, lost, nearly_over
+from mlbutler.experiments.notices import Event, Notice, end_notice, judge_metrics, loss_notice, time_notice
 from mlbutler.experiments.state import State
 from mlbutler.forge import mail
 from mlbutler.settings import Gate, Settings
@@ -40,15 +40,15 @@ def experiment(number: int, state: State, **metrics: tuple[float, float]) -> Exp
 def test_the_first_failure_and_the_end_of_all_are_told_once() -> None:
     one, two, three = (experiment(number, State.WAITING) for number in (1, 2, 3))
     done = experiment(1, State.DONE, accuracy=(0.9, 0.92))
-    assert at_end(done, [done, two, three], ()) is None
+    assert end_notice(done, [done, two, three], ()) is None
     failed = experiment(2, State.FAILED)
-    notice = at_end(failed, [done, failed, three], ())
+    notice = end_notice(failed, [done, failed, three], ())
     assert notice is not None
     assert (notice.event, notice.title) == (Event.FAILED, "lr-2: failed: stage 'train' failed: exit code 1")
     again = experiment(3, State.FAILED)
-    assert at_end(again, [one, failed, again], ()) is None, "it is not the first"
+    assert end_notice(again, [one, failed, again], ()) is None, "it is not the first"
     best = experiment(3, State.DONE, accuracy=(0.9, 0.95))
-    end = at_end(best, [done, failed, best], ())
+    end = end_notice(best, [done, failed, best], ())
     assert end is not None
     assert end.title == "lr: all ended: 2 done, 1 failed. lr-3: Better or noise: accuracy 0.90 → 0.95 (+0.05)."
     assert (end.event, end.verdict) == (Event.DONE, "better")
@@ -57,27 +57,27 @@ def test_the_first_failure_and_the_end_of_all_are_told_once() -> None:
 
 def test_one_that_was_sent_alone_is_told_with_its_verdict() -> None:
     done = experiment(1, State.DONE, accuracy=(0.9, 0.85), loss=(0.5, 0.4))
-    notice = at_end(done, [done], ())
+    notice = end_notice(done, [done], ())
     assert notice is not None
     assert notice.title.startswith("lr-1: done. Mixed or noise: loss")
     failed = experiment(2, State.FAILED)
-    notice = at_end(failed, [failed], ())
+    notice = end_notice(failed, [failed], ())
     assert notice is not None
     assert notice.event is Event.FAILED
-    assert at_end(experiment(1, State.CANCELLED), [experiment(1, State.CANCELLED)], ()) is None
+    assert end_notice(experiment(1, State.CANCELLED), [experiment(1, State.CANCELLED)], ()) is None
 
 
 def test_a_gate_says_which_way_a_number_is_better() -> None:
     odd = experiment(1, State.DONE, odd=(1.0, 2.0))
-    assert judged(odd, ())[0] == "not judged"
+    assert judge_metrics(odd, ())[0] == "not judged"
     for name in ("odd", "m.toml:odd"):
-        assert judged(odd, [Gate(metric=name, goal="minimize", max=9)])[0] == "worse"
+        assert judge_metrics(odd, [Gate(metric=name, goal="minimize", max=9)])[0] == "worse"
 
 
 def test_lost_ones_and_time_that_is_nearly_over() -> None:
     waiting = experiment(1, State.WAITING).with_(reason="attempt 1 was lost: killed")
-    assert lost(waiting).title == "lr-1: lost, and waits again: attempt 1 was lost: killed"
-    assert nearly_over(waiting, 360).title == "lr-1: its time is over in 6 min"
+    assert loss_notice(waiting).title == "lr-1: lost, and waits again: attempt 1 was lost: killed"
+    assert time_notice(waiting, 360).title == "lr-1: its time is over in 6 min"
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -151,16 +151,16 @@ def post() -> Iterator[str]:
 
 def test_webhook_and_mail_get_it_and_only_wanted_events(hook: str, post: str) -> None:
     failed = experiment(2, State.FAILED)
-    notice = at_end(failed, [failed], ())
+    notice = end_notice(failed, [failed], ())
     assert notice is not None
     said: list[str] = []
     environ = {"MLBUTLER_NOTIFY_WEBHOOK": hook, "MLBUTLER_SMTP_URL": post, "MLBUTLER_SMTP_USER": "ada@example.org",
                "MLBUTLER_SMTP_PASSWORD": "planted"}  # fmt: skip
     only_done = Settings(notify=NotifySettings(experiments=("done",), mail_to=("team@example.org",)))
-    deliver(notice, only_done, environ, said.append)
+    deliver_notice(notice, only_done, environ, said.append)
     assert (Hook.received, Post.received) == ([], [])
     settings = Settings(notify=NotifySettings(mail_to=("team@example.org", "bob@example.org")))
-    deliver(notice, settings, environ, said.append)
+    deliver_notice(notice, settings, environ, said.append)
     [document] = Hook.received
     assert (document["event"], document["name"]) == ("failed", "lr-2")
     assert document["experiments"][0]["overrides"] == ["train.rate=0.2"]
@@ -178,10 +178,12 @@ def test_who_cannot_be_reached_is_said_and_the_others_are_notified(hook: str, po
     said: list[str] = []
     environ = {"MLBUTLER_NOTIFY_WEBHOOK": "no address", "MLBUTLER_SMTP_URL": post}
     notice = Notice(Event.DONE, "lr", "all ended", ())
-    deliver(notice, Settings(notify=NotifySettings(mail_to=("team@example.org",))), environ, said.append)
+    deliver_notice(notice, Settings(notify=NotifySettings(mail_to=("team@example.org",))), environ, said.append)
     assert "MLBUTLER_NOTIFY_WEBHOOK is no address" in said[0]
     assert "550 not for you" in said[1]
-    deliver(notice, Settings(notify=NotifySettings(form="slack")), {"MLBUTLER_NOTIFY_WEBHOOK": hook}, said.append)
+    deliver_notice(
+        notice, Settings(notify=NotifySettings(form="slack")), {"MLBUTLER_NOTIFY_WEBHOOK": hook}, said.append
+    )
     assert Hook.received == [{"text": "*lr*: all ended"}]
 
 

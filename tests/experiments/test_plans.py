@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlbutler.experiments import part_clone
-from mlbutler.experiments.experiment import Experiment, identity
-from mlbutler.experiments.plans import ExperimentPlan, plan
+from mlbutler.experiments.experiment import Experiment, experiment_id
+from mlbutler.experiments.plans import ExperimentPlan, plan_experiments
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.project.project import Project
@@ -41,9 +41,10 @@ def root(tmp_path: Path, git: GitCommand) -> Path:
 
 def planned(root: Path, *commits: str) -> list[ExperimentPlan]:
     found = [
-        Experiment(id=identity(one, "", ()), name="n", grid="n", baseline=one, input=one, project="") for one in commits
+        Experiment(id=experiment_id(one, "", ()), name="n", grid="n", baseline=one, input=one, project="")
+        for one in commits
     ]
-    return list(plan(Git(root), TrainFolder(root), Project(root, os.environ), found, os.environ))
+    return list(plan_experiments(Git(root), TrainFolder(root), Project(root, os.environ), found, os.environ))
 
 
 def states(one: ExperimentPlan) -> dict[str, tuple[str, ...]]:

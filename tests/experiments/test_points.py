@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import UsageError
-from mlbutler.experiments.capture import capture
+from mlbutler.experiments.capture import capture_work_tree
 from mlbutler.experiments.points import InputCommits
 from mlbutler.git import Git
 from mlbutler.project import overrides
@@ -40,7 +40,7 @@ def test_it_has_the_parameters_and_all_else_as_it_was(tmp_path: Path, git: GitCo
     git(tmp_path, "commit", "-qm", "first")
     head = git(tmp_path, "rev-parse", "HEAD")
     repository = Git(tmp_path)
-    inputs = InputCommits(repository, capture(repository), "sub/")
+    inputs = InputCommits(repository, capture_work_tree(repository), "sub/")
     words = ("rate=2,3", "deep/er/more.yaml:depth=5", "run.json:steps=7")
     points, _ = overrides.points(words)
     made = [inputs.commit(point) for point in points]

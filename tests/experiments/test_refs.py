@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from mlbutler.errors import ProjectError
 from mlbutler.experiments import fields
-from mlbutler.experiments.experiment import VERSION, Experiment, Search, StageNote, dumps, identity, loads
+from mlbutler.experiments.experiment import (
+    VERSION,
+    Experiment,
+    Search,
+    StageNote,
+    dump_experiment,
+    experiment_id,
+    parse_experiment,
+)
 from mlbutler.experiments.refs import PREFIX, Experiments, StoredExperiment
 from mlbutler.experiments.state import State
 from mlbutler.git import Done, Git
@@ -33,7 +41,7 @@ def repository(tmp_path: Path, git: GitCommand) -> Path:
 def an_experiment(root: Path, name: str = "one", **more: object) -> Experiment:
     head = Git(root).head()
     experiment = Experiment(id="", name=name, grid=name, baseline=head, input=head, targets=(name,)).with_(**more)
-    return experiment.with_(id=identity(experiment.input, experiment.project, experiment.targets))
+    return experiment.with_(id=experiment_id(experiment.input, experiment.project, experiment.targets))
 
 
 def test_the_same_point_is_kept_once_whoever_is_first(repository: Path) -> None:
@@ -184,18 +192,18 @@ def test_all_are_listed_in_their_order(repository: Path) -> None:
 
 
 def test_a_state_of_another_version_is_an_error_with_a_remedy(repository: Path) -> None:
-    content = dumps(an_experiment(repository)).replace(f'"version": {VERSION}'.encode(), b'"version": 99')
+    content = dump_experiment(an_experiment(repository)).replace(f'"version": {VERSION}'.encode(), b'"version": 99')
     with pytest.raises(ProjectError, match="another version") as error:
-        loads(content)
+        parse_experiment(content)
     assert PREFIX.rstrip("/") in error.value.remedy
 
 
 def test_what_a_later_version_adds_is_passed_over_and_what_an_earlier_one_did_not_know_is_missing(
     repository: Path,
 ) -> None:
-    content = json.loads(dumps(an_experiment(repository)))
+    content = json.loads(dump_experiment(an_experiment(repository)))
     del content["metrics"]
-    assert loads(json.dumps(content | {"color": "red"}).encode()) == an_experiment(repository)
+    assert parse_experiment(json.dumps(content | {"color": "red"}).encode()) == an_experiment(repository)
 
 
 texts = st.text(max_size=20)
@@ -212,11 +220,11 @@ def test_what_is_written_is_read_again(
     state: State, overrides: list[str], reason: str, stages: list[StageNote], ended: float | None
 ) -> None:
     experiment = Experiment(
-        id=identity("b" * 40, "", ()), name="n", grid="g", baseline="a" * 40, input="b" * 40, state=state,
+        id=experiment_id("b" * 40, "", ()), name="n", grid="g", baseline="a" * 40, input="b" * 40, state=state,
         overrides=tuple(overrides), reason=reason, stages=tuple(stages), ended=ended,
     )  # fmt: skip
-    read = loads(dumps(experiment))
-    assert loads(dumps(read)) == read
+    read = parse_experiment(dump_experiment(experiment))
+    assert parse_experiment(dump_experiment(read)) == read
     assert (read.state, read.ended) == (state, ended)
     shown = (read.reason, *read.overrides, *(text for stage in read.stages for text in (stage.name, stage.outcome)))
     assert shown == tuple(map(one_line, (reason, *overrides, *(x for s in stages for x in (s.name, s.outcome)))))
@@ -264,22 +272,24 @@ HOSTILE: dict[str, tuple[object, ...]] = {
 
 @pytest.mark.parametrize(("field", "value"), [(name, value) for name, values in HOSTILE.items() for value in values])
 def test_a_field_of_a_fetched_state_that_no_experiment_has_is_refused(field: str, value: object) -> None:
-    stored = json.loads(dumps(a_plain_one()))
-    assert loads(json.dumps(stored).encode()) == a_plain_one()
+    stored = json.loads(dump_experiment(a_plain_one()))
+    assert parse_experiment(json.dumps(stored).encode()) == a_plain_one()
     stored[field] = value
-    found = stored | {"id": identity(stored["input"], stored["project"], tuple(stored["targets"]))}
+    found = stored | {"id": experiment_id(stored["input"], stored["project"], tuple(stored["targets"]))}
     with pytest.raises(ProjectError, match="cannot be read"):
-        loads(json.dumps(stored if field == "id" else found).encode())
+        parse_experiment(json.dumps(stored if field == "id" else found).encode())
 
 
 def test_a_search_of_a_fetched_state_is_read() -> None:
-    found = loads(json.dumps(json.loads(dumps(a_plain_one())) | {"search": SEARCH, "proposed": ["a=1"]}).encode())
+    found = parse_experiment(
+        json.dumps(json.loads(dump_experiment(a_plain_one())) | {"search": SEARCH, "proposed": ["a=1"]}).encode()
+    )
     assert (found.search, found.proposed) == (Search(**SEARCH | {"params": ("a=1,2",)}), ("a=1",))  # type: ignore[arg-type]
 
 
 def a_plain_one() -> Experiment:
     commit = "b" * 40
-    return Experiment(id=identity(commit, "", ("train",)), name="n", grid="n", baseline="a" * 40, input=commit,
+    return Experiment(id=experiment_id(commit, "", ("train",)), name="n", grid="n", baseline="a" * 40, input=commit,
                       targets=("train",))  # fmt: skip
 
 
@@ -290,12 +300,14 @@ def test_every_field_of_a_state_is_checked() -> None:
 @pytest.mark.parametrize("content", [b"", b"[]", b"7", b"null", b"\xff", b"[" * 100_000, b'{"version": 1}'])
 def test_what_is_no_state_is_an_error(content: bytes) -> None:
     with pytest.raises(ProjectError, match="cannot be read"):
-        loads(content)
+        parse_experiment(content)
 
 
 def test_texts_of_a_fetched_state_do_not_steer_the_terminal() -> None:
     shown = "\x1b[2J\x1b]0;title\x07one\ntwo\u202e"
-    read = loads(dumps(a_plain_one().with_(reason=shown, remedy=shown, tail=(shown,), overrides=(shown,), host=shown)))
+    read = parse_experiment(
+        dump_experiment(a_plain_one().with_(reason=shown, remedy=shown, tail=(shown,), overrides=(shown,), host=shown))
+    )
     assert {read.reason, read.remedy, *read.tail, *read.overrides, read.host} == {"one two"}
 
 
@@ -310,7 +322,7 @@ def test_a_log_that_was_fetched_does_not_steer_the_terminal(repository: Path) ->
 
 def test_an_id_that_is_not_that_of_what_is_run_is_refused() -> None:
     with pytest.raises(ProjectError, match="cannot be read"):
-        loads(dumps(a_plain_one().with_(input="c" * 40)))
+        parse_experiment(dump_experiment(a_plain_one().with_(input="c" * 40)))
 
 
 @pytest.mark.parametrize("name", ["1" * 40, "other/ref"])
@@ -336,7 +348,7 @@ def test_a_state_that_would_fill_the_memory_is_not_read(repository: Path, git: G
     experiments, one = Experiments(Git(repository)), an_experiment(repository)
     experiments.create(one)
     large = repository / "large"
-    for name, content in (("state.json", dumps(one) + b" " * (5 << 20)), ("log.txt", b"x" * (21 << 20))):
+    for name, content in (("state.json", dump_experiment(one) + b" " * (5 << 20)), ("log.txt", b"x" * (21 << 20))):
         large.write_bytes(content)
         blob = git(repository, "hash-object", "-w", str(large)).strip()
         tree = subprocess.run(

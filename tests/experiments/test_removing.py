@@ -11,7 +11,7 @@ import pytest
 from mlbutler.commands.train.remove import remove
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
-from mlbutler.experiments.experiment import Experiment, dumps, identity
+from mlbutler.experiments.experiment import Experiment, dump_experiment, experiment_id
 from mlbutler.experiments.refs import AUTHOR, PREFIX, Experiments, StoredExperiment
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
@@ -32,7 +32,9 @@ def root(tmp_path: Path, git: GitCommand, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def ended(root: Path) -> Experiment:
     head = Git(root).head()
-    return Experiment(id=identity(head, "", ()), name="one", grid="one", baseline=head, input=head, state=State.DONE)
+    return Experiment(
+        id=experiment_id(head, "", ()), name="one", grid="one", baseline=head, input=head, state=State.DONE
+    )
 
 
 def test_a_ref_that_was_fetched_removes_nothing_outside(root: Path) -> None:
@@ -40,7 +42,9 @@ def test_a_ref_that_was_fetched_removes_nothing_outside(root: Path) -> None:
     precious.mkdir()
     (precious / "file").touch()
     git = Git(root)
-    blob = git.run("hash-object", "-w", "--stdin", input=dumps(ended(root).with_(id="../../../precious"))).text
+    blob = git.run(
+        "hash-object", "-w", "--stdin", input=dump_experiment(ended(root).with_(id="../../../precious"))
+    ).text
     tree = git.run("mktree", input=f"100644 blob {blob}\tstate.json\n".encode()).text
     commit = git.run("commit-tree", tree, "-m", "x", extra=AUTHOR).text
     git.run("update-ref", f"{PREFIX}{'1' * 40}", commit)
@@ -87,7 +91,7 @@ def aged(root: Path, name: str, state: State, days: float) -> Experiment:
     git = Git(root)
     commit = git.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", name, extra=AUTHOR).text
     one = Experiment(
-        id=identity(commit, "", ()), name=name, grid="lr", baseline=git.head(), input=commit, state=state,
+        id=experiment_id(commit, "", ()), name=name, grid="lr", baseline=git.head(), input=commit, state=state,
         ended=time.time() - days * 86_400, number=int(name[-1]),
     )  # fmt: skip
     assert Experiments(git).create(one)

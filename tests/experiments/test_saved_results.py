@@ -8,8 +8,8 @@ import pytest
 
 from mlbutler.errors import GitError, PathRefused, UnsavedWork
 from mlbutler.experiments import saved_results as results
-from mlbutler.experiments.applying import apply
-from mlbutler.experiments.experiment import Experiment, identity
+from mlbutler.experiments.applying import apply_results
+from mlbutler.experiments.experiment import Experiment, experiment_id
 from mlbutler.git import Done, Git
 from mlbutler.project.model import Output, Stage, Stages
 from tests.conftest import GitCommand
@@ -29,7 +29,7 @@ class Saved:
         git(self.root, "add", "-A")
         git(self.root, "commit", "-qm", "first")
         head = Git(self.root).head()
-        self.experiment = Experiment(id=identity(head, "", ()), name="one", grid="one", baseline=head, input=head)
+        self.experiment = Experiment(id=experiment_id(head, "", ()), name="one", grid="one", baseline=head, input=head)
         git(folder, "clone", "-q", "--shared", str(self.root), str(self.clone))
         (self.clone / "code.py").write_text("changed\n")
         (self.clone / "old.txt").unlink()
@@ -38,7 +38,7 @@ class Saved:
         (self.clone / "left.txt").write_text("of no stage\n")
 
     def save(self) -> str:
-        return results.save(Git(self.root), self.experiment, self.clone, STAGES)
+        return results.save_results(Git(self.root), self.experiment, self.clone, STAGES)
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def test_a_name_that_another_experiment_took_meanwhile_is_not_overwritten(made: 
 def test_results_come_into_the_work_tree_and_the_index_stays(made: Saved) -> None:
     experiment = made.experiment.with_(result=made.save())
     index = (made.root / ".git" / "index").read_bytes()
-    done = apply(Git(made.root), experiment)
+    done = apply_results(Git(made.root), experiment)
     assert (done.written, done.removed) == (("code.py", "out.json"), ("old.txt",))
     assert (made.root / ".git" / "index").read_bytes() == index
     assert (made.root / "code.py").read_text() == "changed\n"
-    assert apply(Git(made.root), experiment).written == ()
+    assert apply_results(Git(made.root), experiment).written == ()
 
 
 @pytest.mark.parametrize("name", ["code.py", "old.txt", "out.json"])
@@ -94,7 +94,7 @@ def test_work_that_is_nowhere_else_is_not_overwritten(made: Saved, name: str, ki
     else:
         path.mkdir()
     with pytest.raises(UnsavedWork, match=name) as error:
-        apply(Git(made.root), experiment)
+        apply_results(Git(made.root), experiment)
     assert error.value.paths == (name,)
     assert made.git(made.root, "status", "--porcelain").split()[1:] in ([name], [])
     assert path.is_symlink() is (kind == "link")
@@ -102,20 +102,20 @@ def test_work_that_is_nowhere_else_is_not_overwritten(made: Saved, name: str, ki
 
 def test_results_of_another_experiment_may_be_replaced(made: Saved) -> None:
     first = made.experiment.with_(result=made.save())
-    apply(Git(made.root), first)
+    apply_results(Git(made.root), first)
     (made.clone / "code.py").write_text("better\n")
     second = made.experiment.with_(name="two", id="2" * 40)
-    second = second.with_(result=results.save(Git(made.root), second, made.clone, STAGES))
+    second = second.with_(result=results.save_results(Git(made.root), second, made.clone, STAGES))
     with pytest.raises(UnsavedWork):
-        apply(Git(made.root), second)
-    assert apply(Git(made.root), second, [first.result]).written == ("code.py",)
+        apply_results(Git(made.root), second)
+    assert apply_results(Git(made.root), second, [first.result]).written == ("code.py",)
 
 
 def test_a_file_that_was_deleted_here_is_not_brought_back(made: Saved) -> None:
     experiment = made.experiment.with_(result=made.save())
     (made.root / "code.py").unlink()
     with pytest.raises(UnsavedWork, match="code"):
-        apply(Git(made.root), experiment)
+        apply_results(Git(made.root), experiment)
 
 
 def test_a_result_that_was_fetched_removes_nothing_outside_the_work_tree(made: Saved, git: GitCommand) -> None:
@@ -128,7 +128,7 @@ def test_a_result_that_was_fetched_removes_nothing_outside_the_work_tree(made: S
     empty = repository.run("mktree", input=b"").text
     baseline, result = (git(made.root, "commit-tree", tree, "-m", "x") for tree in (bad, empty))
     with pytest.raises(PathRefused, match=r"\.\./precious.txt"):
-        apply(repository, made.experiment.with_(baseline=baseline, input=baseline, result=result))
+        apply_results(repository, made.experiment.with_(baseline=baseline, input=baseline, result=result))
     assert precious.read_text() == "mine\n"
 
 
@@ -145,13 +145,15 @@ def test_results_go_to_the_remote_and_to_a_branch_where_it_takes_no_such_refs(
         hook.write_text("#!/bin/sh\ncase $1 in refs/exps/*) exit 1 ;; esac\n")
         hook.chmod(0o755)
     clone = Git(made.clone)
-    commit, ref = results.send(clone, "origin", made.experiment, STAGES)
+    commit, ref = results.send_results(clone, "origin", made.experiment, STAGES)
     assert ref == ("refs/heads/exp/one" if refuses else made.experiment.ref)
     assert git(bare, "rev-parse", ref, f"{ref}^").split() == [commit, made.experiment.input]
-    assert results.send(clone, "origin", made.experiment, STAGES) == (commit, ref), "what was sent before counts"
+    assert results.send_results(clone, "origin", made.experiment, STAGES) == (commit, ref), (
+        "what was sent before counts"
+    )
     git(made.clone, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
     with pytest.raises(GitError):
-        results.send(clone, "origin", made.experiment, STAGES)
+        results.send_results(clone, "origin", made.experiment, STAGES)
 
 
 def test_a_ref_that_another_experiment_took_meanwhile_is_left_as_it_is(
@@ -168,7 +170,7 @@ def test_a_ref_that_another_experiment_took_meanwhile_is_left_as_it_is(
         return push(self, *args, **more)
 
     monkeypatch.setattr(Git, "push", pushed)
-    commit, ref = results.send(Git(made.clone), "origin", made.experiment, STAGES)
+    commit, ref = results.send_results(Git(made.clone), "origin", made.experiment, STAGES)
     assert (ref, git(bare, "rev-parse", ref)) == ("refs/heads/exp/one", commit)
     assert git(bare, "rev-parse", made.experiment.ref) == made.experiment.input
 
@@ -186,5 +188,5 @@ def test_nothing_is_written_through_a_link_that_took_a_folders_place(made: Saved
     (made.root / "folder").rename(made.root.parent / "away")
     (made.root / "folder").symlink_to("../away")
     with pytest.raises(PathRefused, match="folder is a symbolic link; "):
-        apply(Git(made.root), experiment)
+        apply_results(Git(made.root), experiment)
     assert (made.root.parent / "away" / "out.txt").read_text() == "old\n"

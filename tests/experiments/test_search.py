@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import UsageError
-from mlbutler.experiments.capture import capture
+from mlbutler.experiments.capture import capture_work_tree
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment, Measure, Search
-from mlbutler.experiments.notices import at_end
+from mlbutler.experiments.notices import end_notice
 from mlbutler.experiments.ranking import best_first
 from mlbutler.experiments.refs import Experiments
-from mlbutler.experiments.scheduling import goes_on, no_more, trials
+from mlbutler.experiments.scheduling import close_search, has_more_trials, trials_of
 from mlbutler.experiments.search import TrialCreator
 from mlbutler.experiments.search_submission import resolve_search
 from mlbutler.experiments.state import State
 from mlbutler.experiments.study import Study
-from mlbutler.experiments.submission import ExperimentOptions, Fate, known
+from mlbutler.experiments.submission import ExperimentOptions, Fate, find_existing
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.project.search_space import read_space
@@ -57,8 +57,8 @@ class Desk:
             name=name, params=params or RANGES, jobs=jobs,
             search=Search(metric="loss", goal="minimize", trials=number, params=params or RANGES, base=""),
         )  # fmt: skip
-        found = known(self.git, self.experiments.all())
-        (one,) = resolve_search(self.git, found, TrainFolder(self.root), capture(self.git, []), "", options)
+        found = find_existing(self.git, self.experiments.all())
+        (one,) = resolve_search(self.git, found, TrainFolder(self.root), capture_work_tree(self.git, []), "", options)
         if one.fate is Fate.NEW:
             assert self.experiments.create(one.experiment.with_(**fields))
         return one.experiment
@@ -67,7 +67,7 @@ class Desk:
         return TrialCreator(self.git, self.experiments).grow(name, wanted)
 
     def trials(self, name: str = "s") -> list[Experiment]:
-        return trials((kept.experiment for kept in self.experiments.all()), name)
+        return trials_of((kept.experiment for kept in self.experiments.all()), name)
 
     def end(self, one: Experiment, state: State = State.DONE, loss: float | None = None) -> None:
         metrics = () if loss is None else (Measure(file="m.json", name="loss", value=loss),)
@@ -146,7 +146,7 @@ def test_failed_points_are_told_and_the_search_goes_on_until_too_many_are(desk: 
     desk.send("lr=interval(0,1)", name="few", number=6, max_failures=2)
     found = desk.play(lambda one: None if one.number > 1 else 1.0, "few")
     assert [one.state for one in found] == [State.DONE, State.FAILED, State.FAILED]
-    assert not goes_on(found)
+    assert not has_more_trials(found)
 
 
 def test_a_space_with_an_end_is_gone_through_once(desk: Desk) -> None:
@@ -207,7 +207,7 @@ def test_a_point_that_somebody_else_sent_meanwhile_is_not_the_search_s(desk: Des
     assert made.overrides == (f"kind={other}",)
     assert desk.grow() == []
     assert [one.name for one in desk.trials()] == ["s-1"]
-    assert not goes_on(desk.trials()), "there is no other point"
+    assert not has_more_trials(desk.trials()), "there is no other point"
 
 
 def test_a_search_that_was_ended_makes_no_further_trial_and_goes_on_when_it_is_sent_again(
@@ -218,7 +218,7 @@ def test_a_search_that_was_ended_makes_no_further_trial_and_goes_on_when_it_is_s
     real = Experiments.create
 
     def create(self: Experiments, experiment: Experiment) -> bool:
-        desk.experiments.change(first.id, no_more)  # somebody cancels at the very moment
+        desk.experiments.change(first.id, close_search)  # somebody cancels at the very moment
         return real(self, experiment)
 
     with monkeypatch.context() as patch:
@@ -248,10 +248,10 @@ def test_people_hear_of_the_end_of_the_search_and_not_of_each_trial(desk: Desk) 
     gates = [Gate(metric="loss", max=9)]
     (first,) = desk.trials()
     desk.end(first, State.DONE, 2.0)
-    assert at_end(desk.trials()[0], desk.trials(), gates) is None
+    assert end_notice(desk.trials()[0], desk.trials(), gates) is None
     desk.grow()
     found = desk.play(lambda one: 1.0)
-    notice = at_end(found[-1], found, gates)
+    notice = end_notice(found[-1], found, gates)
     assert notice is not None
     assert "2 done" in notice.sentence
 

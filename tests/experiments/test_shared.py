@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import GitError
-from mlbutler.experiments.experiment import Experiment, identity
+from mlbutler.experiments.experiment import Experiment, experiment_id
 from mlbutler.experiments.refs import PREFIX, Experiments
 from mlbutler.experiments.shared import FETCHED, SharedExperiments
 from mlbutler.experiments.state import State
@@ -45,7 +45,7 @@ class Remote:
     def experiment(self, name: str = "one", **more: object) -> Experiment:
         head = self.git(self.bare, "rev-parse", "HEAD")
         made = Experiment(id="", name=name, grid=name, baseline=head, input=head, targets=(name,)).with_(**more)
-        return made.with_(id=identity(made.input, made.project, made.targets))
+        return made.with_(id=experiment_id(made.input, made.project, made.targets))
 
     def refs(self) -> list[str]:
         return self.git(self.bare, "for-each-ref", "--format=%(refname)", PREFIX).split()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.commands.train import submitters
-from mlbutler.commands.train.opening import opened
+from mlbutler.commands.train.opening import open_training
 from mlbutler.commands.train.submit import RequestedOptions, SubmitOptions, send
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
@@ -119,7 +119,7 @@ def test_what_is_sent_or_refused_leaves_everything_as_it_was(
         patch.setattr(os, "environ", environ(folder))
         patch.chdir(root)
         try:
-            sent = send(opened(root, Console(quiet=True)), SubmitOptions(wanted, copied))
+            sent = send(open_training(root, Console(quiet=True)), SubmitOptions(wanted, copied))
         except UsageError:  # such as a merge under way, or a file that is not there
             pass
         else:

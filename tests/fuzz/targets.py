@@ -19,7 +19,7 @@ from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.comparison.tables import UnreadableTable, read_rows, shape
 from mlbutler.experiments import plain_pickle
-from mlbutler.experiments.experiment import Experiment, dumps, identity, loads
+from mlbutler.experiments.experiment import Experiment, dump_experiment, experiment_id, parse_experiment
 from mlbutler.experiments.state import State
 from mlbutler.gate.waivers import parse_waivers
 from mlbutler.junit_file import count
@@ -316,9 +316,9 @@ def _bundle(content: bytes, folder: Path, random: Random) -> None:
 
 
 STATES = tuple(
-    dumps(
+    dump_experiment(
         Experiment(
-            id=identity("a" * 40, "", ()),
+            id=experiment_id("a" * 40, "", ()),
             name="lr-1",
             grid="lr",
             baseline="b" * 40,
@@ -334,7 +334,7 @@ STATES = tuple(
 
 
 def _state(content: bytes, folder: Path, random: Random) -> None:
-    found = loads(content)
+    found = parse_experiment(content)
     for text in (found.name, found.grid, found.reason, found.remedy, found.host, found.user, found.agent, *found.tail):
         require_harmless(text)
     if ".." in found.project.split("/") or found.project.startswith("/"):
@@ -357,7 +357,7 @@ def _progress(content: bytes, folder: Path, random: Random) -> None:
 
 def _pickle(content: bytes, folder: Path, random: Random) -> None:
     try:
-        plain_pickle.read(content)
+        plain_pickle.read_pickle(content)
     except plain_pickle.NotPlain:
         return
 

@@ -9,7 +9,7 @@ from mlbutler.errors import AccessDenied, GitError, MlbutlerError
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.local import LocalEngine
-from mlbutler.experiments.refs import DamagedRef, Experiments, StoredExperiment, in_order
+from mlbutler.experiments.refs import DamagedRef, Experiments, StoredExperiment, sort_by_submission
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import ENDED, State
 
@@ -46,7 +46,7 @@ class AllExperiments:
             self._warned = error.message
             there, damaged = self.shared.fetched()
         self.damaged += damaged
-        return latest((*here, *there))
+        return latest_of_each((*here, *there))
 
     def read(self, id: str) -> StoredExperiment | None:
         """Return one experiment as it is now, None where there is no such one."""
@@ -67,9 +67,9 @@ class AllExperiments:
         return self.of(kept.experiment).log(kept)
 
 
-def latest(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
+def latest_of_each(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
     """Return experiments in the order of submission, of two with the same id the one that was sent last."""
-    return in_order({kept.experiment.id: kept for kept in in_order(found)}.values())
+    return sort_by_submission({kept.experiment.id: kept for kept in sort_by_submission(found)}.values())
 
 
 class Engines:

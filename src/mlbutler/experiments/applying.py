@@ -28,7 +28,7 @@ class AppliedChanges:
     removed: tuple[str, ...]
 
 
-def apply(
+def apply_results(
     git: Git, experiment: Experiment, saved: Collection[str] = (), only: Collection[str] | None = None
 ) -> AppliedChanges:
     """Write the files that an experiment changed since its baseline into the work tree; the index stays as it is.
@@ -41,7 +41,7 @@ def apply(
         UnsavedWork: one of them was changed here since: nothing was written. PathRefused: a link is in the way.
     """
     changed = git.changed(experiment.baseline, experiment.result)
-    paths = changed if only is None else tuple(path for path in changed if is_at(path, only))
+    paths = changed if only is None else tuple(path for path in changed if is_within(path, only))
     modes = git.run("config", "--type=bool", "core.fileMode", check=False).text != "false"
     sides = [_contents(git, rev, modes=modes) for rev in (experiment.result, experiment.input, experiment.baseline)]
     here = _here(git, paths, modes=modes)
@@ -69,7 +69,7 @@ def apply(
     return AppliedChanges(tuple(written), tuple(removed))
 
 
-def is_at(path: str, places: Collection[str]) -> bool:
+def is_within(path: str, places: Collection[str]) -> bool:
     """Return whether a path is one of `places`, or below one."""
     return any(path == place or path.startswith(f"{place}/") for place in places)
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from mlbutler.console import human_seconds
 from mlbutler.experiments import log_progress
-from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd, judged, stage_notes
+from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd, end_from_record, stage_notes
 from mlbutler.experiments.declared import DeclaredPaths
 from mlbutler.experiments.experiment import Experiment, StageNote
 from mlbutler.experiments.gpu_lease import NO_GPUS, GpuLease
-from mlbutler.experiments.gpus import GpuUtilization, holders, memory_left, uses
+from mlbutler.experiments.gpus import GpuUtilization, processes_on, read_utilization, unreleased_memory
 from mlbutler.experiments.saver import CheckpointSaver
 from mlbutler.experiments.shutdown import end_leftovers, end_stage
 from mlbutler.experiments.state import State
@@ -88,8 +88,8 @@ class Attempt:
         self._running = ""
         self._began = time.monotonic()
         self._watch = Watch(
-            place.stall, place.lease.gpus, lambda: uses(place.environ), place.root, lambda: self._declared().metrics,
-            place.line,
+            place.stall, place.lease.gpus, lambda: read_utilization(place.environ), place.root,
+            lambda: self._declared().metrics, place.line,
         )  # fmt: skip
         self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
         self._found: DeclaredPaths | None = None
@@ -122,7 +122,7 @@ class Attempt:
 
     def _say_signs(self) -> None:
         """Say in the log how far it is, where that has changed."""
-        text = log_progress.line(log_progress.stage_now(self._place.root), self._watch.metrics)
+        text = log_progress.progress_line(log_progress.current_stage(self._place.root), self._watch.metrics)
         if text not in ("", self._signs):
             self._signs = text
             (self._place.say_signs or self._place.line)(text)
@@ -135,7 +135,7 @@ class Attempt:
         """
         place = self._place
         command = [sys.executable, "-P", "-m", "mlbutler", *place.words, "-C", os.fspath(place.root)]
-        before = uses(place.environ) if place.lease.gpus else {}
+        before = read_utilization(place.environ) if place.lease.gpus else {}
         with Process(
             command, cwd=place.root, environ={**place.environ, **place.lease.environment()}, on_line=self._line,
             redactor=output_redactor(place.environ), grace=Grace(interrupt=GRACE), pass_fds=place.lease.fds,
@@ -146,7 +146,7 @@ class Attempt:
         record = read_record(latest_record(place.root))
         if self._ended_by_us is not None:
             return self._said(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
-        end = judged(record, process.exit_code, process.tail)
+        end = end_from_record(record, process.exit_code, process.tail)
         for text in (*end.last_lines(), *self._gpus_left(before)):
             place.line(text)
         return end
@@ -156,9 +156,9 @@ class Attempt:
         place, gpus = self._place, self._place.lease.gpus
         if not gpus:
             return ()
-        if holders(place.environ, gpus):
+        if processes_on(place.environ, gpus):
             end_leftovers(self._experiment.id, place.folder)
-        return memory_left(place.environ, gpus, before) or ("no process of it holds GPU memory",)
+        return unreleased_memory(place.environ, gpus, before) or ("no process of it holds GPU memory",)
 
     def _follow(self, process: Process) -> None:
         """Pass its output on until it ends, or is to be ended."""

@@ -77,7 +77,7 @@ def after_attempt(now: Experiment, end: AttemptEnd) -> Experiment:
     return after_loss(now, end.reason)
 
 
-def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> AttemptEnd:
+def end_from_record(record: Record | None, code: int | None, tail: tuple[str, ...]) -> AttemptEnd:
     """Return what the run's record says became of it.
 
     Args:

@@ -12,7 +12,7 @@ from mlbutler import atomic
 from mlbutler.errors import ProjectError, UsageError
 from mlbutler.experiments import declared
 from mlbutler.experiments.declared import DeclaredPaths
-from mlbutler.experiments.experiment import Experiment, dumps, loads
+from mlbutler.experiments.experiment import Experiment, dump_experiment, parse_experiment
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.symlinks import open_plain
 
@@ -52,8 +52,8 @@ class AttemptFiles:
         Args:
             found: what its stages declare.
         """
-        atomic.write(self._declared, declared.dumps(found))
-        atomic.write(self._experiment, dumps(experiment))
+        atomic.write(self._declared, declared.dump_declared(found))
+        atomic.write(self._experiment, dump_experiment(experiment))
         atomic.write(self._attempt, f"{experiment.attempt}\n".encode())
 
     def experiment(self) -> Experiment:
@@ -65,21 +65,21 @@ class AttemptFiles:
         content = _read(self._experiment, _LARGEST)
         if content is None:
             raise UsageError("No experiment was begun here.", "`mlbutler train agent begin` comes first.")
-        return loads(content)
+        return parse_experiment(content)
 
     def declared(self) -> DeclaredPaths:
         """Return what the stages declare."""
-        return declared.loads(_read(self._declared, _LARGEST) or b"")
+        return declared.parse_declared(_read(self._declared, _LARGEST) or b"")
 
     def ended(self, experiment: Experiment) -> None:
         """Hand over how it ended."""
-        atomic.write(self._end, dumps(experiment))
+        atomic.write(self._end, dump_experiment(experiment))
 
     def end(self, id: str) -> Experiment | None:
         """Return how it ended, None where nothing can be read: what ran it was killed."""
         content = _read(self._end, _LARGEST)
         try:
-            found = loads(content) if content is not None else None
+            found = parse_experiment(content) if content is not None else None
         except ProjectError:
             return None
         return found if found is not None and found.id == id else None

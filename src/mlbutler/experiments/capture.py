@@ -36,7 +36,7 @@ class Captured:
     untracked: tuple[str, ...]
 
 
-def capture(git: Git, copied: Sequence[str] = ()) -> Captured:
+def capture_work_tree(git: Git, copied: Sequence[str] = ()) -> Captured:
     """Return the work tree as a tree, with the untracked files `copied`.
 
     Args:
@@ -67,7 +67,7 @@ class Baseline:
     date: str
 
 
-def baseline(git: Git, captured: Captured) -> Baseline:
+def read_baseline(git: Git, captured: Captured) -> Baseline:
     """Return what is to be known of the commit that the work tree stands on."""
     tree, date = git.run("show", "-s", "--format=%T %ct", captured.baseline).text.split()
     return Baseline(captured.baseline, tree, date)

@@ -160,7 +160,7 @@ def _order(folder: Path) -> tuple[int, int]:
     return int(turn), int(number)
 
 
-def drop_old(store: Path, age: float) -> None:
+def remove_old_checkpoints(store: Path, age: float) -> None:
     """Remove the snapshots of experiments that have kept none for so many seconds."""
     with contextlib.suppress(OSError):
         for folder in store.iterdir():

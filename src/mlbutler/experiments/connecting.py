@@ -18,7 +18,7 @@ from mlbutler.variables import JENKINS_TOKEN
 _URL = "MLBUTLER_TRAIN_URL"
 
 
-def connect(
+def connect_jenkins(
     git: Git, prefix: str, loaded: LoadedSettings, shared: SharedExperiments, console: Console,
     environ: Mapping[str, str],
 ) -> JenkinsEngine:  # fmt: skip

@@ -32,7 +32,7 @@ def declared_by(stages: Stages) -> DeclaredPaths:
     return DeclaredPaths(tuple(metrics), tuple(out.path for out in outputs if out.persist))
 
 
-def declared(root: Path) -> DeclaredPaths:
+def read_declared(root: Path) -> DeclaredPaths:
     """Return what the stages of a project declare; what DVCLive writes by default where they cannot be read."""
     from mlbutler.project.project import Project
 
@@ -42,13 +42,13 @@ def declared(root: Path) -> DeclaredPaths:
         return DeclaredPaths()
 
 
-def dumps(found: DeclaredPaths) -> bytes:
+def dump_declared(found: DeclaredPaths) -> bytes:
     """Return it as JSON."""
     return json.dumps(dataclasses.asdict(found)).encode()
 
 
-def loads(content: bytes) -> DeclaredPaths:
-    """Return what `dumps` wrote; what DVCLive writes by default where it cannot be read."""
+def parse_declared(content: bytes) -> DeclaredPaths:
+    """Return what `dump_declared` wrote; what DVCLive writes by default where it cannot be read."""
     try:
         found = parse_json(content)
         return DeclaredPaths(*(tuple(str(path) for path in found[name]) for name in ("metrics", "persisted")))

@@ -12,15 +12,17 @@ from mlbutler.settings import Settings
 from mlbutler.variables import SMTP_URL, WEBHOOK
 
 
-def deliver_beside(notice: Notice, settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+def deliver_in_background(
+    notice: Notice, settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]
+) -> None:
     """Send a notice while the caller goes on: no experiment waits for a server that does not answer.
 
     The process does not end before.
     """
-    threading.Thread(target=deliver, args=(notice, settings, environ, say)).start()
+    threading.Thread(target=deliver_notice, args=(notice, settings, environ, say)).start()
 
 
-def deliver(notice: Notice, settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+def deliver_notice(notice: Notice, settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Send a notice to the webhook and by e-mail, as far as there are any and the settings want its event."""
     if notice.event not in settings.notify.experiments:
         return

@@ -20,8 +20,14 @@ from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import UsageError
 from mlbutler.experiments.capture import Captured
 from mlbutler.experiments.fields import is_name
-from mlbutler.experiments.plain_pickle import NotPlain, read
-from mlbutler.experiments.submission import ExistingExperiments, ExperimentOptions, Fate, SubmittedExperiment, resolve
+from mlbutler.experiments.plain_pickle import NotPlain, read_pickle
+from mlbutler.experiments.submission import (
+    ExistingExperiments,
+    ExperimentOptions,
+    Fate,
+    SubmittedExperiment,
+    resolve_experiments,
+)
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
@@ -44,7 +50,7 @@ class QueueEntry:
     targets: tuple[str, ...] = ()
 
 
-def queued(git: Git, prefix: str) -> tuple[QueueEntry, ...]:
+def read_queue(git: Git, prefix: str) -> tuple[QueueEntry, ...]:
     """Return the entries of one project, in the order in which they were queued.
 
     Args:
@@ -83,7 +89,7 @@ def resolve_queued(
     options: ExperimentOptions,
     params: Collection[str],
 ) -> tuple[SubmittedExperiment, ...]:
-    """Return the experiments that entries of the queue are, as one grid; see `submission.resolve`.
+    """Return the experiments that entries of the queue are, as one grid; see `submission.resolve_experiments`.
 
     Args:
         known: returns for a baseline what there is already. options: what the command line asks for besides; its name
@@ -96,7 +102,7 @@ def resolve_queued(
     for number, entry in enumerate(entries, 1):
         asked = replace(options, name=entry.name, params=(), targets=entry.targets or options.targets)
         args = (known(entry.captured.baseline), place, entry.captured, prefix, asked)
-        for one in resolve(git, *args):
+        for one in resolve_experiments(git, *args):
             given = _overrides(git, entry.captured, prefix, params)
             experiment = one.experiment.with_(grid=grid, number=number, overrides=given)
             found.append(one if one.fate is Fate.REUSED else replace(one, experiment=experiment))
@@ -128,7 +134,7 @@ def _overrides(git: Git, captured: Captured, prefix: str, files: Collection[str]
     return tuple(found)
 
 
-def remove(root: Path, entries: Iterable[QueueEntry], environ: Mapping[str, str]) -> str:
+def remove_from_queue(root: Path, entries: Iterable[QueueEntry], environ: Mapping[str, str]) -> str:
     """Have DVC take entries out of its queue; return what it says where it could not, else ''.
 
     Args:
@@ -148,7 +154,7 @@ def _tree(git: Git, commit: str, prefix: str) -> str:
 
 def _targets(name: str, content: bytes) -> tuple[str, ...]:
     try:
-        given: Any = read(content)["kwargs"]
+        given: Any = read_pickle(content)["kwargs"]
         targets = given.get("targets") or ()
         targets = (targets,) if isinstance(targets, str) else tuple(map(str, targets))
         other = [option for option in _REFUSED if given.get(option)]

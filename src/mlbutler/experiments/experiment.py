@@ -183,19 +183,19 @@ OPTION_CHECKS: Mapping[str, tuple[Check, str]] = {
 """What may be asked for: a state with anything else could not be read again."""
 
 
-def identity(commit: str, project: str, targets: tuple[str, ...]) -> str:
+def experiment_id(commit: str, project: str, targets: tuple[str, ...]) -> str:
     """Return what names a point: the commit that is run, overrides included, and what of it."""
     text = json.dumps([commit, project, sorted(targets)])
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def dumps(experiment: Experiment) -> bytes:
+def dump_experiment(experiment: Experiment) -> bytes:
     """Return it as JSON."""
     return json.dumps(dataclasses.asdict(experiment), ensure_ascii=True, sort_keys=True).encode()
 
 
-def loads(content: bytes) -> Experiment:
-    """Return what `dumps` wrote; texts that are shown come without what would steer a terminal.
+def parse_experiment(content: bytes) -> Experiment:
+    """Return what `dump_experiment` wrote; texts that are shown come without what would steer a terminal.
 
     Raises:
         ProjectError: it is of another version of mlbutler, damaged, or made by hand: a field holds what it must not, or
@@ -205,7 +205,7 @@ def loads(content: bytes) -> Experiment:
         found = json.loads(content)
         known = {name: value for name, value in found.items() if name in _CHECKS}  # a later version may know more
         experiment = Experiment(**{name: _CHECKS[name](value) for name, value in ({"version": None} | known).items()})
-        if experiment.id != identity(experiment.input, experiment.project, experiment.targets):
+        if experiment.id != experiment_id(experiment.input, experiment.project, experiment.targets):
             raise ValueError(experiment.id)
         return experiment
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

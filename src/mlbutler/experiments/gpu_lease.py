@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mlbutler.errors import OutsideError
-from mlbutler.experiments.gpus import GpuDevice, uses, visible
+from mlbutler.experiments.gpus import GpuDevice, read_utilization, visible_gpus
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 
@@ -60,7 +60,7 @@ NO_GPUS = GpuLease((), ())
 
 
 @contextlib.contextmanager
-def leased(
+def lease_gpus(
     count: int, environ: Mapping[str, str], folder: Path | None, go_on: Callable[[str], bool]
 ) -> Iterator[GpuLease | None]:
     """Hold a lease of so many GPUs while the context is open; yields None where it was given up.
@@ -134,7 +134,7 @@ class GpuRequest:
     def _visible(self) -> tuple[GpuDevice, ...]:
         now = time.monotonic()
         if not self._there or now > self._seen + _LOOK_AGAIN:
-            self._there, self._seen = require(self._count, self._environ), now
+            self._there, self._seen = require_gpus(self._count, self._environ), now
         return self._there
 
     def close(self) -> None:
@@ -144,13 +144,13 @@ class GpuRequest:
         self._turn, self._held = None, {}
 
 
-def require(count: int, environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
+def require_gpus(count: int, environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
     """Return the GPUs that may be given out, of which there are at least so many.
 
     Raises:
         OutsideError: there are too few, so that waiting is in vain; or the driver does not answer.
     """
-    there = visible(environ)
+    there = visible_gpus(environ)
     if len(there) >= count:
         return there
     bound = environ.get("CUDA_VISIBLE_DEVICES")
@@ -166,7 +166,7 @@ def require(count: int, environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
 
 def _freest_first(gpus: Sequence[GpuDevice], environ: Mapping[str, str]) -> list[GpuDevice]:
     """Return the GPUs with those first of which people who lease none use the least memory."""
-    used = uses(environ) if len(gpus) > 1 else {}
+    used = read_utilization(environ) if len(gpus) > 1 else {}
     return sorted(gpus, key=lambda gpu: use.memory or 0 if (use := used.get(gpu.whole)) is not None else 0)
 
 

@@ -43,18 +43,18 @@ class GpuUtilization:
     memory: int | None
 
 
-def visible(environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
+def visible_gpus(environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
     """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES leaves, none without a driver.
 
     Raises:
         OutsideError: the driver does not answer.
     """
     bound = environ.get("CUDA_VISIBLE_DEVICES")
-    found = parsed(_ask(environ, "-L"))
-    return found if bound is None else within(found, bound)
+    found = parse_gpus(_ask(environ, "-L"))
+    return found if bound is None else select_gpus(found, bound)
 
 
-def parsed(listing: str) -> tuple[GpuDevice, ...]:
+def parse_gpus(listing: str) -> tuple[GpuDevice, ...]:
     """Return the GPUs of a ``nvidia-smi -L``."""
     found: list[GpuDevice] = []
     divided: set[str] = set()
@@ -68,7 +68,7 @@ def parsed(listing: str) -> tuple[GpuDevice, ...]:
     return tuple(gpu for gpu in found if gpu.uuid != gpu.whole or gpu.uuid not in divided)
 
 
-def within(gpus: Sequence[GpuDevice], bound: str) -> tuple[GpuDevice, ...]:
+def select_gpus(gpus: Sequence[GpuDevice], bound: str) -> tuple[GpuDevice, ...]:
     """Return the GPUs that a CUDA_VISIBLE_DEVICES leaves, in its order; as for CUDA, it ends at what names none.
 
     An index counts as nvidia-smi does; of a divided GPU it means all parts.
@@ -88,20 +88,20 @@ def _is_meant(gpu: GpuDevice, word: str) -> bool:
     return word.startswith(("GPU-", "MIG-")) and (gpu.uuid.startswith(word) or gpu.whole.startswith(word))
 
 
-def uses(environ: Mapping[str, str]) -> dict[str, GpuUtilization]:
+def read_utilization(environ: Mapping[str, str]) -> dict[str, GpuUtilization]:
     """Return how busy each GPU is: UUID of the whole GPU -> use; nothing where the driver does not answer."""
     fields = "--query-gpu=uuid,utilization.gpu,memory.used"
     return {row[0]: GpuUtilization(_number(row[1]), _bytes(row[2])) for row in _rows(environ, fields, 3)}
 
 
-def holders(environ: Mapping[str, str], gpus: Collection[GpuDevice]) -> frozenset[int]:
+def processes_on(environ: Mapping[str, str], gpus: Collection[GpuDevice]) -> frozenset[int]:
     """Return the processes that hold memory of these GPUs, as far as they can be seen from here."""
     wanted = {uuid for gpu in gpus for uuid in (gpu.uuid, gpu.whole)}
     rows = _rows(environ, "--query-compute-apps=gpu_uuid,pid", 2)
     return frozenset(int(pid) for uuid, pid in rows if uuid in wanted and pid.isdecimal())
 
 
-def memory_left(
+def unreleased_memory(
     environ: Mapping[str, str], gpus: Sequence[GpuDevice], before: Mapping[str, GpuUtilization]
 ) -> tuple[str, ...]:
     """Return, of each GPU of a run that has ended, what says that it did not give its memory back; none where it did.
@@ -113,7 +113,7 @@ def memory_left(
     """
     until, indices = time.monotonic() + _FREED, {gpu.whole: gpu.index for gpu in gpus}
     while True:
-        more = {uuid: _memory(now) - _memory(before.get(uuid, now)) for uuid, now in uses(environ).items()}
+        more = {uuid: _memory(now) - _memory(before.get(uuid, now)) for uuid, now in read_utilization(environ).items()}
         left = tuple(
             f"GPU {index} has {human_bytes(more[uuid])} more in use than before"
             for uuid, index in indices.items()

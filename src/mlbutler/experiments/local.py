@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlbutler.experiments.attempt_end import AttemptEnd, after_loss
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.log import kept as kept_log
+from mlbutler.experiments.log import read_log
 from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.shutdown import end_leftovers
 from mlbutler.experiments.state import UNDER_WAY, State
@@ -30,7 +30,7 @@ class LocalEngine:
         """
         here = os.fspath(self._place.root)
         return [one for one in (self._experiments.all() if among is None else among)
-                if one.experiment.host == host() and one.experiment.place == here
+                if one.experiment.host == host_name() and one.experiment.place == here
                 and self._place.has_sent(one.experiment.id)]  # fmt: skip
 
     def recover(self) -> list[Experiment]:
@@ -61,7 +61,7 @@ class LocalEngine:
                 return AttemptEnd(State.CANCELLED, said).on(now)
             return after_loss(now, "the process that ran it is gone")
 
-        now = self._experiments.change(id, lost, kept_log(self._place.log(id)))
+        now = self._experiments.change(id, lost, read_log(self._place.log(id)))
         return now.experiment if now is not None and now.experiment.cancel is None else None
 
     def is_idle(self, among: Iterable[StoredExperiment] | None = None) -> bool:
@@ -77,9 +77,9 @@ class LocalEngine:
 
 def _is_alive(experiment: Experiment) -> bool:
     """Tell whether a process works at it; on another machine that is not known, and believed."""
-    return experiment.host != host() or TrainFolder(Path(experiment.place)).is_held(experiment.id)
+    return experiment.host != host_name() or TrainFolder(Path(experiment.place)).is_held(experiment.id)
 
 
-def host() -> str:
+def host_name() -> str:
     """Return this machine's name."""
     return socket.gethostname()

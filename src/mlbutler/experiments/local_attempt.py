@@ -11,15 +11,15 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.experiments.attempt import Attempt, AttemptContext, run_environment
 from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd
 from mlbutler.experiments.checkpoints import Checkpoints
-from mlbutler.experiments.declared import declared
-from mlbutler.experiments.delivery import deliver_beside
+from mlbutler.experiments.declared import read_declared
+from mlbutler.experiments.delivery import deliver_in_background
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.gpu_lease import NO_GPUS, GpuLease
 from mlbutler.experiments.log import LogFile
-from mlbutler.experiments.notices import Notice, nearly_over
+from mlbutler.experiments.notices import Notice, time_notice
 from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.saved_results import with_metrics, with_results
-from mlbutler.experiments.saver import resume, saving
+from mlbutler.experiments.saver import restore_checkpoint, saver_factory
 from mlbutler.experiments.state import UNDER_WAY, State
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
@@ -89,7 +89,7 @@ class LocalAttempt:
     def _resumed(self, experiment: Experiment, own: Checkpoints, top: Path, root: Path, log: LogFile) -> Experiment:
         """Bring back the newest checkpoint of an earlier attempt; return the experiment with what it goes on from."""
         links = Symlinks(root, Git(top, project_environment(self._environ)), every=True)
-        said = resume(own, root, links, log.line)
+        said = restore_checkpoint(own, root, links, log.line)
         if said != experiment.resumed:
             self._experiments.change(experiment.id, lambda now: now.with_(resumed=said))
         return experiment.with_(resumed=said)
@@ -104,14 +104,14 @@ class LocalAttempt:
         return AttemptContext(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
-            line=log.line, declared=lambda: declared(root), lease=lease, stall=train.stall or None,
+            line=log.line, declared=lambda: read_declared(root), lease=lease, stall=train.stall or None,
             stalled=lambda seconds: self._stalled(experiment, seconds),
-            saver=saving(own, root, train, experiment.attempt, log.line),
-            nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
+            saver=saver_factory(own, root, train, experiment.attempt, log.line),
+            nearly_over=lambda left: self._tell(time_notice(experiment, left), log),
         )  # fmt: skip
 
     def _tell(self, notice: Notice, log: LogFile) -> None:
-        deliver_beside(notice, self._settings, self._environ, log.line)
+        deliver_in_background(notice, self._settings, self._environ, log.line)
 
     def _saved(self, experiment: Experiment, top: Path, root: Path, end: AttemptEnd) -> AttemptEnd:
         if self._grace(experiment) is not None:

@@ -66,7 +66,7 @@ class LogFile:
             self._whole = False
 
 
-def kept(path: Path, most: int = LARGEST) -> bytes:
+def read_log(path: Path, most: int = LARGEST) -> bytes:
     """Return what is kept of a log: all of it, or at most so many bytes of its end, with a line that says so."""
     try:
         with open_plain(path) as file:

@@ -28,13 +28,13 @@ class LogProgress:
     metrics: Mapping[str, tuple[float, ...]]
 
 
-def line(stage: str, metrics: Mapping[str, float]) -> str:
+def progress_line(stage: str, metrics: Mapping[str, float]) -> str:
     """Return the line for a log; '' where there is nothing to say."""
     values = ", ".join(f"{name} {number:.6g}" for name, number in metrics.items())
     return f"[mlbutler: {'; '.join(filter(None, (stage, values)))}]" if stage or values else ""
 
 
-def read(lines: Iterable[str]) -> LogProgress:
+def read_progress(lines: Iterable[str]) -> LogProgress:
     """Return what the lines of a log say; the program's own among them are passed over."""
     stage, found = "", dict[str, list[float]]()
     for match in filter(None, map(_LINE.fullmatch, lines)):
@@ -46,7 +46,7 @@ def read(lines: Iterable[str]) -> LogProgress:
     return LogProgress(stage, {name: tuple(values) for name, values in found.items()})
 
 
-def in_words(line: str) -> str:
+def readable_line(line: str) -> str:
     """Return a line of a log as it is shown to a person: one of these without what marks it for programs."""
     match = _LINE.fullmatch(line)
     return f"== {'; '.join(filter(None, (match['stage'], match['metrics'])))}" if match is not None else line
@@ -60,7 +60,7 @@ def _number(text: str) -> float | None:
     return number if is_finite(number) else None
 
 
-def stage_now(root: Path) -> str:
+def current_stage(root: Path) -> str:
     """Return which of its stages runs in a clone, as a few words; '' where none does.
 
     Args:
@@ -73,7 +73,7 @@ def stage_now(root: Path) -> str:
     return f"stage {min(len(now.done) + 1, now.stages)} of {now.stages}{running}"
 
 
-def end_of(path: Path) -> list[str]:
+def last_lines(path: Path) -> list[str]:
     """Return the lines at the end of a log; none where there is no log."""
     try:
         with path.open("rb") as file:

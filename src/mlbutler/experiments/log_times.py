@@ -32,7 +32,7 @@ class LogClock:
         return datetime.fromtimestamp(now, UTC).strftime(_FORM)
 
 
-def since(content: bytes, when: float) -> bytes:
+def log_since(content: bytes, when: float) -> bytes:
     """Return a log from the last time in it that is not after `when`: up to a minute more, and no line less.
 
     A time that is before an earlier one is a program's, or of a clock that was set: it decides nothing.

@@ -16,7 +16,7 @@ from mlbutler.project.model import Stages
 _MOST = 50
 
 
-def measures(
+def read_measures(
     git: Git, experiment: Experiment, root: Path, stages: Stages, of: Collection[str] | None = None
 ) -> tuple[Measure, ...]:
     """Return the numbers of the metric files that lie in a work tree, at most fifty.
@@ -39,7 +39,7 @@ def _document(git: Git, revision: str, path: str) -> Mapping[str, object]:
     return read_document(path, Source(git.show(revision, path))).values
 
 
-def at_baseline(git: Git, experiment: Experiment, path: str) -> Mapping[str, object]:
+def baseline_values(git: Git, experiment: Experiment, path: str) -> Mapping[str, object]:
     """Return what a metric file held at the commit that an experiment stands on, by dotted names.
 
     Args:
@@ -49,7 +49,7 @@ def at_baseline(git: Git, experiment: Experiment, path: str) -> Mapping[str, obj
 
 
 def _of(git: Git, experiment: Experiment, root: Path, path: str) -> Iterator[Measure]:
-    old = at_baseline(git, experiment, path)
+    old = baseline_values(git, experiment, path)
     for name, value in read_document(path, _present(root / path)).values.items():
         number = None if isinstance(value, bool) else as_float(value)
         if number is not None:

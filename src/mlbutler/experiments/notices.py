@@ -14,7 +14,7 @@ from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.ranking import best_first, main_metric
-from mlbutler.experiments.scheduling import searches
+from mlbutler.experiments.scheduling import open_searches
 from mlbutler.experiments.state import ENDED, FAILED, State
 from mlbutler.forge.webhook import for_slack
 from mlbutler.frozen import frozen
@@ -79,36 +79,36 @@ class Notice:
         return "\n".join([*lines, "", f"mlbutler train list {self.name}", ""])
 
 
-def at_end(ended: Experiment, grid: Sequence[Experiment], gates: Sequence[Gate]) -> Notice | None:
+def end_notice(ended: Experiment, grid: Sequence[Experiment], gates: Sequence[Gate]) -> Notice | None:
     """Return what there is to say once an experiment has ended; None for nothing.
 
     Args:
         grid: all experiments that were sent together, as they are now. gates: whose goals tell what is better.
     """
     failed = [one for one in grid if one.state in FAILED]
-    is_last = all(one.state in ENDED for one in grid) and ended.grid not in searches(grid)
+    is_last = all(one.state in ENDED for one in grid) and ended.grid not in open_searches(grid)
     if len(grid) > 1 and is_last:
-        return all_ended(ended.grid, grid, gates)
+        return all_ended_notice(ended.grid, grid, gates)
     if ended.state in FAILED and [one.id for one in failed] == [ended.id]:
         return Notice(Event.FAILED, ended.name, f"{ended.state}: {ended.reason}", (ended,))
     if len(grid) == 1 and is_last and ended.state is State.DONE:
-        verdict, sentence = judged(ended, gates)
+        verdict, sentence = judge_metrics(ended, gates)
         return Notice(Event.DONE, ended.name, f"done. {sentence}", (ended,), verdict)
     return None
 
 
-def lost(experiment: Experiment) -> Notice:
+def loss_notice(experiment: Experiment) -> Notice:
     """Return what there is to say of an experiment that was lost, and waits for another attempt or was given up."""
     again = ", and waits again" if experiment.state is State.WAITING else ""
     return Notice(Event.LOST, experiment.name, f"lost{again}: {experiment.reason}", (experiment,))
 
 
-def nearly_over(experiment: Experiment, left: float) -> Notice:
+def time_notice(experiment: Experiment, left: float) -> Notice:
     """Return what there is to say of an experiment whose time is over in `left` seconds."""
     return Notice(Event.TIME, experiment.name, f"its time is over in {human_seconds(left)}", (experiment,))
 
 
-def all_ended(name: str, grid: Sequence[Experiment], gates: Sequence[Gate]) -> Notice:
+def all_ended_notice(name: str, grid: Sequence[Experiment], gates: Sequence[Gate]) -> Notice:
     """Return what there is to say of experiments that have all ended: how many how, and the best one's verdict."""
     states = [one.state for one in grid]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ENDED if state in states)
@@ -117,11 +117,11 @@ def all_ended(name: str, grid: Sequence[Experiment], gates: Sequence[Gate]) -> N
         return Notice(Event.DONE, name, f"all {count(len(grid), 'experiment')} ended: {counts}.", tuple(grid))
     ranked = main_metric(done, gates)
     best = best_first(done, ranked, gates)[0] if ranked is not None else done[0]
-    verdict, sentence = judged(best, gates)
+    verdict, sentence = judge_metrics(best, gates)
     return Notice(Event.DONE, name, f"all ended: {counts}. {best.name}: {sentence}", tuple(grid), verdict)
 
 
-def judged(experiment: Experiment, gates: Sequence[Gate]) -> tuple[str, str]:
+def judge_metrics(experiment: Experiment, gates: Sequence[Gate]) -> tuple[str, str]:
     """Return the verdict on an experiment's metrics against those of its baseline, in a word and as a sentence."""
     goals = {_as_json(gate.metric): gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
     metrics, problems = compare_metrics(*_sides(experiment), goals)

@@ -17,7 +17,7 @@ from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.log_progress import LogProgress
 from mlbutler.experiments.refs import StoredExperiment
-from mlbutler.experiments.scheduling import asked_for, due
+from mlbutler.experiments.scheduling import due_experiments, requested_ids
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import UNDER_WAY, State
 from mlbutler.frozen import frozen
@@ -144,7 +144,7 @@ class JenkinsEngine:
             url = self.job.build_url(build.number)
             return f"build {build.number} ended before it began ({build.result}): see {url}"
         grid = [self._as_shown(one) for one in self._others if one.grid == experiment.grid]
-        if experiment.id in {one.id for one in due(grid, self.started())}:
+        if experiment.id in {one.id for one in due_experiments(grid, self.started())}:
             return experiment.reason or "nothing has started it"
         earlier = sum(one.state is State.WAITING and one.number < experiment.number for one in grid)
         return f"{experiment.jobs} at once{_and_before(earlier)}"
@@ -165,7 +165,9 @@ class JenkinsEngine:
             return found
         number = self.job.number(experiment.build)
         with contextlib.suppress(MlbutlerError):
-            found = log_progress.read(end_of(self.job, number, log_progress.TAIL)) if number is not None else found
+            found = (
+                log_progress.read_progress(end_of(self.job, number, log_progress.TAIL)) if number is not None else found
+            )
         self._signs[experiment.id] = time.monotonic(), found
         return found
 
@@ -187,7 +189,7 @@ class JenkinsEngine:
         started, found = self.started(), []
         for grid in dict.fromkeys(one.grid for one in here if one.state is State.WAITING):
             members = [self._as_shown(one) for one in here if one.grid == grid]
-            found += due(members, started)
+            found += due_experiments(members, started)
         room: dict[str, int] = {}
         for one in here:
             if one.state is State.WAITING and one.id in started:
@@ -219,7 +221,7 @@ class JenkinsEngine:
                 continue
             self.job.start({EXPERIMENT: one.id} | ({LABEL: one.label} if one.label else {}))
             begun(one)
-            if one.id not in asked_for([one], time.time()):
+            if one.id not in requested_ids([one], time.time()):
                 self.experiments.change(one.id, _asked_now)
 
     def _given_up(self, experiment: Experiment) -> Callable[[Experiment], Experiment | None] | None:

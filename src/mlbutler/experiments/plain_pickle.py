@@ -14,7 +14,7 @@ class NotPlain(ValueError):
     """It is no pickle, or holds more than texts, numbers, lists, tuples and dictionaries."""
 
 
-def read(content: bytes) -> Any:
+def read_pickle(content: bytes) -> Any:
     """Return the value in a pickle of texts, numbers, truth values, None, lists, tuples and dictionaries.
 
     Raises:

@@ -32,7 +32,7 @@ class ExperimentPlan:
         return tuple(stage.name for stage in self.stages if stage.state in states)
 
 
-def plan(
+def plan_experiments(
     git: Git, place: TrainFolder, main: Project, experiments: Iterable[Experiment], environ: Mapping[str, str]
 ) -> Iterator[ExperimentPlan]:
     """Yield the plan of each experiment.

@@ -36,7 +36,7 @@ class InputCommits:
             UsageError: an override is refused.
         """
         if self._baseline is None:
-            self._baseline = capture.baseline(self._git, self._captured)
+            self._baseline = capture.read_baseline(self._git, self._captured)
         new = NewObjects(self._captured.tree)
         tree = self._tree(new, self._captured.tree, self._contents(point))
         commit = capture.add_commit(new, self._baseline, tree)
@@ -93,7 +93,7 @@ def input_commit(git: Git, captured: Captured, prefix: str, point: overrides.Poi
     return InputCommits(git, captured, prefix).commit(point)
 
 
-def written(point: overrides.Point) -> tuple[str, ...]:
+def override_texts(point: overrides.Point) -> tuple[str, ...]:
     """Return the overrides as they are given on a command line."""
     pairs = ((file, value) for file, values in point.items() for value in values)
     return tuple(value if file == "params.yaml" else f"{file}:{value}" for file, value in pairs)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from mlbutler.errors import GitError, ProjectError
-from mlbutler.experiments.experiment import Experiment, dumps, loads
+from mlbutler.experiments.experiment import Experiment, dump_experiment, parse_experiment
 from mlbutler.experiments.log import LARGEST
 from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
@@ -82,7 +82,7 @@ class Experiments:
                 found.append(known or self._kept(id, contents.get(f"{commit}:{_STATE}"), commit))
             except ProjectError as error:
                 damaged.append(DamagedRef(clean(self._prefix + id), error.message, error.remedy))
-        return in_order(found), tuple(damaged)
+        return sort_by_submission(found), tuple(damaged)
 
     def read(self, id: str) -> StoredExperiment | None:
         """Return one experiment, None where there is no such one.
@@ -125,7 +125,7 @@ class Experiments:
         if content is None:
             raise ProjectError(f"{self._prefix}{id} holds no state of an experiment.", self._how_to_remove(id))
         try:
-            experiment = loads(content)
+            experiment = parse_experiment(content)
         except ProjectError as error:
             message = f"{error.message} It is {self._prefix}{id}."
             raise ProjectError(message, f"{error.remedy} {self._how_to_remove(id)}") from error
@@ -236,12 +236,12 @@ class Experiments:
             if is_kept:
                 self._logs[commit] = log
                 with suppress(ProjectError):  # as others read it, to whom it is damaged
-                    self._last[one.id] = StoredExperiment(loads(content), commit)
+                    self._last[one.id] = StoredExperiment(parse_experiment(content), commit)
         return [commit if is_kept else "" for (commit, *_), is_kept in zip(made, done, strict=True)]
 
     def _commit(self, new: NewObjects, experiment: Experiment, log: bytes | str | None) -> tuple[str, bytes, str]:
         """Add the commit of a state; return its id, the state's content, and the id of its log, '' for none."""
-        content = dumps(experiment)
+        content = dump_experiment(experiment)
         log = new.blob(log) if isinstance(log, bytes) else log or ""
         entries = [TreeEntry("100644", new.blob(content), _STATE)]
         entries += [TreeEntry("100644", log, _LOG)] if log else []
@@ -275,6 +275,6 @@ def is_race(said: str) -> bool:
     return any(text in said for text in ("lock", "is at", "stale info", "incorrect old value"))
 
 
-def in_order(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
+def sort_by_submission(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
     """Return experiments in the order of submission."""
     return tuple(sorted(found, key=lambda kept: (kept.experiment.submitted, kept.experiment.number)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlbutler.errors import GitError, MlbutlerError
 from mlbutler.experiments.attempt_end import AttemptEnd
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.measures import measures
+from mlbutler.experiments.measures import read_measures
 from mlbutler.experiments.refs import AUTHOR
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
@@ -29,11 +29,11 @@ def with_results(end: AttemptEnd, git: Git, experiment: Experiment, top: Path, r
         git: at the root of the repository that keeps them. top: the clone's root, root: the project's root in it.
 
     Raises:
-        GitError: as `save`.
+        GitError: as `save_results`.
     """
     stages = Project(root, {}).stages
-    commit = save(git, experiment, top, stages)
-    return dataclasses.replace(end, result=commit, metrics=measures(git, experiment, root, stages))
+    commit = save_results(git, experiment, top, stages)
+    return dataclasses.replace(end, result=commit, metrics=read_measures(git, experiment, root, stages))
 
 
 def with_metrics(end: AttemptEnd, git: Git, experiment: Experiment, root: Path) -> AttemptEnd:
@@ -44,12 +44,12 @@ def with_metrics(end: AttemptEnd, git: Git, experiment: Experiment, root: Path) 
     """
     ran = [stage.name for stage in end.stages if stage.outcome in _WROTE]  # others' files are as committed
     try:
-        return dataclasses.replace(end, metrics=measures(git, experiment, root, Project(root, {}).stages, ran))
+        return dataclasses.replace(end, metrics=read_measures(git, experiment, root, Project(root, {}).stages, ran))
     except MlbutlerError:  # the project cannot be read, which is why it ended, or was changed by it
         return end
 
 
-def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
+def save_results(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
     """Save the results that lie in a clone; return their commit. What was saved before counts.
 
     Args:
@@ -58,13 +58,13 @@ def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
     Raises:
         GitError: another experiment has this name, or git failed.
     """
-    if (before := saved(git, experiment)) is not None:
+    if (before := saved_commit(git, experiment)) is not None:
         return before
     commit = _commit(git, experiment, Git(top), stages)
     done = git.run("update-ref", experiment.ref, commit, "0" * 40, check=False)
     if done.code == 0:
         return commit
-    if (before := saved(git, experiment)) is not None:
+    if (before := saved_commit(git, experiment)) is not None:
         return before
     said = done.err.splitlines()[-1] if done.err else "no reason was given"
     raise GitError(
@@ -73,7 +73,7 @@ def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
     )
 
 
-def saved(git: Git, experiment: Experiment) -> str | None:
+def saved_commit(git: Git, experiment: Experiment) -> str | None:
     """Return the commit that the experiment's ref holds, where it is of this very experiment."""
     commit = git.resolve(experiment.ref)
     if commit is not None and git.trailers(commit).get(TRAILER) == experiment.id:
@@ -81,22 +81,22 @@ def saved(git: Git, experiment: Experiment) -> str | None:
     return None
 
 
-def brought(git: Git, experiment: Experiment, remote: str | None) -> str | None:
+def fetch_results(git: Git, experiment: Experiment, remote: str | None) -> str | None:
     """Return the commit with the results, from the remote where they are not here; None where they are nowhere.
 
     Args:
         git: at the repository's root. remote: the git remote's name, None without one.
     """
-    if (here := saved(git, experiment)) is not None or remote is None:
+    if (here := saved_commit(git, experiment)) is not None or remote is None:
         return here
     # Plain git: DVC's own fetch leaves a shallow clone broken. Never by force: the ref may be another experiment's.
     for source in experiment.result_refs:
         if git.fetch(remote, f"{source}:{experiment.ref}").code == 0:
             break
-    return saved(git, experiment)
+    return saved_commit(git, experiment)
 
 
-def send(git: Git, remote: str, experiment: Experiment, stages: Stages) -> tuple[str, str]:
+def send_results(git: Git, remote: str, experiment: Experiment, stages: Stages) -> tuple[str, str]:
     """Send the results that lie in a work tree to the remote; return their commit, and the ref that holds them.
 
     What an attempt sent before counts. A forge that takes no refs of DVC's gets a branch, of which DVC knows nothing.

@@ -97,7 +97,7 @@ class CheckpointSaver:
             self._say(f"The checkpoints could not be kept: {why}.")
 
 
-def resume(own: Checkpoints, root: Path, links: Symlinks, say: Callable[[str], None]) -> str:
+def restore_checkpoint(own: Checkpoints, root: Path, links: Symlinks, say: Callable[[str], None]) -> str:
     """Bring back the newest checkpoint of an earlier attempt; return which it is, '' for none.
 
     Args:
@@ -115,7 +115,7 @@ def resume(own: Checkpoints, root: Path, links: Symlinks, say: Callable[[str], N
     return said
 
 
-def saving(
+def saver_factory(
     own: Checkpoints, root: Path, train: TrainSettings, attempt: int, say: Callable[[str], None]
 ) -> Callable[[Callable[[], Sequence[str]]], CheckpointSaver]:
     """Return what makes a saver, given the paths of outputs that DVC leaves in place."""

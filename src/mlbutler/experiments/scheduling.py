@@ -14,7 +14,7 @@ _LOST_AFTER = 1800.0
 _FAILED = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)
 
 
-def due(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Experiment]:
+def due_experiments(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Experiment]:
     """Return the experiments of one grid that are to be started, in their order: as many as `jobs` leaves room for.
 
     Args:
@@ -27,13 +27,13 @@ def due(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Exper
     return waiting[: max(most - len(busy), 0)]
 
 
-def asked_for(grid: Iterable[Experiment], now: float) -> set[str]:
+def requested_ids(grid: Iterable[Experiment], now: float) -> set[str]:
     """Return the ids of those that wait and for which a build was asked, not so long ago that it must have got lost."""
     waiting = [one for one in grid if one.state is State.WAITING and one.asked is not None]
     return {one.id for one in waiting if one.asked is not None and now - one.asked < _LOST_AFTER}
 
 
-def given_up(experiment: Experiment, others: Sequence[Experiment]) -> AttemptEnd | None:
+def end_by_failures(experiment: Experiment, others: Sequence[Experiment]) -> AttemptEnd | None:
     """Return the end of an experiment that waits, where too many of its sweep have failed since it was sent.
 
     What failed before somebody had it run again is known to them.
@@ -51,32 +51,32 @@ def given_up(experiment: Experiment, others: Sequence[Experiment]) -> AttemptEnd
     return AttemptEnd(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
 
 
-def trials(found: Iterable[Experiment], grid: str) -> list[Experiment]:
+def trials_of(found: Iterable[Experiment], grid: str) -> list[Experiment]:
     """Return the trials of a search, in their order."""
     mine = [one for one in found if one.grid == grid and one.search is not None]
     return sorted(mine, key=lambda one: one.number)
 
 
-def goes_on(found: Sequence[Experiment]) -> bool:
+def has_more_trials(found: Sequence[Experiment]) -> bool:
     """Return whether further trials are to come after these, which are all of one search, in their order."""
     if not found or found[-1].search is None or found[-1].number >= found[-1].search.trials:
         return False
-    return given_up(found[-1].with_(state=State.WAITING), found) is None
+    return end_by_failures(found[-1].with_(state=State.WAITING), found) is None
 
 
-def searches(found: Iterable[Experiment]) -> dict[str, list[Experiment]]:
+def open_searches(found: Iterable[Experiment]) -> dict[str, list[Experiment]]:
     """Return the trials of each search that goes on, by its name."""
     there = list(found)
-    each = {one.grid: trials(there, one.grid) for one in there if one.search is not None}
-    return {grid: members for grid, members in each.items() if goes_on(members)}
+    each = {one.grid: trials_of(there, one.grid) for one in there if one.search is not None}
+    return {grid: members for grid, members in each.items() if has_more_trials(members)}
 
 
-def stands_still(found: Sequence[Experiment]) -> bool:
+def is_standing_still(found: Sequence[Experiment]) -> bool:
     """Return whether nothing of a search is under way or waits."""
     return not any(one.state is State.WAITING or one.state in UNDER_WAY for one in found)
 
 
-def no_more(now: Experiment) -> Experiment | None:
+def close_search(now: Experiment) -> Experiment | None:
     """Return the last trial of a search that is to have no further ones."""
     if now.search is None or now.search.trials <= now.number:
         return None

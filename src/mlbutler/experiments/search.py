@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mlbutler.errors import GitError
 from mlbutler.experiments.capture import Captured
-from mlbutler.experiments.experiment import Experiment, Search, identity
-from mlbutler.experiments.points import input_commit, written
+from mlbutler.experiments.experiment import Experiment, Search, experiment_id
+from mlbutler.experiments.points import input_commit, override_texts
 from mlbutler.experiments.refs import Experiments, StoredExperiment
-from mlbutler.experiments.scheduling import goes_on, no_more, trials
+from mlbutler.experiments.scheduling import close_search, has_more_trials, trials_of
 from mlbutler.experiments.state import UNDER_WAY, State
 from mlbutler.experiments.study import Study
-from mlbutler.experiments.submission import again
+from mlbutler.experiments.submission import reset_experiment
 from mlbutler.git import Git
 from mlbutler.project import overrides
 from mlbutler.project.search_space import read_space
@@ -53,15 +53,15 @@ class TrialCreator:
         noted: StoredExperiment | None
         for _ in range(_TRIES):
             known = {kept.experiment.id: kept for kept in self._experiments.all()}
-            found = trials((kept.experiment for id, kept in known.items() if self._is_ours(id)), grid)
+            found = trials_of((kept.experiment for id, kept in known.items() if self._is_ours(id)), grid)
             latest = known[found[-1].id] if found else None
             if latest is not None and wanted not in (None, (latest.experiment.search, latest.experiment.jobs)):
                 self._experiments.replace(latest, latest.experiment.with_(search=wanted[0], jobs=wanted[1]))
                 continue
-            if latest is None or not goes_on(found):
+            if latest is None or not has_more_trials(found):
                 return made
             if latest.experiment.proposed:
-                noted, new = latest, after(self._git, latest.experiment, latest.experiment.proposed)
+                noted, new = latest, trial_after(self._git, latest.experiment, latest.experiment.proposed)
             elif _has_room(found):
                 new, noted = self._noted(latest, found, known)
             else:
@@ -78,7 +78,7 @@ class TrialCreator:
         assert last.search is not None
         new = next_trial(self._git, last, found, {id: kept.experiment for id, kept in known.items()})
         if new is None:  # the space has no other point
-            return None, self._experiments.replace(latest, no_more(last) or last)
+            return None, self._experiments.replace(latest, close_search(last) or last)
         return new, self._experiments.replace(latest, last.with_(proposed=new.overrides))
 
     def _is_created(self, last: Experiment, new: Experiment) -> bool:
@@ -125,7 +125,7 @@ def next_trial(
         if frozenset(point) in seen:
             continue
         seen.add(frozenset(point))
-        new = after(git, found[-1] if found else like, point)
+        new = trial_after(git, found[-1] if found else like, point)
         there = known.get(new.id)
         if there is None:
             return new
@@ -133,16 +133,16 @@ def next_trial(
     return None
 
 
-def after(git: Git, last: Experiment, point: Sequence[str]) -> Experiment:
+def trial_after(git: Git, last: Experiment, point: Sequence[str]) -> Experiment:
     """Return the trial after the last one, at this point; nothing is kept but its input, as Git objects."""
     assert last.search is not None
     ((given,), _) = overrides.points(point)
     tree = git.run("rev-parse", "--verify", f"{last.search.base}^{{tree}}").text
     commit = input_commit(git, Captured(last.baseline, tree, ()), last.project, given)
     number = last.number + 1
-    return again(last).with_(
-        id=identity(commit, last.project, last.targets), name=f"{last.grid}-{number}", input=commit,
-        overrides=written(given), number=number, proposed=(), submitted=last.submitted,
+    return reset_experiment(last).with_(
+        id=experiment_id(commit, last.project, last.targets), name=f"{last.grid}-{number}", input=commit,
+        overrides=override_texts(given), number=number, proposed=(), submitted=last.submitted,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from mlbutler.experiments.capture import Captured
 from mlbutler.experiments.choices import LOCAL
 from mlbutler.experiments.experiment import Experiment, Search
 from mlbutler.experiments.points import input_commit
-from mlbutler.experiments.scheduling import trials
+from mlbutler.experiments.scheduling import trials_of
 from mlbutler.experiments.search import next_trial
 from mlbutler.experiments.submission import (
     ExistingExperiments,
@@ -18,7 +18,7 @@ from mlbutler.experiments.submission import (
     ExperimentOptions,
     Fate,
     SubmittedExperiment,
-    template,
+    experiment_template,
 )
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
@@ -51,9 +51,9 @@ def resolve_search(
         names.check(options.name, f"-{most}")
     grid = options.name or names.random()
     search = dataclasses.replace(options.search, trials=most, base=input_commit(git, captured, prefix, {}))
-    like = template(captured, prefix, place, options, grid).with_(search=search)
+    like = experiment_template(captured, prefix, place, options, grid).with_(search=search)
     everything = {id: kept.experiment for id, kept in known.kept.items() if kept.experiment.project == prefix}
-    if found := trials(everything.values(), grid):
+    if found := trials_of(everything.values(), grid):
         return (_gone_on_with(found[-1], like, known),)
     for taken in known.names:
         if taken.startswith(f"{grid}-") and taken.removeprefix(f"{grid}-").isdigit():

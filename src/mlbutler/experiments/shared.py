@@ -21,7 +21,7 @@ _TRIES = 5
 _AT_ONCE = 100
 
 
-def shared_on(git: Git, named: str | None) -> str:
+def sharing_remote(git: Git, named: str | None) -> str:
     """Return the name of the Git remote that experiments are shared on: the one that is `named`, else the usual one.
 
     Raises:

@@ -15,7 +15,7 @@ _PATIENCE = 60.0
 """Seconds that workers have to begin; nothing depends on it but what is shown meanwhile."""
 
 
-def start(engine: LocalEngine, place: TrainFolder) -> None:
+def start_workers(engine: LocalEngine, place: TrainFolder) -> None:
     """Start as many workers as have something to do, and wait until they are at work; who finds nothing ends."""
     due = [one.experiment for one in engine.mine() if engine.shown(one.experiment) in (State.WAITING, State.LOST)]
     place.prepare()

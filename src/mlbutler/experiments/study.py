@@ -79,15 +79,6 @@ class Study:
             yield self._space.overrides(values)
 
 
-def require() -> None:
-    """Refuse to search where Optuna is missing.
-
-    Raises:
-        UsageError: it is not installed here.
-    """
-    _optuna()
-
-
 def _optuna() -> Any:
     try:
         import optuna

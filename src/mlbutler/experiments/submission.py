@@ -11,10 +11,10 @@ from mlbutler.errors import UsageError
 from mlbutler.experiments import saved_results as results
 from mlbutler.experiments.capture import Captured
 from mlbutler.experiments.choices import LOCAL
-from mlbutler.experiments.experiment import Experiment, Search, identity
+from mlbutler.experiments.experiment import Experiment, Search, experiment_id
 from mlbutler.experiments.fields import LONGEST_NAME, is_name
-from mlbutler.experiments.local import host
-from mlbutler.experiments.points import InputCommits, written
+from mlbutler.experiments.local import host_name
+from mlbutler.experiments.points import InputCommits, override_texts
 from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.state import AGAIN, State
 from mlbutler.experiments.train_folder import TrainFolder
@@ -86,7 +86,7 @@ class SubmittedExperiment:
     kept: StoredExperiment | None = None
 
 
-def known(git: Git, found: Iterable[StoredExperiment], more: Iterable[str] = ()) -> ExistingExperiments:
+def find_existing(git: Git, found: Iterable[StoredExperiment], more: Iterable[str] = ()) -> ExistingExperiments:
     """Return what there is, results that this repository holds as theirs.
 
     Args:
@@ -95,10 +95,10 @@ def known(git: Git, found: Iterable[StoredExperiment], more: Iterable[str] = ())
     kept = {one.experiment.id: one for one in found}
     refs = git.run("for-each-ref", "--format=%(refname)", "refs/exps").text.splitlines()
     names = {ref.rpartition("/")[2] for ref in refs} | {one.experiment.name for one in kept.values()}
-    return ExistingExperiments(kept, frozenset((*names, *more)), lambda experiment: is_to_run(git, experiment))
+    return ExistingExperiments(kept, frozenset((*names, *more)), lambda experiment: needs_run(git, experiment))
 
 
-def resolve(
+def resolve_experiments(
     git: Git,
     known: ExistingExperiments,
     place: TrainFolder,
@@ -119,11 +119,11 @@ def resolve(
     if options.name is not None:
         names.check(options.name, f"-{len(points)}" if sweep else "")
     grid = options.name or names.random()
-    like, found = template(captured, prefix, place, options, grid), dict[str, SubmittedExperiment]()
+    like, found = experiment_template(captured, prefix, place, options, grid), dict[str, SubmittedExperiment]()
     inputs = InputCommits(git, captured, prefix)
     for number, point in enumerate(points, 1):
         commit = inputs.commit(point)
-        id = identity(commit, prefix, options.targets)
+        id = experiment_id(commit, prefix, options.targets)
         if id in found:  # two points of a sweep that set the same
             continue
         kept = known.kept.get(id)
@@ -133,24 +133,28 @@ def resolve(
             name = kept.experiment.name
         elif kept is None or kept.experiment.name != name:
             names.refuse_taken(name)
-        experiment = like.with_(id=id, name=name, input=commit, overrides=written(point), number=number)
+        experiment = like.with_(id=id, name=name, input=commit, overrides=override_texts(point), number=number)
         found[id] = SubmittedExperiment(
             kept.experiment if kept is not None and fate is Fate.REUSED else experiment, fate, kept
         )
     return tuple(found.values())
 
 
-def template(captured: Captured, prefix: str, place: TrainFolder, options: ExperimentOptions, grid: str) -> Experiment:
+def experiment_template(
+    captured: Captured, prefix: str, place: TrainFolder, options: ExperimentOptions, grid: str
+) -> Experiment:
     """Return what is the same for all experiments that are sent together, as one that is none of them."""
     return Experiment(
         id="", name=grid, grid=grid, baseline=captured.baseline, input=captured.baseline, project=prefix,
         targets=options.targets, jobs=options.jobs, max_failures=options.max_failures, time_limit=options.time_limit,
-        host=host(), place=os.fspath(place.root), submitted=time.time(), engine=options.engine, user=options.user,
+        host=host_name(), place=os.fspath(place.root), submitted=time.time(), engine=options.engine, user=options.user,
         label=options.label, gpus=options.gpus, retries=options.retries,
     )  # fmt: skip
 
 
-def keep(experiments: Experiments, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
+def store_experiments(
+    experiments: Experiments, submitted: Sequence[SubmittedExperiment]
+) -> tuple[SubmittedExperiment, ...]:
     """Keep the experiments that are to be run, and return what became of each.
 
     One that somebody else submitted in this moment is reused.
@@ -171,17 +175,17 @@ def _other(experiments: Experiments, one: SubmittedExperiment) -> SubmittedExper
     return SubmittedExperiment(other.experiment if other is not None else one.experiment, Fate.REUSED, other)
 
 
-def is_to_run(git: Git, experiment: Experiment) -> bool:
+def needs_run(git: Git, experiment: Experiment) -> bool:
     """Return whether an experiment that was sent before is run when it is sent again: it has ended without a result.
 
     Args:
         git: at the repository's root.
     """
-    gone = experiment.state is State.DONE and results.saved(git, experiment) is None
+    gone = experiment.state is State.DONE and results.saved_commit(git, experiment) is None
     return experiment.state in AGAIN or gone
 
 
-def again(experiment: Experiment) -> Experiment:
+def reset_experiment(experiment: Experiment) -> Experiment:
     """Return an experiment that has ended as one that waits for its first attempt."""
     return experiment.with_(
         state=State.WAITING, submitted=time.time(), started=None, ended=None, attempt=0, reason="", remedy="", tail=(),

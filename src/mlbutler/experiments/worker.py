@@ -19,15 +19,15 @@ from mlbutler.errors import MlbutlerError, OutsideError
 from mlbutler.experiments import keeper
 from mlbutler.experiments.attempt import Stopped
 from mlbutler.experiments.attempt_end import AttemptEnd, after_attempt
-from mlbutler.experiments.delivery import deliver_beside
+from mlbutler.experiments.delivery import deliver_in_background
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.gpu_lease import GpuLease, leased
+from mlbutler.experiments.gpu_lease import GpuLease, lease_gpus
 from mlbutler.experiments.local import LocalEngine
 from mlbutler.experiments.local_attempt import LocalAttempt
-from mlbutler.experiments.log import kept as kept_log
-from mlbutler.experiments.notices import Notice, at_end, lost
+from mlbutler.experiments.log import read_log
+from mlbutler.experiments.notices import Notice, end_notice, loss_notice
 from mlbutler.experiments.refs import Experiments, StoredExperiment
-from mlbutler.experiments.scheduling import given_up, searches
+from mlbutler.experiments.scheduling import end_by_failures, open_searches
 from mlbutler.experiments.state import ENDED, State
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
@@ -91,7 +91,7 @@ class Worker:
 
     def _recover(self) -> None:
         for experiment in self._engine.recover():
-            self._deliver(lost(experiment))
+            self._deliver(loss_notice(experiment))
 
     @contextmanager
     def _slot(self, most: int) -> Iterator[int | None]:
@@ -104,7 +104,7 @@ class Worker:
 
     def _waiting(self) -> list[StoredExperiment]:
         mine = self._engine.mine()
-        new = [self._has_grown(grid) for grid in searches(one.experiment for one in mine)]
+        new = [self._has_grown(grid) for grid in open_searches(one.experiment for one in mine)]
         if any(new):
             mine = self._engine.mine()
         found = [one for one in mine if one.experiment.state is State.WAITING]
@@ -126,7 +126,7 @@ class Worker:
 
     def _given_up(self, kept: StoredExperiment, mine: Sequence[StoredExperiment]) -> bool:
         """Cancel an experiment of a grid of which too many have failed."""
-        end = given_up(kept.experiment, [one.experiment for one in mine])
+        end = end_by_failures(kept.experiment, [one.experiment for one in mine])
         if end is None:
             return False
         self._end(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
@@ -158,7 +158,7 @@ class Worker:
                 self._experiments.replace(now, now.experiment.with_(reason=waits))
             return now is not None
 
-        return leased(experiment.gpus, self._environ, self._settings().train.gpu_folder, go_on)
+        return lease_gpus(experiment.gpus, self._environ, self._settings().train.gpu_folder, go_on)
 
     def _begin(self, id: str, lease: GpuLease | None) -> None:
         now = self._waiting_still(id)
@@ -173,9 +173,9 @@ class Worker:
         id = taken.experiment.id
         self._place.clear(id)
         end = self._attempted(taken, lease)
-        log = kept_log(self._place.log(id))
+        log = read_log(self._place.log(id))
         end = end.hidden(self._redactor)
-        self._end(id, lambda now: ended(now, end), log)
+        self._end(id, lambda now: with_end(now, end), log)
         self._place.clear(id)
 
     def _end(self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None) -> None:
@@ -189,12 +189,12 @@ class Worker:
 
     def _notice(self, experiment: Experiment) -> Notice | None:
         if experiment.state is State.WAITING:
-            return lost(experiment)
+            return loss_notice(experiment)
         grid = [one.experiment for one in self._engine.mine() if one.experiment.grid == experiment.grid]
-        return at_end(experiment, grid, self._settings().gate)
+        return end_notice(experiment, grid, self._settings().gate)
 
     def _deliver(self, notice: Notice) -> None:
-        deliver_beside(notice, self._settings(), self._environ, self._say)
+        deliver_in_background(notice, self._settings(), self._environ, self._say)
 
     def _settings(self) -> Settings:
         try:
@@ -221,7 +221,7 @@ class Worker:
             return AttemptEnd(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
 
 
-def ended(now: Experiment, end: AttemptEnd) -> Experiment | None:
+def with_end(now: Experiment, end: AttemptEnd) -> Experiment | None:
     """Return the experiment with the end of its attempt; None where it has ended already."""
     return None if now.state in ENDED else after_attempt(now, end)
 

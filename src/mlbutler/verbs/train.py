@@ -131,11 +131,11 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
 def train_list(directory: Path, console: Any, names: tuple[str, ...], watch: bool, **options: Any) -> int:
     """Show the experiments and what has become of them, those under way first."""
     from mlbutler.commands.train.list_options import RUNNING, ListOptions
-    from mlbutler.commands.train.listing import list_all
+    from mlbutler.commands.train.listing import list_experiments
     from mlbutler.experiments.state import FAILED
 
     states = (*options["state"], *(RUNNING if options["running"] else ()), *(FAILED if options["failed"] else ()))
-    return list_all(
+    return list_experiments(
         directory, console, ListOptions(names, states, options["since"], options["sort"], options["mine"]), watch=watch
     )
 

@@ -51,6 +51,6 @@ def agent_save(directory: Path, console: Any, aborted: bool) -> int:
 @common
 def agent_next(directory: Path, console: Any) -> int:
     """Print which experiments of the sweep may begin now, with their labels."""
-    from mlbutler.commands.train.agent_next import next_ones
+    from mlbutler.commands.train.agent_next import print_next
 
-    return next_ones(directory, console)
+    return print_next(directory, console)

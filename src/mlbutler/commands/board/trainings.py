@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mlbutler.experiments.all_experiments import latest
+from mlbutler.experiments.all_experiments import latest_of_each
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import Experiments
 from mlbutler.experiments.shared import SharedExperiments
@@ -26,7 +26,7 @@ def with_trainings(git: Git, prefix: str, remote: str | None, rows: Sequence[Boa
     """
     kept, _ = Experiments(git).survey()
     there = SharedExperiments(git, remote).fetched()[0] if remote is not None else ()
-    ours = [one.experiment for one in latest((*kept, *there)) if one.experiment.project == prefix]
+    ours = [one.experiment for one in latest_of_each((*kept, *there)) if one.experiment.project == prefix]
     known = {one.result: one for one in ours if one.result}
     shown = {row.commit for row in rows}
     found = [_told(row, known[row.commit]) if row.commit in known else row for row in rows]

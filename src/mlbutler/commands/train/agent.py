@@ -10,18 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlbutler.commands.start import find_project
-from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build, steps, trust_experiment
+from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build, run_steps, trust_experiment
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
 from mlbutler.experiments.attempt import Attempt, AttemptContext, Stopped, run_environment
 from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd
 from mlbutler.experiments.attempt_files import AttemptFiles
-from mlbutler.experiments.checkpoints import Checkpoints, drop_old
+from mlbutler.experiments.checkpoints import Checkpoints, remove_old_checkpoints
 from mlbutler.experiments.declared import DeclaredPaths, declared_by
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.gpu_lease import leased
+from mlbutler.experiments.gpu_lease import lease_gpus
 from mlbutler.experiments.log import LogFile
-from mlbutler.experiments.saver import resume, saving
+from mlbutler.experiments.saver import restore_checkpoint, saver_factory
 from mlbutler.experiments.state import State
 from mlbutler.few import few
 from mlbutler.git import Git
@@ -97,7 +97,7 @@ def _prepared(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths |
                    "Check it out into an empty workspace, without filters.")  # fmt: skip
     try:
         with build.work(experiment) as work:
-            code, last = steps(work, "plan", "sync")
+            code, last = run_steps(work, "plan", "sync")
             if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
                 return declared_by(work.project.stages)
     except Interrupted:
@@ -165,15 +165,15 @@ def _ran(
             line(f"It waits {waits}.")
         return handed.grace() is None
 
-    with leased(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
+    with lease_gpus(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
         if lease is None:
             return CANCELLED
         train, saver = settings.train, None
         if train.checkpoint_folder is not None:
-            drop_old(train.checkpoint_folder, _KEPT)
+            remove_old_checkpoints(train.checkpoint_folder, _KEPT)
             own = Checkpoints(train.checkpoint_folder, experiment.id)
-            resume(own, root, Symlinks(root, Git(root), every=True), line)
-            saver = saving(own, root, train, experiment.attempt, line)
+            restore_checkpoint(own, root, Symlinks(root, Git(root), every=True), line)
+            saver = saver_factory(own, root, train, experiment.attempt, line)
         elif paths := (*handed.declared().persisted, *train.checkpoints):
             line(f"No checkpoint of {few(paths, 3)} is kept: train.checkpoint_store names no folder that agents share.")
         place = AttemptContext(

@@ -11,22 +11,22 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
-from mlbutler.experiments.scheduling import asked_for, due, given_up, searches
+from mlbutler.experiments.scheduling import due_experiments, end_by_failures, open_searches, requested_ids
 from mlbutler.experiments.state import State
 
 
-def next_ones(directory: Path, console: Console) -> int:
+def print_next(directory: Path, console: Console) -> int:
     """Print what may begin now of the sweep that the build's experiment is of.
 
     Raises:
         UsageError: no CI server's build, or no experiment.
     """
     build = open_build(directory, console)
-    name_next(build, build.experiments.all())
+    print_due(build, build.experiments.all())
     return EXIT_PASSED
 
 
-def name_next(build: ExperimentBuild, there: Sequence[StoredExperiment]) -> None:
+def print_due(build: ExperimentBuild, there: Sequence[StoredExperiment]) -> None:
     """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
 
     Of two builds that end at once one alone names an experiment. One that has waited for its build for long is named
@@ -41,12 +41,12 @@ def name_next(build: ExperimentBuild, there: Sequence[StoredExperiment]) -> None
     own = next((kept.experiment for kept in there if kept.experiment.id == build.id), None)
     if own is None:
         return
-    if own.grid in searches(kept.experiment for kept in there) and _has_grown(build, own.grid):
+    if own.grid in open_searches(kept.experiment for kept in there) and _has_grown(build, own.grid):
         there = build.experiments.all()
     grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
     grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
     experiments, by_id = [kept.experiment for kept in grid], {kept.experiment.id: kept for kept in grid}
-    for one in due(experiments, asked_for(experiments, time.time())):
+    for one in due_experiments(experiments, requested_ids(experiments, time.time())):
         if build.experiments.replace(by_id[one.id], one.with_(asked=time.time())) is not None:
             print(f"{one.id} {one.label}".rstrip(), flush=True)
 
@@ -65,7 +65,7 @@ def _has_grown(build: ExperimentBuild, grid: str) -> bool:
 
 def _unless_given_up(build: ExperimentBuild, kept: StoredExperiment, grid: Sequence[Experiment]) -> StoredExperiment:
     """Return the experiment, cancelled where too many of its sweep have failed."""
-    end = given_up(kept.experiment, grid)
+    end = end_by_failures(kept.experiment, grid)
     if end is None:
         return kept
     changed = build.experiments.change(

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from mlbutler.commands.start import begin
 from mlbutler.commands.train import mlflow_run
-from mlbutler.commands.train.agent_next import name_next
-from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build, steps
+from mlbutler.commands.train.agent_next import print_due
+from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build, run_steps
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import (
     EXIT_INTERRUPTED,
@@ -31,11 +31,11 @@ from mlbutler.experiments import saved_results as results
 from mlbutler.experiments.assigned_experiment import ABORTED
 from mlbutler.experiments.attempt_end import AttemptEnd, after_attempt
 from mlbutler.experiments.attempt_files import AttemptFiles
-from mlbutler.experiments.delivery import deliver
+from mlbutler.experiments.delivery import deliver_notice
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.log import kept as kept_log
-from mlbutler.experiments.measures import measures
-from mlbutler.experiments.notices import Notice, at_end, lost
+from mlbutler.experiments.log import read_log
+from mlbutler.experiments.measures import read_measures
+from mlbutler.experiments.notices import Notice, end_notice, loss_notice
 from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
 from mlbutler.record import Outcome
@@ -52,7 +52,7 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
     """Send what an attempt made, then how it ended; return the exit code.
 
     0 done, 1 failed, timed out or not set up, 130 cancelled, 3 another agent shall try again. But for 3, standard
-    output names what may begin now (`name_next`).
+    output names what may begin now (`print_due`).
 
     Args:
         aborted: the build was, and with it what ran the experiment.
@@ -76,7 +76,7 @@ def _follow_up(build: ExperimentBuild, ended: Experiment | None) -> None:
         everything = build.experiments.all()
         if ended is not None:
             _notify(build, ended, [kept.experiment for kept in everything])
-        name_next(build, everything)
+        print_due(build, everything)
     except MlbutlerError as error:
         build.console.error(f"Nobody was notified, and nothing is begun next: {error.message} {error.remedy}")
 
@@ -91,9 +91,11 @@ def _save(build: ExperimentBuild, *, aborted: bool) -> int:
         raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
     handed = AttemptFiles(build.root)
     end = _handed_end(handed.end(build.id), aborted=aborted).hidden(build.console.redactor)
-    saved = patient(build.console, lambda: _saved_or_refused(build, attempt, end))
-    log = kept_log(handed.log)
-    now = patient(build.console, lambda: build.assigned.change(attempt, lambda now: after_attempt(now, saved.end), log))
+    saved = retry_while_away(build.console, lambda: _saved_or_refused(build, attempt, end))
+    log = read_log(handed.log)
+    now = retry_while_away(
+        build.console, lambda: build.assigned.change(attempt, lambda now: after_attempt(now, saved.end), log)
+    )
     build.console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
     if saved.has_tracker:
         _track(build, now)
@@ -110,7 +112,7 @@ def _track(build: ExperimentBuild, experiment: Experiment) -> None:
         return
     try:
         with begin(build.root, build.console) as work:
-            if page := mlflow_run.of_experiment(work, experiment):
+            if page := mlflow_run.log_experiment(work, experiment):
                 build.console.line(f"{experiment.name} on the MLflow server: {page}")
     except MlbutlerError as error:
         build.console.line(f"{experiment.name} is not on the MLflow server: {error.message} {error.remedy}")
@@ -123,11 +125,11 @@ def _notify(build: ExperimentBuild, experiment: Experiment, everything: Sequence
     """
     settings = settings_at(lambda name: build.git.show(experiment.input, f"{experiment.project}{name}")) or Settings()
     if experiment.state is State.WAITING:
-        notice: Notice | None = lost(experiment)
+        notice: Notice | None = loss_notice(experiment)
     else:
-        notice = at_end(experiment, [one for one in everything if one.grid == experiment.grid], settings.gate)
+        notice = end_notice(experiment, [one for one in everything if one.grid == experiment.grid], settings.gate)
     if notice is not None:
-        deliver(notice, settings, os.environ, build.console.line)
+        deliver_notice(notice, settings, os.environ, build.console.line)
 
 
 def _attempt() -> int | None:
@@ -178,27 +180,27 @@ def _saved_or_refused(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> 
 def _saved(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
     with build.work(now) as work:
-        code, pushed = steps(work, "push")
+        code, pushed = run_steps(work, "push")
         if code == EXIT_OUTSIDE:
             raise OutsideError(pushed.reason, pushed.remedy)
         stages = None if code or end.state is not State.DONE else work.project.stages
-        has_tracker = mlflow_run.is_wanted(work)
+        has_tracker = mlflow_run.has_mlflow(work)
     if end.state is not State.DONE:
         return _Saved(results.with_metrics(end, build.git, now, build.root))
     if stages is None:
         return _Saved(dataclasses.replace(end, state=State.NOT_SET_UP, reason=pushed.reason, remedy=pushed.remedy))
-    commit, ref = results.send(build.git, build.remote, now, stages)
+    commit, ref = results.send_results(build.git, build.remote, now, stages)
     said = [end.reason]
     if ref != now.ref:
         said.append(f"the forge takes no {now.ref}: the results are on the branch {ref.removeprefix('refs/heads/')}")
     if pushed.outcome is Outcome.SKIPPED:
         said.append(f"outputs were not sent: {pushed.reason}")
-    found = measures(build.git, now, build.root, stages)
+    found = read_measures(build.git, now, build.root, stages)
     end = dataclasses.replace(end, reason="; ".join(filter(None, said)), result=commit, metrics=found)
     return _Saved(end, has_tracker)
 
 
-def patient(console: Console, call: Callable[[], _T]) -> _T:
+def retry_while_away(console: Console, call: Callable[[], _T]) -> _T:
     """Return what the call returns, trying again while a server is away.
 
     Raises:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, opened, print_experiments
+from mlbutler.commands.train.opening import Training, open_training, print_experiments
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.experiments.cancelling import Cancelling
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
-from mlbutler.experiments.scheduling import no_more, searches
+from mlbutler.experiments.scheduling import close_search, open_searches
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
 
 _POLL = 0.1
@@ -28,7 +28,7 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
         names: all that this user has sent, and that have not ended, if empty.
         grace: seconds that a stage has to end by itself after SIGTERM. now: end builds without asking the stage.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     here: list[str] = []
     remote: list[Experiment] = []
     for kept in _with_new_trials(training, training.named(names) if names else _mine(training)):
@@ -61,12 +61,12 @@ def _with_new_trials(training: Training, chosen: Sequence[StoredExperiment]) -> 
     found = {kept.experiment.id: kept for kept in chosen}
     for _ in range(_TRIES):
         everything = training.all()
-        going_on = searches(kept.experiment for kept in everything)
+        going_on = open_searches(kept.experiment for kept in everything)
         stopped = {grid: members for grid, members in going_on.items() if _is_all_of(members, found)}
         if not stopped:
             break
         for grid, members in stopped.items():
-            training.experiments.of(members[-1]).change(members[-1].id, no_more)
+            training.experiments.of(members[-1]).change(members[-1].id, close_search)
             training.console.line(f"The search {grid} ends after {members[-1].number} trials.")
         found |= {kept.experiment.id: kept for kept in training.all()
                   if kept.experiment.grid in stopped and kept.experiment.state not in ENDED}  # fmt: skip

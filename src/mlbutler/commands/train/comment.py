@@ -19,7 +19,7 @@ from mlbutler.report.markdown import Limits
 from mlbutler.report.marker import marker
 
 
-def comment(training: Training, name: str, table: Leaderboard) -> None:
+def post_leaderboard(training: Training, name: str, table: Leaderboard) -> None:
     """Put the leaderboard where its comment is, or add it; say where.
 
     Args:

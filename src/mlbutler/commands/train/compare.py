@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.commands.step import step
-from mlbutler.commands.train.comment import comment as write_comment
-from mlbutler.commands.train.leaderboard import leaderboard, ranked
-from mlbutler.commands.train.opening import Training, as_json, opened, print_json
-from mlbutler.commands.train.results import finished
+from mlbutler.commands.train.comment import post_leaderboard
+from mlbutler.commands.train.leaderboard import build_leaderboard, rank_experiments
+from mlbutler.commands.train.opening import Training, experiment_json, open_training, print_json
+from mlbutler.commands.train.results import experiment_with_results
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.notices import judged
+from mlbutler.experiments.notices import judge_metrics
 from mlbutler.experiments.refs import AUTHOR
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
@@ -40,17 +40,17 @@ def compare(
     Raises:
         UsageError: one of them has no results.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     found = [kept.experiment for kept in training.named([name])]
     if comment:
-        write_comment(training, name, leaderboard(name, found, training.settings.gate))
+        post_leaderboard(training, name, build_leaderboard(name, found, training.settings.gate))
         return EXIT_PASSED
     if form is not None or (other is None and len(found) > 1):
         return _ranked(training, name, found, form or "text")
-    one = finished(training, name)
+    one = experiment_with_results(training, name)
     commit, against, named = one.result, one.baseline, f"its baseline {one.baseline[:10]}"
     if other is not None:
-        second = finished(training, other)
+        second = experiment_with_results(training, other)
         commit, against, named = _on_top(training.git, one, second), second.result, second.name
     console.line(f"{one.name} compared with {named}")
     environ = dict(os.environ)
@@ -63,12 +63,12 @@ def compare(
 def _ranked(training: Training, name: str, experiments: list[Experiment], form: str) -> int:
     gates = training.settings.gate
     if training.console.json:
-        order, metric = ranked(experiments, gates)
-        verdicts = [judged(one, gates)[0] if one.state is State.DONE else None for one in order]
-        rows = [as_json(training, one) | {"verdict": word} for one, word in zip(order, verdicts, strict=True)]
+        order, metric = rank_experiments(experiments, gates)
+        verdicts = [judge_metrics(one, gates)[0] if one.state is State.DONE else None for one in order]
+        rows = [experiment_json(training, one) | {"verdict": word} for one, word in zip(order, verdicts, strict=True)]
         print_json({"metric": metric, "experiments": rows})
         return EXIT_PASSED
-    table = leaderboard(name, experiments, gates)
+    table = build_leaderboard(name, experiments, gates)
     lines = {"markdown": table.markdown, "html": table.html}.get(form, table.text)()
     print(training.console.redactor.hide("\n".join(lines)))
     return EXIT_PASSED

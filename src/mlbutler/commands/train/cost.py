@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from mlbutler.console import human_seconds
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.scheduling import goes_on, trials
+from mlbutler.experiments.scheduling import has_more_trials, trials_of
 from mlbutler.experiments.state import UNDER_WAY, State
 
 _HOUR = 3600.0
 
 
-def spent(experiments: Sequence[Experiment], now: float) -> Iterator[str]:
+def describe_cost(experiments: Sequence[Experiment], now: float) -> Iterator[str]:
     """Yield GPU-hours and the time that is left, where there is something to say of them.
 
     Args:
@@ -42,7 +42,7 @@ def _left(grid: Sequence[Experiment], now: float) -> float:
     usual = sum(took) / len(took)
     running = [one for one in grid if one.state in UNDER_WAY]
     waiting = sum(one.state is State.WAITING for one in grid)
-    if goes_on(found := trials(grid, grid[0].grid)) and found[-1].search is not None:
+    if has_more_trials(found := trials_of(grid, grid[0].grid)) and found[-1].search is not None:
         waiting += found[-1].search.trials - found[-1].number
     rest = waiting * usual + sum(max(usual - _seconds(one, now), 0.0) for one in running)
     return rest / max(grid[0].jobs, 1)

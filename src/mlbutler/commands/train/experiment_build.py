@@ -46,7 +46,7 @@ class ExperimentBuild:
 
     @contextmanager
     def work(self, experiment: Experiment) -> Iterator[RunContext]:
-        """Open the run of which `steps` takes steps, as their verbs do.
+        """Open the run of which `run_steps` takes steps, as their verbs do.
 
         Raises:
             MlbutlerError: it could not begin. Interrupted: this process was asked to stop.
@@ -57,7 +57,7 @@ class ExperimentBuild:
             yield work
 
 
-def steps(work: RunContext, *names: str) -> tuple[int, StepResult]:
+def run_steps(work: RunContext, *names: str) -> tuple[int, StepResult]:
     """Take steps, up to the first that has an error; return exit code and result of the last one."""
     for name in names:
         code, result = run_step(work, name), getattr(work.record, name)

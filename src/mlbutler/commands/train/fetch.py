@@ -9,11 +9,11 @@ from typing import Any
 
 from mlbutler import atomic
 from mlbutler.commands.start import begin
-from mlbutler.commands.train.opening import Training, as_json, dumps, opened, print_json
-from mlbutler.commands.train.results import finished
+from mlbutler.commands.train.opening import Training, experiment_json, json_text, open_training, print_json
+from mlbutler.commands.train.results import experiment_with_results
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
-from mlbutler.experiments.applying import AppliedChanges, apply, is_at
+from mlbutler.experiments.applying import AppliedChanges, apply_results, is_within
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import ENDED, State
@@ -38,11 +38,11 @@ def fetch(directory: Path, console: Console, name: str, *, data: bool, only: Seq
     Raises:
         UsageError: it has no results. UnsavedWork: files were changed here since. StoreError: data cannot be brought.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     kept = training.one(name)
     if kept.experiment.state in ENDED and kept.experiment.state is not State.DONE and not data and not only:
         return _without_results(training, kept)
-    experiment = finished(training, name)
+    experiment = experiment_with_results(training, name)
     paths = [os.path.normpath(path) for path in only]
     owned, recorded = _kept_by_dvc(training, experiment, paths)
     done = _apply(training, experiment, [*paths, *recorded] if only else None)
@@ -65,7 +65,7 @@ def _apply(training: Training, experiment: Experiment, only: Sequence[str] | Non
     results = [kept.experiment.result for kept in training.all() if kept.experiment.result]
     others = [commit for commit in results if training.git.resolve(commit)]
     places = None if only is None else [f"{training.prefix}{path}" for path in only]
-    return apply(training.git, experiment, others, places)
+    return apply_results(training.git, experiment, others, places)
 
 
 def _kept_by_dvc(training: Training, experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -82,11 +82,11 @@ def _kept_by_dvc(training: Training, experiment: Experiment, paths: Sequence[str
     tracked = training.git.paths(experiment.result)
     owned, recorded = [], []
     for path in paths:
-        files = [stage.lock_file for stage, out in outputs if is_at(out, [path]) or is_at(path, [out])]
+        files = [stage.lock_file for stage, out in outputs if is_within(out, [path]) or is_within(path, [out])]
         recorded += files
         if files:
             owned.append(path)
-        elif not any(is_at(file, [f"{training.prefix}{path}"]) for file in tracked):
+        elif not any(is_within(file, [f"{training.prefix}{path}"]) for file in tracked):
             raise UsageError(
                 f"--only: the results of {experiment.name} have no {path}.", "Name a file or folder of the project."
             )
@@ -112,7 +112,7 @@ def _without_results(training: Training, kept: StoredExperiment) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     log = training.experiments.log(kept) or b""
     atomic.write(folder / "log.txt", log)
-    atomic.write(folder / "experiment.json", f"{dumps(as_json(training, experiment))}\n".encode())
+    atomic.write(folder / "experiment.json", f"{json_text(experiment_json(training, experiment))}\n".encode())
     training.console.line(
         f"{experiment.name} has no results: it is {experiment.state}. Its log, metrics and state are in "
         f"{LEFT}/{experiment.name}."

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mlbutler.console import human_seconds
 from mlbutler.escape import markdown, visible
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.notices import judged
+from mlbutler.experiments.notices import judge_metrics
 from mlbutler.experiments.ranking import best_first, goal_of, main_metric
 from mlbutler.experiments.state import State
 from mlbutler.frozen import frozen
@@ -53,7 +53,7 @@ class Leaderboard:
         ]  # fmt: skip
 
 
-def ranked(experiments: Sequence[Experiment], gates: Sequence[Gate]) -> tuple[list[Experiment], str | None]:
+def rank_experiments(experiments: Sequence[Experiment], gates: Sequence[Gate]) -> tuple[list[Experiment], str | None]:
     """Return the experiments with a result, the best first, then the others; and by which metric that is."""
     done = [one for one in experiments if one.state is State.DONE]
     metric = main_metric(done, gates)
@@ -61,9 +61,9 @@ def ranked(experiments: Sequence[Experiment], gates: Sequence[Gate]) -> tuple[li
     return [*first, *(one for one in experiments if one.state is not State.DONE)], metric
 
 
-def leaderboard(name: str, experiments: Sequence[Experiment], gates: Sequence[Gate]) -> Leaderboard:
+def build_leaderboard(name: str, experiments: Sequence[Experiment], gates: Sequence[Gate]) -> Leaderboard:
     """Return the table of several experiments."""
-    order, metric = ranked(experiments, gates)
+    order, metric = rank_experiments(experiments, gates)
     params = list(dict.fromkeys(key for one in order for key in _given(one)))
     params = [key for key in params if len({_given(one).get(key) for one in order}) > 1]
     metrics = list(dict.fromkeys(each.name for one in order for each in one.metrics))
@@ -101,7 +101,7 @@ def _measured(experiment: Experiment, name: str) -> str:
 
 def _said(experiment: Experiment, gates: Sequence[Gate]) -> str:
     if experiment.state is State.DONE:
-        return judged(experiment, gates)[0]
+        return judge_metrics(experiment, gates)[0]
     return ": ".join(filter(None, (str(experiment.state), experiment.reason)))
 
 

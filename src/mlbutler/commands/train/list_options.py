@@ -39,7 +39,7 @@ class ListOptions:
     mine: bool = False
 
 
-def choose(
+def select_experiments(
     wanted: ListOptions,
     found: Sequence[ListedExperiment],
     gates: Sequence[Gate] = (),

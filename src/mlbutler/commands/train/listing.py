@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlbutler.commands.train.cost import spent
-from mlbutler.commands.train.list_options import ORDER, ListedExperiment, ListOptions, choose
-from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
+from mlbutler.commands.train.cost import describe_cost
+from mlbutler.commands.train.list_options import ORDER, ListedExperiment, ListOptions, select_experiments
+from mlbutler.commands.train.opening import Training, explain_interrupt, open_training, print_experiments
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.experiments import log_progress
 from mlbutler.experiments.choices import JENKINS, LOCAL
 from mlbutler.experiments.experiment import Experiment, Measure
-from mlbutler.experiments.measures import at_baseline
+from mlbutler.experiments.measures import baseline_values
 from mlbutler.experiments.ranking import best_first, main_metric, metric_of
-from mlbutler.experiments.scheduling import searches, stands_still, trials
+from mlbutler.experiments.scheduling import is_standing_still, open_searches, trials_of
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
 from mlbutler.few import few
 from mlbutler.live_lines import clean
@@ -30,19 +30,19 @@ _METRICS, _DIGITS = 3, 4
 _EVERY, _EVERY_REMOTE = 1.0, 2.0
 
 
-def list_all(directory: Path, console: Console, wanted: ListOptions, *, watch: bool = False) -> int:
+def list_experiments(directory: Path, console: Console, wanted: ListOptions, *, watch: bool = False) -> int:
     """Show the experiments, those under way first; return the exit code.
 
     Args:
         watch: go on until all have ended.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     if console.json:
         found = [one for _, one in _found(training, wanted)]
         damaged = [dataclasses.asdict(one) for one in training.experiments.damaged]  # as they were read for that
         print_experiments(training, found, damaged=damaged)
     elif watch and not console.quiet:
-        with watching("list", "-w", *wanted.names):
+        with explain_interrupt("list", "-w", *wanted.names):
             _watch(training, wanted)
     else:
         for line in _lines(training, _found(training, wanted)):
@@ -58,7 +58,7 @@ def _found(training: Training, wanted: ListOptions) -> list[ListedExperiment]:
         names = training.users()
         found = [kept for kept in found if training.is_of(kept.experiment, names)]
     shown = [(training.engine.shown(kept.experiment), kept.experiment) for kept in found]
-    return choose(wanted, shown, training.settings.gate)
+    return select_experiments(wanted, shown, training.settings.gate)
 
 
 def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[str]:
@@ -68,26 +68,26 @@ def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[st
     best = _best([one for state, one in shown if state is State.DONE], training.settings.gate)
     experiments = [one for _, one in shown]
     counts = _counts([state for state, _ in shown])
-    yield "; ".join(filter(None, (*_searched(experiments), counts, best, *spent(experiments, time.time()))))
-    given = differing([one for _, one in shown])
-    rows = [(one.name, str(state), " ".join(given[one.id]), said(training, one, state)) for state, one in shown]
+    yield "; ".join(filter(None, (*_searched(experiments), counts, best, *describe_cost(experiments, time.time()))))
+    given = differing_overrides([one for _, one in shown])
+    rows = [(one.name, str(state), " ".join(given[one.id]), state_text(training, one, state)) for state, one in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *columns, last in rows:
         aligned = (text.ljust(width) for text, width in zip(columns, widths, strict=True))
         yield "  ".join((*aligned, last)).rstrip()
-    yield from stuck(training, shown)
+    yield from stuck_lines(training, shown)
 
 
 def _searched(experiments: Sequence[Experiment]) -> Iterator[str]:
     """Say of a search how far it is, where nothing else is shown."""
     one = experiments[-1]
     if one.search is not None and {each.grid for each in experiments} == {one.grid}:
-        last = trials(experiments, one.grid)[-1]
+        last = trials_of(experiments, one.grid)[-1]
         assert last.search is not None
         yield f"trial {last.number} of {last.search.trials} to {last.search.goal} {last.search.metric}"
 
 
-def differing(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
+def differing_overrides(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
     """Return the overrides of each experiment, by its id, without those that all of them have."""
     every = [set(one.overrides) for one in experiments]
     common = set.intersection(*every) if len(every) > 1 else set()
@@ -101,7 +101,7 @@ def _best(done: Sequence[Experiment], gates: Sequence[Gate]) -> str:
     if name is None or len(ranked) < 2:
         return ""
     named = (metric for metric in ranked[0].metrics if name in (metric.name, f"{metric.file}:{metric.name}"))
-    return f"best: {ranked[0].name}, {measured(next(named))}"
+    return f"best: {ranked[0].name}, {metric_text(next(named))}"
 
 
 def _watch(training: Training, wanted: ListOptions) -> None:
@@ -110,17 +110,17 @@ def _watch(training: Training, wanted: ListOptions) -> None:
         while True:
             shown = _found(training, wanted)
             put(list(_lines(training, shown)), [_change(training, one, state) for state, one in shown])
-            if all(state in (*ENDED, State.LOST) for state, _ in shown) and not searches(one for _, one in shown):
-                from mlbutler.commands.train.desktop_notice import show_on_desktop
+            if all(state in (*ENDED, State.LOST) for state, _ in shown) and not open_searches(one for _, one in shown):
+                from mlbutler.commands.train.desktop_notice import notify_desktop
 
-                show_on_desktop(training, [one for _, one in shown])
+                notify_desktop(training, [one for _, one in shown])
                 return
             time.sleep(_EVERY_REMOTE if any(training.engine.of_jenkins(one) for _, one in shown) else _EVERY)
 
 
 def _change(training: Training, experiment: Experiment, state: State) -> str:
     """Return a line that is another one when the state has changed."""
-    text = said(training, experiment, state) if state in ENDED else ""
+    text = state_text(training, experiment, state) if state in ENDED else ""
     return ": ".join(filter(None, (experiment.name, str(state), text)))
 
 
@@ -150,7 +150,7 @@ def _screen(console: Console) -> Iterator[Put]:
         yield lambda lines, changes: live.update(Text(clean("\n".join(lines))), refresh=True)
 
 
-def said(training: Training, experiment: Experiment, state: State) -> str:
+def state_text(training: Training, experiment: Experiment, state: State) -> str:
     """Return what there is to say of a state in a few words: how far it is, its metrics, why it waits or ended."""
     if state is State.WAITING and training.engine.of_jenkins(experiment):
         return training.engine.jenkins.why(experiment)
@@ -163,7 +163,7 @@ def said(training: Training, experiment: Experiment, state: State) -> str:
         silent = [experiment.reason] if state is State.STALLED else []
         return ", ".join([f"for {since}", *where, *_now(training, experiment), *silent, *asked])
     if state is State.DONE and experiment.metrics:
-        shown = [measured(metric) for metric in experiment.metrics[:_METRICS]]
+        shown = [metric_text(metric) for metric in experiment.metrics[:_METRICS]]
         return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
     return experiment.reason
 
@@ -173,18 +173,18 @@ def _now(training: Training, experiment: Experiment) -> Iterator[str]:
     if training.engine.of_jenkins(experiment):
         found, stage = training.engine.jenkins.signs(experiment), ""
     else:
-        found = log_progress.read(log_progress.end_of(training.place.log(experiment.id)))
-        stage = log_progress.stage_now(training.place.scratch(experiment.id) / "clone" / experiment.project)
+        found = log_progress.read_progress(log_progress.last_lines(training.place.log(experiment.id)))
+        stage = log_progress.current_stage(training.place.scratch(experiment.id) / "clone" / experiment.project)
     if stage or found.stage:
         yield clean(stage or found.stage)
     for path, values in list(found.metrics.items())[:_METRICS]:
         file, _, name = path.rpartition(":")
-        before = at_baseline(training.git, experiment, file).get(name)
-        shown = measured(Measure(file=file, name=name, value=values[-1], before=as_float(before)))
+        before = baseline_values(training.git, experiment, file).get(name)
+        shown = metric_text(Measure(file=file, name=name, value=values[-1], before=as_float(before)))
         yield clean(" ".join(filter(None, (shown, log_progress.sparkline(values)))))
 
 
-def measured(metric: Measure) -> str:
+def metric_text(metric: Measure) -> str:
     """Return a metric in a few words, with the difference to the baseline."""
     shown = f"{metric.name} {value(metric.value, _DIGITS)}"
     if metric.before is None or metric.before == metric.value:
@@ -192,15 +192,15 @@ def measured(metric: Measure) -> str:
     return f"{shown} ({difference(metric.value - metric.before, _DIGITS)})"
 
 
-def stuck(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[str]:
+def stuck_lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[str]:
     """Say which experiments nobody works at."""
     again = "`mlbutler train wait` takes it up again."
     for engine, what in ((LOCAL, "process that ran"), (JENKINS, "build of")):
         lost = [one.name for state, one in shown if state is State.LOST and one.engine == engine]
         if lost:
             yield f"The {what} {few(lost, 5)} is gone: {again}"
-    for grid, found in searches(one for _, one in shown).items():
-        if stands_still(found):
+    for grid, found in open_searches(one for _, one in shown).items():
+        if is_standing_still(found):
             yield f"Nothing goes on with the search {grid}: `mlbutler train wait {grid}` does."
     local = [one for state, one in shown if state is State.WAITING and one.engine == LOCAL]
     if local and not any(state is State.LOST for state, _ in shown) and training.engine.local.is_idle():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mlbutler.commands.train.opening import Training, opened, print_json, watching
+from mlbutler.commands.train.opening import Training, explain_interrupt, open_training, print_json
 from mlbutler.commands.train.show import next_steps
 from mlbutler.commands.train.waiting import CODES
 from mlbutler.console import Console
@@ -18,7 +18,7 @@ from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.experiments import log_progress
 from mlbutler.experiments.build_log import BuildLog
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.log_times import since
+from mlbutler.experiments.log_times import log_since
 from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
@@ -46,7 +46,7 @@ class LogStart:
         """
         if self.age is not None:
             when = time.time() - self.age
-            content = since(content, when) if ended is None or ended >= when else b""
+            content = log_since(content, when) if ended is None or ended >= when else b""
         lines = self.lines
         return content if lines is None else b"".join(content.splitlines(keepends=True)[-lines:] if lines else [])
 
@@ -64,11 +64,11 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, beginnin
     Raises:
         UsageError: there is no such experiment, or no log of it yet.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     kept = training.one(name)
     experiment = kept.experiment
     if follow and not console.json and experiment.state not in ENDED:
-        with watching("logs", "-f", experiment.name):
+        with explain_interrupt("logs", "-f", experiment.name):
             return _unless_closed(lambda: _follow(training, kept, beginning))
     content = _so_far(training, kept)
     if not content:
@@ -87,9 +87,9 @@ def attach(directory: Path, console: Console, name: str) -> int:
     Raises:
         UsageError: there is no such experiment. Interrupted: Ctrl-C; it goes on.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     kept = training.one(name)
-    with watching("attach", kept.experiment.name):
+    with explain_interrupt("attach", kept.experiment.name):
         if kept.experiment.state in ENDED:
             _unless_closed(lambda: _write(_in_words(_ATTACHED.of(_so_far(training, kept) or b""))))
         else:
@@ -139,7 +139,7 @@ def _in_words(content: bytes) -> bytes:
     if log_progress.MARK not in content:
         return content
     lines = content.decode("utf-8", "surrogateescape").split("\n")
-    return "\n".join(map(log_progress.in_words, lines)).encode("utf-8", "surrogateescape")
+    return "\n".join(map(log_progress.readable_line, lines)).encode("utf-8", "surrogateescape")
 
 
 def _unless_closed(write: Callable[[], int]) -> int:

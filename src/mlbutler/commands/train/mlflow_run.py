@@ -8,12 +8,12 @@ from mlbutler.steps.context import RunContext
 from mlbutler.trackers.result import Result, named
 
 
-def is_wanted(work: RunContext) -> bool:
+def has_mlflow(work: RunContext) -> bool:
     """Return whether a server is set."""
     return tracked.settings(work).mlflow is not None
 
 
-def of_experiment(work: RunContext, experiment: Experiment) -> str:
+def log_experiment(work: RunContext, experiment: Experiment) -> str:
     """Have a run there for an experiment that is done; return its page, '' where no server is set.
 
     Raises:

@@ -18,9 +18,9 @@ from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.experiments.all_experiments import AllExperiments, Engines
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.local import LocalEngine, host
+from mlbutler.experiments.local import LocalEngine, host_name
 from mlbutler.experiments.refs import Experiments, StoredExperiment
-from mlbutler.experiments.shared import SharedExperiments, shared_on
+from mlbutler.experiments.shared import SharedExperiments, sharing_remote
 from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
@@ -79,7 +79,7 @@ class Training:
 
     def is_of(self, experiment: Experiment, users: Collection[str]) -> bool:
         """Return whether one of these users has sent it; of those that run on this machine nobody is noted."""
-        return experiment.user in users if experiment.user else experiment.host == host()
+        return experiment.user in users if experiment.user else experiment.host == host_name()
 
     def named(self, names: Sequence[str]) -> list[StoredExperiment]:
         """Return the experiments that are named: by name, pattern, grid, or the beginning of an id.
@@ -125,7 +125,7 @@ def _is_meant(experiment: Experiment, name: str) -> bool:
     return fnmatchcase(experiment.name, name) or (len(name) >= 6 and experiment.id.startswith(name))
 
 
-def opened(directory: Path, console: Console) -> Training:
+def open_training(directory: Path, console: Console) -> Training:
     """Open the experiments of the project that `directory` is in.
 
     Raises:
@@ -145,7 +145,7 @@ def opened(directory: Path, console: Console) -> Training:
     at_top, loaded, place = git.at(top), load(root, environ), TrainFolder(root)
     here, shared, open_jenkins = Experiments(at_top), None, None
     if loaded.settings.train.on_jenkins:
-        shared = SharedExperiments(at_top, shared_on(at_top, loaded.settings.project.git_remote))
+        shared = SharedExperiments(at_top, sharing_remote(at_top, loaded.settings.project.git_remote))
         open_jenkins = partial(_connect, at_top, prefix, loaded, shared, console)
     return Training(
         at_top, prefix, loaded.settings, AllExperiments(here, shared, console.error), place,
@@ -156,12 +156,12 @@ def opened(directory: Path, console: Console) -> Training:
 def _connect(
     git: Git, prefix: str, loaded: LoadedSettings, shared: SharedExperiments, console: Console
 ) -> JenkinsEngine:
-    from mlbutler.experiments.connecting import connect
+    from mlbutler.experiments.connecting import connect_jenkins
 
-    return connect(git, prefix, loaded, shared, console, os.environ)
+    return connect_jenkins(git, prefix, loaded, shared, console, os.environ)
 
 
-def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:
+def experiment_json(training: Training, experiment: Experiment) -> dict[str, Any]:
     """Return an experiment for a JSON document."""
     found = dataclasses.asdict(experiment.with_(state=training.engine.shown(experiment)))
     return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs", "proposed")}
@@ -169,21 +169,21 @@ def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:
 
 def print_experiments(training: Training, experiments: Iterable[Experiment], **more: Any) -> None:
     """Print experiments as a JSON document, with `more` in it."""
-    print_json({"experiments": [as_json(training, one) for one in experiments], **more})
+    print_json({"experiments": [experiment_json(training, one) for one in experiments], **more})
 
 
 def print_json(document: Any) -> None:
     """Print a JSON document on standard output."""
-    print(dumps(document))
+    print(json_text(document))
 
 
-def dumps(document: Any) -> str:
+def json_text(document: Any) -> str:
     """Return a JSON document as text."""
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 @contextmanager
-def watching(*words: str) -> Iterator[None]:
+def explain_interrupt(*words: str) -> Iterator[None]:
     """Say on Ctrl-C that the experiments go on, and how to come back.
 
     Args:

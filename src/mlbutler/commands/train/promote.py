@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.change.detect import detect
-from mlbutler.commands.train.leaderboard import leaderboard
-from mlbutler.commands.train.listing import measured
-from mlbutler.commands.train.opening import Training, opened, print_json
-from mlbutler.commands.train.results import finished
+from mlbutler.commands.train.leaderboard import build_leaderboard
+from mlbutler.commands.train.listing import metric_text
+from mlbutler.commands.train.opening import Training, open_training, print_json
+from mlbutler.commands.train.results import experiment_with_results
 from mlbutler.commitback.push_results import refusal
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, GitError, StoreError, UsageError
@@ -43,8 +43,8 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
         UsageError: the experiment has no results, or the branch has other commits. GitError, AccessDenied: the git
             remote does not take it. StoreError: a DVC remote does not take the data. ForgeError.
     """
-    training = opened(directory, console)
-    experiment = finished(training, name)
+    training = open_training(directory, console)
+    experiment = experiment_with_results(training, name)
     branch = branch or f"{experiment.name}-branch"
     git = training.git
     change = detect(git, os.environ, training.settings)
@@ -165,12 +165,12 @@ def _offered(
 
 def _text(training: Training, experiment: Experiment) -> tuple[str, str]:
     """Return title and description, with the leaderboard of its sweep."""
-    metrics = [measured(metric) for metric in experiment.metrics[:3]]
+    metrics = [metric_text(metric) for metric in experiment.metrics[:3]]
     title = ": ".join(filter(None, (f"Experiment {experiment.name}", ", ".join(metrics))))
     lines = [f"Results of the experiment {markdown(experiment.name)}, made from {experiment.baseline[:10]}.", ""]
     lines += [f"- {markdown(text)}" for text in experiment.overrides]
-    lines += [f"- {markdown(f'{metric.file}: {measured(metric)}')}" for metric in experiment.metrics]
+    lines += [f"- {markdown(f'{metric.file}: {metric_text(metric)}')}" for metric in experiment.metrics]
     sweep = [kept.experiment for kept in training.all() if kept.experiment.grid == experiment.grid]
     if len(sweep) > 1:
-        lines += ["", *leaderboard(experiment.grid, sweep, training.settings.gate).markdown()]
+        lines += ["", *build_leaderboard(experiment.grid, sweep, training.settings.gate).markdown()]
     return title[:_TITLE], "\n".join(lines)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import opened, print_json
+from mlbutler.commands.train.opening import open_training, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.experiments import saved_results as results
@@ -30,7 +30,7 @@ def remove(
     Raises:
         UsageError: one has not ended, or several are meant without `yes` where nobody can be asked.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     found = training.named(names) if names else training.all()
     if older_than is not None:
         before = time.time() - older_than
@@ -44,7 +44,7 @@ def remove(
     removed = []
     for kept in found:
         name = kept.experiment.name
-        commit = results.saved(training.git, kept.experiment)
+        commit = results.saved_commit(training.git, kept.experiment)
         if not training.experiments.of(kept.experiment).remove(kept):
             console.error(f"{name} was not removed: it was changed at this moment. Run it again.")
             continue

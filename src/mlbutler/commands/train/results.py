@@ -10,7 +10,7 @@ from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.state import State
 
 
-def finished(training: Training, name: str) -> Experiment:
+def experiment_with_results(training: Training, name: str) -> Experiment:
     """Return the experiment of this name, with the commit of its results, which is in this repository.
 
     Raises:
@@ -22,7 +22,9 @@ def finished(training: Training, name: str) -> Experiment:
             f"{experiment.name} has no results: it is {training.engine.shown(experiment)}.",
             f"mlbutler train show {experiment.name}",
         )
-    commit = results.brought(training.git, experiment, remote_of(training.git, training.settings.project.git_remote))
+    commit = results.fetch_results(
+        training.git, experiment, remote_of(training.git, training.settings.project.git_remote)
+    )
     if commit is None:
         raise UsageError(f"The results of {experiment.name} were removed.", "Send it again: `mlbutler train`.")
     return experiment.with_(result=commit)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, opened, print_experiments
-from mlbutler.commands.train.submitters import start_again
+from mlbutler.commands.train.opening import Training, open_training, print_experiments
+from mlbutler.commands.train.submitters import restart_experiments
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import FAILED, State
-from mlbutler.experiments.submission import again, is_to_run
+from mlbutler.experiments.submission import needs_run, reset_experiment
 from mlbutler.numbers import count
 
 
@@ -27,7 +27,7 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
     Raises:
         UsageError: a name is none's.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     found = training.named(names) if names else training.all()
     mine = {kept.experiment.id for kept in training.engine.local.mine()}
     due: list[Experiment] = []
@@ -36,14 +36,16 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
         name = kept.experiment.name
         if why := _why_not(training, kept, mine, failed=failed):
             console.line(f"{name} {why}")
-        elif (now := training.experiments.of(kept.experiment).replace(kept, again(kept.experiment), b"")) is None:
+        elif (
+            now := training.experiments.of(kept.experiment).replace(kept, reset_experiment(kept.experiment), b"")
+        ) is None:
             console.error(f"{name} was changed at this moment. Run it again.")
             lost += 1
         else:
             due.append(now.experiment)
             console.line(f"{name} waits for another attempt")
     if due:
-        start_again(training, due)
+        restart_experiments(training, due)
         console.line(f"{count(len(due), 'experiment')} sent again. This terminal may be closed.")
     elif not lost:
         console.line("Nothing is to be run again.")
@@ -57,7 +59,7 @@ def _why_not(training: Training, kept: StoredExperiment, mine: Collection[str], 
     experiment = kept.experiment
     state = training.engine.shown(experiment)
     done = training.engine.of_jenkins(experiment) and state is State.DONE
-    if done or not is_to_run(training.git, experiment):
+    if done or not needs_run(training.git, experiment):
         return f"is {state} already"
     if failed and state not in FAILED:
         return f"is {state}: it has not failed"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlbutler.commands.train.opening import Training
 from mlbutler.errors import UsageError
 from mlbutler.experiments.experiment import Experiment, Search
-from mlbutler.experiments.measures import measures
+from mlbutler.experiments.measures import read_measures
 from mlbutler.experiments.ranking import goal_of
 from mlbutler.experiments.search import TrialCreator
 from mlbutler.project.project import Project
@@ -52,13 +52,13 @@ def check_metric(training: Training, main: Project, search: Search, like: Experi
         raise UsageError(
             "--search: no stage has a metric.", "Declare the file as one of a stage's metrics in dvc.yaml."
         )
-    found = measures(training.git, like, training.place.root, main.stages)
+    found = read_measures(training.git, like, training.place.root, main.stages)
     if found and not any(search.metric in (one.name, f"{one.file}:{one.name}") for one in found):
         known = ", ".join(dict.fromkeys(one.name for one in found))
         raise UsageError(f"--search: no metric is called '{search.metric}'.", f"Name one of: {known}.")
 
 
-def describe(grid: str, search: Search) -> list[str]:
+def describe_search(grid: str, search: Search) -> list[str]:
     """Return what a search does, a line for each parameter."""
     space = read_space(search.params)
     points = f", of {space.size:,} points" if space.size is not None else ""
@@ -66,7 +66,7 @@ def describe(grid: str, search: Search) -> list[str]:
     return [first, *(f"  {one}" for one in space.dimensions)]
 
 
-def grow(training: Training, last: Experiment, search: Search | None = None) -> list[Experiment]:
+def create_trials(training: Training, last: Experiment, search: Search | None = None) -> list[Experiment]:
     """Create the next trials of a search; return those that were created here.
 
     Args:

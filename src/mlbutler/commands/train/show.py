@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlbutler.commands.train.listing import measured, said
-from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.commands.train.listing import metric_text, state_text
+from mlbutler.commands.train.opening import Training, experiment_json, open_training, print_json
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.experiments.experiment import Experiment
@@ -15,11 +15,11 @@ from mlbutler.experiments.state import State
 
 def show(directory: Path, console: Console, name: str) -> int:
     """Show all that is known of one experiment; return the exit code."""
-    training = opened(directory, console)
+    training = open_training(directory, console)
     experiment = training.one(name).experiment
     state = training.engine.shown(experiment)
     if console.json:
-        print_json(as_json(training, experiment))
+        print_json(experiment_json(training, experiment))
         return EXIT_PASSED
     for title, text in _fields(training, experiment, state):
         console.line(f"{title:<10} {text}")
@@ -32,7 +32,7 @@ def show(directory: Path, console: Console, name: str) -> int:
 
 def _fields(training: Training, experiment: Experiment, state: State) -> Iterator[tuple[str, str]]:
     yield "name", experiment.name
-    reason = experiment.reason if state is State.DONE else said(training, experiment, state)
+    reason = experiment.reason if state is State.DONE else state_text(training, experiment, state)
     yield "state", ": ".join(filter(None, (str(state), reason)))
     if experiment.overrides:
         yield "overrides", " ".join(experiment.overrides)
@@ -65,7 +65,7 @@ def _made(experiment: Experiment) -> Iterator[tuple[str, str]]:
         took = f", {human_seconds(stage.seconds)}" if stage.outcome == "ran" else ""
         yield "stage", f"{stage.name}: {stage.outcome}{took}"
     for metric in experiment.metrics:
-        yield "metric", f"{metric.file}: {measured(metric)}"
+        yield "metric", f"{metric.file}: {metric_text(metric)}"
     yield "id", experiment.id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mlbutler.commands.train.opening import Training, as_json
+from mlbutler.commands.train.opening import Training, experiment_json
 from mlbutler.console import human_bytes
 from mlbutler.experiments.plans import ExperimentPlan
 from mlbutler.experiments.submission import Fate, SubmittedExperiment
@@ -24,13 +24,13 @@ class Submission:
     left: tuple[str, ...] = ()
 
 
-def title(one: SubmittedExperiment) -> str:
+def experiment_title(one: SubmittedExperiment) -> str:
     """Return an experiment's name, and what was set for it."""
     given = " ".join(one.experiment.overrides)
     return f"{one.experiment.name}  {given}" if given else one.experiment.name
 
 
-def parts(planned: ExperimentPlan) -> Iterator[str]:
+def describe_plan(planned: ExperimentPlan) -> Iterator[str]:
     """Yield what a plan says in a few words."""
     for words, state in (
         ("runs", StageState.STALE), ("restored", StageState.RESTORABLE), ("cannot run", StageState.CANNOT_RUN),
@@ -48,7 +48,7 @@ def parts(planned: ExperimentPlan) -> Iterator[str]:
         yield "no stages"
 
 
-def tell(training: Training, submitted: Sequence[SubmittedExperiment], *, dry_run: bool) -> None:
+def print_submission(training: Training, submitted: Sequence[SubmittedExperiment], *, dry_run: bool) -> None:
     """Say what was sent, and what to do next."""
     console = training.console
     new = [one for one in submitted if one.fate is not Fate.REUSED]
@@ -70,13 +70,13 @@ def _is_search(submitted: Sequence[SubmittedExperiment]) -> bool:
     return any(one.experiment.search is not None for one in submitted)
 
 
-def document(training: Training, sent: Submission, *, dry_run: bool) -> dict[str, Any]:
+def submission_document(training: Training, sent: Submission, *, dry_run: bool) -> dict[str, Any]:
     """Return what was sent as a JSON document."""
     return {
         "dry_run": dry_run,
         "not_sent": list(sent.left),
         "experiments": [
-            as_json(training, one.experiment)
+            experiment_json(training, one.experiment)
             | {"fate": str(one.fate), "plan": _plan_document(sent.plans.get(one.experiment.id))}
             for one in sent.submitted
         ],

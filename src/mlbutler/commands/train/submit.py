@@ -6,20 +6,26 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, opened, print_json
-from mlbutler.commands.train.searching import check_metric, describe, grow, read_search
-from mlbutler.commands.train.submission_report import Submission, document, parts, tell, title
+from mlbutler.commands.train.opening import Training, open_training, print_json
+from mlbutler.commands.train.searching import check_metric, create_trials, describe_search, read_search
+from mlbutler.commands.train.submission_report import (
+    Submission,
+    describe_plan,
+    experiment_title,
+    print_submission,
+    submission_document,
+)
 from mlbutler.commands.train.submitters import JenkinsSubmitter, LocalSubmitter
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
-from mlbutler.experiments.capture import Captured, capture
+from mlbutler.experiments.capture import Captured, capture_work_tree
 from mlbutler.experiments.checks import refuse_changed_data, refuse_credentials, refuse_left_out
 from mlbutler.experiments.choices import JENKINS, LOCAL
-from mlbutler.experiments.dvc_queue import QueueEntry, queued, remove, resolve_queued
+from mlbutler.experiments.dvc_queue import QueueEntry, read_queue, remove_from_queue, resolve_queued
 from mlbutler.experiments.experiment import OPTION_CHECKS
-from mlbutler.experiments.plans import ExperimentPlan, plan
+from mlbutler.experiments.plans import ExperimentPlan, plan_experiments
 from mlbutler.experiments.search_submission import resolve_search
-from mlbutler.experiments.submission import ExperimentOptions, Fate, SubmittedExperiment, resolve
+from mlbutler.experiments.submission import ExperimentOptions, Fate, SubmittedExperiment, resolve_experiments
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.process import project_environment
@@ -103,11 +109,11 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     Raises:
         MlbutlerError: as `send`.
     """
-    training = opened(directory, console)
+    training = open_training(directory, console)
     sent = send(training, options)
-    tell(training, sent.submitted, dry_run=options.dry_run)
+    print_submission(training, sent.submitted, dry_run=options.dry_run)
     if console.json:
-        print_json(document(training, sent, dry_run=options.dry_run))
+        print_json(submission_document(training, sent, dry_run=options.dry_run))
     return EXIT_PASSED
 
 
@@ -127,7 +133,7 @@ def send(training: Training, options: SubmitOptions) -> Submission:
         way = (
             JenkinsSubmitter(training, main, yes=options.yes) if wanted.engine == JENKINS else LocalSubmitter(training)
         )
-        entries = queued(training.git, training.prefix) if options.queue else ()
+        entries = read_queue(training.git, training.prefix) if options.queue else ()
         left: tuple[str, ...] = ()
         if options.queue:
             submitted = _from_queue(training, main, way, entries, wanted)
@@ -150,10 +156,10 @@ def _further(training: Training, submitted: Sequence[SubmittedExperiment]) -> tu
     found = []
     for one in submitted:
         if one.experiment.search is not None:
-            made = grow(training, one.experiment, one.experiment.search)
+            made = create_trials(training, one.experiment, one.experiment.search)
             found += [SubmittedExperiment(trial, Fate.NEW) for trial in made]
     for one in found:
-        training.console.line(title(one))
+        training.console.line(experiment_title(one))
     return tuple(found)
 
 
@@ -164,18 +170,18 @@ def _from_work_tree(
     copied: Sequence[str],
     options: ExperimentOptions,
 ) -> tuple[tuple[SubmittedExperiment, ...], tuple[str, ...]]:
-    captured = capture(training.git, [f"{training.prefix}{path}" for path in copied])
+    captured = capture_work_tree(training.git, [f"{training.prefix}{path}" for path in copied])
     _check(training, main, captured, options)
     if captured.untracked:
         training.console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
     args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(options))
     if options.search is None:
-        return resolve(training.git, *args), captured.untracked
+        return resolve_experiments(training.git, *args), captured.untracked
     submitted = resolve_search(training.git, *args)
     for one in submitted:
         assert one.experiment.search is not None
         check_metric(training, main, one.experiment.search, one.experiment)
-        for line in describe(one.experiment.grid, one.experiment.search):
+        for line in describe_search(one.experiment.grid, one.experiment.search):
             training.console.line(line)
     return submitted, captured.untracked
 
@@ -200,7 +206,7 @@ def _from_queue(
 
 def _take_out(training: Training, entries: Sequence[QueueEntry]) -> None:
     """Have DVC forget what was sent; where it cannot, the same command sends nothing twice."""
-    if entries and (said := remove(training.place.root, entries, project_environment(os.environ))):
+    if entries and (said := remove_from_queue(training.place.root, entries, project_environment(os.environ))):
         names = " ".join(entry.name for entry in entries)
         training.console.error(f"DVC has not taken them out of its queue ({said}): dvc queue remove {names}")
 
@@ -230,13 +236,13 @@ def _shown_plans(
     due = [one for one in submitted if one.fate is not Fate.REUSED]
     for one in submitted:
         if one.fate is Fate.REUSED:
-            console.line(f"{title(one)}: reused: it is {training.engine.shown(one.experiment)} already")
+            console.line(f"{experiment_title(one)}: reused: it is {training.engine.shown(one.experiment)} already")
     found = {}
-    plans = plan(training.git, training.place, main, [one.experiment for one in due], os.environ)
+    plans = plan_experiments(training.git, training.place, main, [one.experiment for one in due], os.environ)
     for one, planned in zip(due, plans, strict=True):
         found[one.experiment.id] = planned
         again = " (again)" if one.fate is Fate.AGAIN else ""
-        console.line(f"{title(one)}{again}: {'; '.join(parts(planned))}")
+        console.line(f"{experiment_title(one)}{again}: {'; '.join(describe_plan(planned))}")
     return found
 
 

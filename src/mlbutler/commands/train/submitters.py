@@ -13,21 +13,21 @@ import click
 from mlbutler.commands.train.opening import Training
 from mlbutler.console import human_bytes
 from mlbutler.errors import MlbutlerError, UsageError
-from mlbutler.experiments.all_experiments import latest
+from mlbutler.experiments.all_experiments import latest_of_each
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.gpu_lease import require
-from mlbutler.experiments.scheduling import due
+from mlbutler.experiments.gpu_lease import require_gpus
+from mlbutler.experiments.scheduling import due_experiments
 from mlbutler.experiments.sending_data import DataToSend
-from mlbutler.experiments.starting import start
+from mlbutler.experiments.starting import start_workers
 from mlbutler.experiments.state import AGAIN, State
 from mlbutler.experiments.submission import (
     ExistingExperiments,
     ExperimentOptions,
     Fate,
     SubmittedExperiment,
-    keep,
-    known,
+    find_existing,
+    store_experiments,
 )
 from mlbutler.few import few
 from mlbutler.project.project import Project
@@ -46,22 +46,22 @@ class LocalSubmitter:
             OutsideError: this machine has not so many GPUs.
         """
         if options.gpus:
-            require(options.gpus, os.environ)
+            require_gpus(options.gpus, os.environ)
         return options
 
     def known(self, baseline: str) -> ExistingExperiments:
         """Return what there is already."""
-        return known(self._training.git, self._training.experiments.all())
+        return find_existing(self._training.git, self._training.experiments.all())
 
     def send(self, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
         """Keep those that are to be run; return what became of each."""
         for one in submitted:
             self._training.place.claim(one.experiment.id)
-        return keep(self._training.experiments.here, submitted)
+        return store_experiments(self._training.experiments.here, submitted)
 
     def start(self, submitted: Sequence[SubmittedExperiment]) -> None:
         """Have them run."""
-        start(self._training.engine.local, self._training.place)
+        start_workers(self._training.engine.local, self._training.place)
 
 
 class JenkinsSubmitter:
@@ -104,7 +104,7 @@ class JenkinsSubmitter:
         self._refs = training.git.remote_refs(self._shared.remote, "refs/exps/*", "refs/heads/exp/*")
         below = f"refs/exps/{baseline[:2]}/{baseline[2:]}/"
         names = [ref.removeprefix(below) for ref in self._refs if ref.startswith(below)]
-        found = known(training.git, latest((*training.experiments.here.all(), *there)), names)
+        found = find_existing(training.git, latest_of_each((*training.experiments.here.all(), *there)), names)
         return dataclasses.replace(found, is_to_run=self._is_to_run)
 
     def _is_to_run(self, experiment: Experiment) -> bool:
@@ -123,7 +123,7 @@ class JenkinsSubmitter:
         """
         self._training.engine.jenkins.check(one.experiment for one in submitted)
         self._send_data()
-        return keep(self._shared, self._asked_for(submitted))
+        return store_experiments(self._shared, self._asked_for(submitted))
 
     def _asked_for(self, submitted: Sequence[SubmittedExperiment]) -> list[SubmittedExperiment]:
         """Note of those that begin at once that a build is asked for: what ends meanwhile need not ask too."""
@@ -131,7 +131,7 @@ class JenkinsSubmitter:
         grids = {one.grid for one in new}
         there = [kept.experiment for kept in self._shared.fetched()[0] if kept.experiment.grid in grids]
         others = [one for one in there if one.id not in {each.id for each in new}]
-        first = {one.id for one in due([*others, *new])}
+        first = {one.id for one in due_experiments([*others, *new])}
         return [
             dataclasses.replace(one, experiment=one.experiment.with_(asked=time.time()))
             if one.fate is not Fate.REUSED and one.experiment.id in first
@@ -166,11 +166,11 @@ class JenkinsSubmitter:
         start_builds(self._training, [one.experiment for one in submitted])
 
 
-def start_again(training: Training, experiments: Sequence[Experiment]) -> None:
+def restart_experiments(training: Training, experiments: Sequence[Experiment]) -> None:
     """Have experiments run that wait again, each where it ran."""
     remote = [one for one in experiments if training.engine.of_jenkins(one)]
     if len(remote) < len(experiments):
-        start(training.engine.local, training.place)
+        start_workers(training.engine.local, training.place)
     if remote:
         start_builds(training, remote)
 

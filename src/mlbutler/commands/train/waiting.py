@@ -6,15 +6,15 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.desktop_notice import show_on_desktop
-from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
+from mlbutler.commands.train.desktop_notice import notify_desktop
+from mlbutler.commands.train.opening import Training, explain_interrupt, open_training, print_experiments
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, OutsideError
 from mlbutler.experiments.all_experiments import Engines
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
-from mlbutler.experiments.scheduling import searches, stands_still
-from mlbutler.experiments.starting import start
+from mlbutler.experiments.scheduling import is_standing_still, open_searches
+from mlbutler.experiments.starting import start_workers
 from mlbutler.experiments.state import ENDED, State
 
 _POLL, _POLL_REMOTE = 0.3, 2.0
@@ -33,16 +33,16 @@ def wait(directory: Path, console: Console, names: Sequence[str]) -> int:
 
     What nobody works at, because the processes were killed or the machine was restarted, is taken up.
     """
-    training = opened(directory, console)
-    ended = until_ended(training, names)
-    show_on_desktop(training, ended)
+    training = open_training(directory, console)
+    ended = wait_until_ended(training, names)
+    notify_desktop(training, ended)
     if console.json:
         print_experiments(training, ended)
     codes = {CODES[one.state] for one in ended}
     return next((code for code in _WEIGHTIEST_FIRST if code in codes), EXIT_PASSED)
 
 
-def until_ended(training: Training, names: Sequence[str]) -> list[Experiment]:
+def wait_until_ended(training: Training, names: Sequence[str]) -> list[Experiment]:
     """Wait until the named experiments have ended, or all that have not; return them as they ended.
 
     Raises:
@@ -51,10 +51,10 @@ def until_ended(training: Training, names: Sequence[str]) -> list[Experiment]:
     everything = training.all()
     found = training.named(names) if names else [one for one in everything if one.experiment.state not in ENDED]
     ids = [kept.experiment.id for kept in found]
-    searched = _Searched(training, _meant(names, ids, searches(kept.experiment for kept in everything)))
+    searched = _Searched(training, _meant(names, ids, open_searches(kept.experiment for kept in everything)))
     if not found and not searched.grids:
         training.console.line("No experiment is under way.")
-    with watching("wait", *names):
+    with explain_interrupt("wait", *names):
         return _until_ended(training, ids, searched)
 
 
@@ -83,18 +83,18 @@ class _Searched:
 
     def take_up(self, now: Mapping[str, Experiment]) -> bool:
         """Create the next trials where nothing of a search is under way for two looks; return whether any goes on."""
-        going_on = {grid: found for grid, found in searches(now.values()).items() if grid in self.grids}
-        still = {grid for grid, found in going_on.items() if stands_still(found)}
+        going_on = {grid: found for grid, found in open_searches(now.values()).items() if grid in self.grids}
+        still = {grid for grid, found in going_on.items() if is_standing_still(found)}
         for grid in still & self._still:  # an experiment that ends creates the next one itself, a moment later
             self._grow(going_on[grid][-1])
         self._still = still - self._still
         return bool(going_on)
 
     def _grow(self, last: Experiment) -> None:
-        from mlbutler.commands.train.searching import grow  # which needs DVC, as few who wait do
-        from mlbutler.commands.train.submitters import start_again
+        from mlbutler.commands.train.searching import create_trials  # which needs DVC, as few who wait do
+        from mlbutler.commands.train.submitters import restart_experiments
 
-        start_again(self._training, grow(self._training, last))
+        restart_experiments(self._training, create_trials(self._training, last))
 
 
 def _until_ended(training: Training, ids: list[str], searched: _Searched) -> list[Experiment]:
@@ -144,7 +144,7 @@ def _have_run(training: Training, found: Sequence[StoredExperiment], vain: int) 
             "The processes that run experiments on this machine end before they begin with one.",
             f"Look whether the disk is full (df -h .), and at the end of {log}; then wait again.",
         )
-    start(training.engine.local, training.place)
+    start_workers(training.engine.local, training.place)
     return vain + 1
 
 

@@ -32,6 +32,7 @@ DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render", "scmrepo"}
 CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = ()
 CIRCLES_OF_FOLDERS: tuple[tuple[str, ...], ...] = ()
 UPWARDS: tuple[tuple[str, str], ...] = ()
+LONGEST = 73  # lines of a function
 # What is imported under another name than its package's, and what a declared package brings on purpose.
 PACKAGES = {
     "yaml": "pyyaml",
@@ -205,6 +206,16 @@ def test_only_one_module_runs_git() -> None:
     assert [name for name, path in MODULES.items() if running.search(path.read_text("utf-8"))] == [
         "mlbutler.git.command"
     ]
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    found = {
+        f"{name}.{node.name}": node.end_lineno - node.lineno + 1
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+    }
+    assert {name: lines for name, lines in found.items() if lines > LONGEST} == {}
 
 
 def declared() -> set[str]:

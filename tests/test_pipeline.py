@@ -19,7 +19,7 @@ from mlbutler.record import Change, CheckResult, Environment, Finding, Outcome, 
 from mlbutler.record import TestResult as Tested
 from mlbutler.record_file import loads
 from mlbutler.settings import LoadedSettings, Settings
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, RunProgress
 
 Play = Callable[[RunContext], StepResult]
 
@@ -254,7 +254,7 @@ def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
 
 def test_processes_side_by_side_lose_none_of_each_others_results(work: RunContext, taken: Any) -> None:
     def meanwhile(_: RunContext) -> StepResult:
-        other = dataclasses.replace(work, record=before, taken=set())
+        other = dataclasses.replace(work, record=before, progress=RunProgress())
         run_step(other, "test")
         return ends(Outcome.PASSED, "sync")(work)
 

@@ -47,7 +47,7 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
     Raises:
         Interrupted: the record so far is saved.
     """
-    work.pipeline = True
+    work.options = dataclasses.replace(work.options, pipeline=True)
     due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *TELLING))
     work.record = dataclasses.replace(work.record, due=due)
     write_record(work.record_path, work.record, work.console.redactor)  # whatever lies there is of another run
@@ -67,7 +67,7 @@ def resume(work: RunContext) -> None:
 
     The record notes that with the result of the step that it runs.
     """
-    work.pipeline = True
+    work.options = dataclasses.replace(work.options, pipeline=True)
     work.record = dataclasses.replace(work.record, due=_united(work.record.due, LEAST))
 
 
@@ -96,7 +96,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 def _title(work: RunContext, step: Step) -> str:
     """Return what a reader of the log sees of a step: of a comparison with what."""
-    other = work.compared_with
+    other = work.options.compared_with
     if step.name != "compare" or not other:
         return step.title
     return f"compare: with {f'commit {other[:10]}' if _COMMIT.fullmatch(other) else other}"
@@ -142,7 +142,7 @@ def _keep(
     work: RunContext, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
 ) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
-    work.taken.add(step.name)
+    work.progress.taken.add(step.name)
     changes: dict[str, Any] = {step.name: result}
     with _joined(work):
         left = {name: time for name, time in work.record.began.items() if name != step.name}
@@ -156,7 +156,7 @@ def _unfixed(work: RunContext) -> bool:
     check = judged_again(work.record)
     if check is None:
         return False
-    work.taken.add("check")
+    work.progress.taken.add("check")
     with _joined(work):
         work.record = dataclasses.replace(work.record, check=check)
     show(work, "check", check)
@@ -165,7 +165,7 @@ def _unfixed(work: RunContext) -> bool:
 
 def _begin(work: RunContext, step: Step, started: str) -> None:
     """Mark in the record that the step began: one that is killed leaves no result. After a power cut nobody asks."""
-    work.taken.add(step.name)
+    work.progress.taken.add(step.name)
     if step.name not in TELLING:
         with _joined(work, durable=False):
             work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
@@ -186,12 +186,15 @@ def _joined(work: RunContext, *, durable: bool = True) -> Iterator[None]:
 
     What other processes in this clone wrote of their own steps is taken over.
     """
-    with work.record_lock():
+    from filelock import FileLock
+
+    taken = work.progress.taken
+    with FileLock(work.root / ".mlbutler" / "record.lock"):
         now = read_record(work.record_path)
         if now is not None and now.change.same_work(work.record.change):
-            others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in work.taken}
-            began = {name: time for name, time in now.began.items() if name not in work.taken}
-            began |= {name: time for name, time in work.record.began.items() if name in work.taken}
+            others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in taken}
+            began = {name: time for name, time in now.began.items() if name not in taken}
+            began |= {name: time for name, time in work.record.began.items() if name in taken}
             due = _united(work.record.due, now.due)
             work.record = dataclasses.replace(work.record, began=began, due=due, **others)
         yield

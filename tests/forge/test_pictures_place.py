@@ -14,6 +14,7 @@ from mlbutler.console import Console
 from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.record import Outcome
 from mlbutler.steps import publish
+from mlbutler.steps.context import Trust
 from tests.forge.dialects import GitHub, GitLab
 from tests.forge.fake import FakeForge, serving
 from tests.forge.test_publish import Git, at_forge, clone, pictures_of, with_curve, work
@@ -43,7 +44,7 @@ def published(
     job = at_forge(with_curve(work(clone, git(clone, "rev-parse", "HEAD"))), server, f"[comment]\n{lines}")
     given = {f"comment.{key}": by for key in settings}
     job.loaded = replace(job.loaded, sources={**job.loaded.sources, **given})
-    job.access = access
+    job.trust = Trust(access=access)
     assert publish.run(job).outcome is Outcome.PASSED
     (note,) = server.dialect.on("17")
     return pictures_of(note)

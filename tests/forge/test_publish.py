@@ -28,7 +28,7 @@ from mlbutler.record import (
 from mlbutler.secrets import Redactor
 from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import publish
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.dialects import GitHub
 from tests.forge.fake import TOKEN, Answer, FakeForge, Fault, Note, serving
@@ -252,11 +252,11 @@ def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, gi
     assert result.comment == ""
     assert Path(result.status).is_file()
     laptop = work(clone, head, kind="local", number=None)
-    laptop.shares = False
+    laptop.options = StepOptions(shares=False)
     skipped = publish.run(laptop)
     assert skipped.outcome is Outcome.SKIPPED
     assert "would put comment and status on" in skipped.reason
-    laptop.shares = True  # somebody asked for it
+    laptop.options = StepOptions(shares=True)  # somebody asked for it
     assert publish.run(laptop).outcome is Outcome.PASSED
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.project.model import MD5
+from mlbutler.project.opened import ProjectOptions
 from mlbutler.project.project import Project
 from mlbutler.state.hashes import HashCache
 from tests import forked_python
@@ -112,8 +113,7 @@ def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str
     else:  # the same size and time of change: only the status change tells
         victim.write_text("Content 7")
         os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
-    again = Project(root)
-    again.checkout.discard = True
+    again = Project(root, options=ProjectOptions(discard=True))
     recorded = again.stages.owners["data"][1].recorded
     assert recorded is not None
     assert again.hashes.get("data", MD5) is None

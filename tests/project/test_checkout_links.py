@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.project import lay_out as checkout
+from mlbutler.project.opened import ProjectOptions
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import open_cache
 from mlbutler.state.verified import VerifiedObjects
@@ -76,9 +77,7 @@ def root(directory: Path, count: int, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def project(root: Path) -> Project:
-    project = Project(root)
-    project.checkout.hardlink = True
-    return project
+    return Project(root, options=ProjectOptions(hardlink=True))
 
 
 @pytest.fixture(autouse=True)
@@ -213,8 +212,7 @@ def test_an_interruption_leaves_nothing_half_there(
     assert all(process.poll() is not None for process in started)
     assert half_there(root) == []
     assert len(started) == (after > 256)
-    again = Project(root)
-    again.checkout.hardlink = True
+    again = Project(root, options=ProjectOptions(hardlink=True))
     again.checkout.lay_out(["data"], None, whole)
     assert wrong(root, count) == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler.project.opened import ProjectOptions
 from mlbutler.project.project import Project
 from mlbutler.store import linking
 from mlbutler.store.engine import BringOptions, Brought, bring
@@ -58,8 +59,7 @@ class World:
         return list((self.root / ".dvc" / "tmp").glob("mlbutler-*"))
 
     def sync(self, between: Callable[[], None] = lambda: None) -> Brought:
-        project = Project(self.root)
-        project.checkout.hardlink = True
+        project = Project(self.root, options=ProjectOptions(hardlink=True))
         cache = LocalStore("cache", self.cache)
         with project.checkout.eager_links(["data"], self.mirror) as early:
             brought = bring([self.need], cache, self.mirror, self.remote, BringOptions(opened=early.begin))

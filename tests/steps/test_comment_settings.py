@@ -12,7 +12,7 @@ from mlbutler.console import Console
 from mlbutler.record import Change, CompareResult, Environment, MetricChange, Outcome, Record, TestResult, Verdict
 from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps.comment_settings import agreed, is_wanted, layout
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, Trust
 
 Git = Callable[..., str]
 ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
@@ -40,10 +40,9 @@ def work(clone: Path, git: Git, kind: str = "pull-request", sources: dict[str, s
     change = Change(ci="jenkins", kind=kind, head=head, checkout=head, base=base, number="17", head_branch="work",
                     target_branch="main")  # fmt: skip
     loaded = LoadedSettings(parse((clone / "mlbutler.toml").read_text()), sources or {})
-    job = RunContext(root=clone, loaded=loaded, console=Console(quiet=True),
-                     record=Record(change=change, environment=ENVIRONMENT))  # fmt: skip
-    job.target_revisions = (base, base)
-    return job
+    return RunContext(root=clone, loaded=loaded, console=Console(quiet=True),
+                      record=Record(change=change, environment=ENVIRONMENT),
+                      trust=Trust(target_revisions=(base, base)))  # fmt: skip
 
 
 def test_a_pull_request_cannot_say_how_it_is_told_of(clone: Path, git: Git) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mlbutler.errors import AccessDenied, StoreError, UsageError
 from mlbutler.record import CheckResult, Outcome, PushResult, ReproduceResult, StageRun
 from mlbutler.steps import check, plan, push, sync
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.store.interface import ObjectId
 from tests.store.dvc_world import clone, copy_remote, dvc, point_to, reproduced_template
 from tests.store.world import PASSWORD, USER, Remote, md5, unsound
@@ -201,7 +201,7 @@ def test_only_what_is_at_hand_is_sent(reproduced: Path, remote: Remote, working_
     assert result.outcome is Outcome.FAILED
     assert result.reason.startswith("neither here nor on the remote: data, prepared (")
     state = working_state(reproduced, "", LOGIN)
-    state.pipeline = True  # in a run the step `check` has reported it
+    state.options = StepOptions(pipeline=True)  # in a run the step `check` has reported it
     assert push.run(state).outcome is Outcome.PASSED
 
 
@@ -310,7 +310,7 @@ def test_a_remote_that_is_down_is_told_once_and_nothing_is_claimed_of_what_is_no
 ) -> None:
     remote.close()
     shutil.rmtree(reproduced / ".dvc" / "cache")
-    work = dataclasses.replace(working_state(reproduced, "", LOGIN), pipeline=True)
+    work = dataclasses.replace(working_state(reproduced, "", LOGIN), options=StepOptions(pipeline=True))
     result = check.run(work, [check.PUSHED])
     names = ", ".join(finding.subject for finding in result.undetermined)
     told = f"{''.join(capsys.readouterr())}\n{result.reason}"  # the reason is what a step says at its end

@@ -23,7 +23,7 @@ from mlbutler.record import Change, Environment, Outcome, Record, ReproduceResul
 from mlbutler.settings import load
 from mlbutler.steps import commit as committing
 from mlbutler.steps import plan as planning
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions, Trust
 from mlbutler.steps.reproduce import run
 from tests import forked_python
 from tests.late import LIMIT, time_is_up_with
@@ -84,8 +84,10 @@ def planned(
         change=dataclasses.replace(about, **change),  # type: ignore[arg-type]
         environment=Environment(mlbutler="0", dvc="0", git="0", python="3", platform="x", host="h", cpus=1, memory=1),
     )
-    work = RunContext(root, load(root, given), Console(), record, environ=given, pipeline=pipeline)
-    work.target_revisions = (base,) if base else ()
+    work = RunContext(
+        root, load(root, given), Console(), record, environ=given, options=StepOptions(pipeline=pipeline),
+        trust=Trust(target_revisions=(base,) if base else ()),
+    )  # fmt: skip
     work.record = dataclasses.replace(record, plan=planning.run(work))
     return work
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.comparison.snapshot import Snapshot, StageDefinition
 from mlbutler.record import Cause, Outcome, PlanResult, ReproduceResult, StagePlan, StageRun, StageState
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.steps.settled import stale_outputs
 from tests.project.conftest import full, master
 
@@ -27,7 +27,7 @@ STALE = (
 def work(full: Path, working_state: Callable[..., RunContext]) -> RunContext:
     (full / "params.yaml").write_text("n: 6\nother: 1\n")
     state = working_state(full)
-    state.pipeline = True
+    state.options = StepOptions(pipeline=True)
     return state
 
 

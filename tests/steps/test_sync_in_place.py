@@ -15,7 +15,7 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.steps import sync
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import uses
@@ -68,7 +68,13 @@ def again(root: Path) -> tuple[dict[str, Any], bool]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Repo, "__init__", opening)
-        step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True), discard=True)
+        step(
+            root,
+            Console(quiet=True),
+            "sync",
+            StepOptions(discard=True),
+            call=lambda work: sync.run(work, everything=True),
+        )
     return json.loads((root / ".mlbutler" / "record.json").read_text())["sync"], bool(opened)
 
 

@@ -15,6 +15,7 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.steps import sync
+from mlbutler.steps.context import StepOptions
 from tests.store.dvc_world import FILES, clone, commit, copy_remote, dvc, trained_model
 
 
@@ -29,12 +30,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def bring(root: Path, **options: Any) -> tuple[int, dict[str, Any]]:
     """`mlbutler sync --all`: exit code and what the record says."""
-    code = step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True), **options)
+    code = step(
+        root, Console(quiet=True), "sync", StepOptions(**options), call=lambda work: sync.run(work, everything=True)
+    )
     return code, recorded(root)["sync"]
 
 
 def reproduce(root: Path, **options: Any) -> tuple[int, dict[str, Any]]:
-    code = step(root, Console(quiet=True), "reproduce", **options)
+    code = step(root, Console(quiet=True), "reproduce", StepOptions(**options))
     return code, recorded(root)["reproduce"]
 
 

@@ -14,7 +14,7 @@ from mlbutler.pipeline import BAD, LEAST_SHOWN, NAMES, SKIPPED, run_all
 from mlbutler.record import Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps import plan
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 
 
 @frozen
@@ -52,9 +52,10 @@ def run(
         if name not in NAMES:
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
     with begin(directory, console, options.against, anew=True) as work:
-        work.discard, work.isolate = options.discard, options.isolate
-        work.shares = options.share or work.record.change.ci != "local"
-        work.earlier_plan = plan.earlier(work)
+        work.options = StepOptions(
+            shares=options.share or work.record.change.ci != "local", discard=options.discard,
+            isolate=options.isolate, earlier_plan=plan.earlier(work),
+        )  # fmt: skip
         introduce(work)
         left_out = [*options.skip, *([] if options.publish else ["publish"])]
         tells = "publish" not in left_out and (not options.only or "publish" in options.only)
@@ -63,7 +64,7 @@ def run(
         if tells and options.live is not None and work.trusted and work.record.change.kind != "local":
             from mlbutler.steps.live import LiveThread
 
-            work.live = LiveThread(work, options.live)
+            work.progress.live = LiveThread(work, options.live)
         try:
             code = run_all(work, only=options.only, skip=left_out)
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
@@ -74,8 +75,8 @@ def run(
                     _announce(work, CommitStatus.ERROR, "The run was stopped")
             raise
         finally:
-            if work.live is not None:
-                work.live.end()
+            if work.progress.live is not None:
+                work.progress.live.end()
         summarize(work)
         if console.json:
             print(dumps(work.record, console.redactor))
@@ -144,7 +145,7 @@ def _results(work: RunContext) -> Iterator[str]:
     elif commit is not None and commit.files:
         where = "in this work tree" if record.change.kind == "local" else "not on the branch"
         yield f"results: {where}, {commit.reason}"
-    if not work.shares:
+    if not work.options.shares:
         yield from (step.reason for step in _unshared(record))
 
 
@@ -157,7 +158,7 @@ def _next(work: RunContext) -> Iterator[str]:
         return
     if record.commit is not None and record.commit.files and record.commit.remedy:
         yield record.commit.remedy
-    waiting = [] if work.shares else _unshared(record)
+    waiting = [] if work.options.shares else _unshared(record)
     if waiting:
         from mlbutler.steps.unshared import SHARE
 

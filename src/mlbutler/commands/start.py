@@ -18,6 +18,7 @@ from mlbutler.commands.clone_lock import FOLDER, lock_after_others, lock_clone, 
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.extras import installed
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
@@ -25,11 +26,12 @@ from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read_record, record_path
 from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import LoadedSettings, load
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, Trust
 from mlbutler.symlinks import Symlinks
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
+    from mlbutler.git.address import RemoteAccess
     from mlbutler.isolation import VisiblePaths
     from mlbutler.remotes.trust import Agreement
 
@@ -70,64 +72,96 @@ def begin(
         BusyError: another mlbutler works in this clone. PathRefused: see `mlbutler.symlinks`.
     """
     environ = os.environ if environ is None else environ
+    console.redactor = Redactor(values_to_hide(environ))
+    clone = _open_clone(directory, console, environ, fresh=anew)
+    with ExitStack() as stack:
+        if watching:
+            found = _record(clone, against, anew=anew, offline=offline, repair=False)
+        elif beside:
+            stack.enter_context(lock_step(clone.root, beside))
+            with lock_to_begin(clone.root):
+                found = _record(clone, against, anew=anew, offline=offline)
+        else:
+            wait = lock_after_others(clone.root, console.line) if telling else lock_clone(clone.root)
+            stack.enter_context(wait)
+            found = _record(clone, against, anew=anew, offline=offline, telling=telling)
+        if found.record.change.note:
+            console.line(f"Note: {found.record.change.note}.")
+        for sentence in found.record.moved_remotes:
+            console.line(f"Note: {sentence}.")
+        yield _context(stack, clone, found, console, watching=watching)
+
+
+@frozen
+class _Clone:
+    """Hold a clone as it was opened; `access` is how Git's remote is reached on a CI server, None on a laptop."""
+
+    root: Path
+    git: Git
+    environ: Mapping[str, str]
+    loaded: LoadedSettings
+    access: RemoteAccess | None
+
+
+@frozen
+class _Begun:
+    """Hold the record to continue, the DVC remotes agreed on the target branch, and the unalterable commits.
+
+    The last two are None where the record alone names them. The commits are those that the change cannot alter.
+    """
+
+    record: Record
+    remotes: tuple[Agreement, ...] | None
+    revisions: tuple[str, ...] | None
+
+
+def _open_clone(directory: Path, console: Console, environ: Mapping[str, str], *, fresh: bool) -> _Clone:
+    """Find the project and read its settings, and refuse what a commit must not bring."""
     from mlbutler.change.access import access
     from mlbutler.ci import facts
 
-    console.redactor = Redactor(values_to_hide(environ))
     root, git = find_project(directory, environ)
     loaded = load(root, environ)
     refuse_tracked(git, root, loaded.settings.data.mirror_path(root))
-    if (reached := access(git, facts(environ), environ, loaded, fresh=anew)) is not None:
+    if (reached := access(git, facts(environ), environ, loaded, fresh=fresh)) is not None:
         git = git.reaching(reached)
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
     loaded = _named_by_job(loaded, console, ci=facts(environ).ci != "local")
     _check_symlinks(root, git, environ, loaded)
+    return _Clone(root, git, environ, loaded, reached)
+
+
+def _context(stack: ExitStack, clone: _Clone, found: _Begun, console: Console, *, watching: bool) -> RunContext:
+    """Return the working state; whatever keeps others from this process' secrets lasts until `stack` is closed."""
     from mlbutler.remotes.trust import without_moved_mirror
 
-    with ExitStack() as stack:
-        if watching:
-            record, known, revisions = _record(
-                root, git, environ, loaded, against, anew=anew, offline=offline, repair=False
-            )
-        elif beside:
-            stack.enter_context(lock_step(root, beside))
-            with lock_to_begin(root):
-                record, known, revisions = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
-        else:
-            stack.enter_context(lock_after_others(root, console.line) if telling else lock_clone(root))
-            record, known, revisions = _record(
-                root, git, environ, loaded, against, anew=anew, offline=offline, telling=telling
-            )
-        if record.change.note:
-            console.line(f"Note: {record.change.note}.")
-        for sentence in record.moved_remotes:
-            console.line(f"Note: {sentence}.")
-        left = stack.enter_context(nullcontext(environ) if record.change.trusted else anonymous())
-        # From here on the project's code may have run: what is in the clone is held against its ids.
-        loaded = without_moved_mirror(loaded, known)
-        if reached is not None:
-            reached = dataclasses.replace(reached, fresh=False)
-            reached = reached if record.change.trusted else reached.without_password()
-            left, loaded = dict(left), _with_mirror(loaded, root)
-            # A laptop's verbs need none of these.
-            from mlbutler import linux
-            from mlbutler.project.unseen import in_sight
-            from mlbutler.user_files import without_user_files
+    trusted, reached, git = found.record.change.trusted, clone.access, clone.git
+    left = stack.enter_context(nullcontext(clone.environ) if trusted else anonymous())
+    # From here on the project's code may have run: what is in the clone is held against its ids.
+    loaded = without_moved_mirror(clone.loaded, found.remotes)
+    if reached is not None:
+        reached = dataclasses.replace(reached, fresh=False)
+        reached = reached if trusted else reached.without_password()
+        left, loaded = dict(left), _with_mirror(loaded, clone.root)
+        # A laptop's verbs need none of these.
+        from mlbutler import linux
+        from mlbutler.user_files import without_user_files
 
-            stack.enter_context(without_user_files(git.toplevel()))
-            linux.hide_from_children()  # git may run a program that .git/config names
-            if not watching:
-                linux.interrupt_with_parent()
-        work = RunContext(
-            root=root, loaded=loaded, console=console, record=record, environ=left,
-            agreed_remotes=known, access=reached, target_revisions=revisions,
-            given_up=None if record.change.trusted else held_back(environ),
-        )  # fmt: skip
-        work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
-        if reached is not None:
-            stack.enter_context(in_sight(git.toplevel(), lambda: _sight(work)))
-        yield work
+        stack.enter_context(without_user_files(git.toplevel()))
+        linux.hide_from_children()  # git may run a program that .git/config names
+        if not watching:
+            linux.interrupt_with_parent()
+    work = RunContext(
+        root=clone.root, loaded=loaded, console=console, record=found.record, environ=left,
+        trust=Trust(found.remotes, reached, found.revisions, None if trusted else held_back(clone.environ)),
+    )  # fmt: skip
+    work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
+    if reached is not None:
+        from mlbutler.project.unseen import in_sight
+
+        stack.enter_context(in_sight(git.toplevel(), lambda: _sight(work)))
+    return work
 
 
 def _sight(work: RunContext) -> VisiblePaths | None:
@@ -165,24 +199,13 @@ def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: Lo
 
 
 def _record(
-    root: Path,
-    git: Git,
-    environ: Mapping[str, str],
-    loaded: LoadedSettings,
-    against: str | None,
-    *,
-    anew: bool,
-    offline: bool,
-    repair: bool = True,
-    telling: bool = False,
-) -> tuple[Record, tuple[Agreement, ...] | None, tuple[str, ...] | None]:
-    """Return the record to continue, the DVC remotes agreed on the target branch, and the unalterable commits.
-
-    The last two are None where the record alone names them. The commits are those that the change cannot alter.
-    """
+    clone: _Clone, against: str | None, *, anew: bool, offline: bool, repair: bool = True, telling: bool = False
+) -> _Begun:
+    """Return the record to continue, and what it must not decide."""
     from mlbutler.remotes.trust import agreed, moved, target_revisions
     from mlbutler.reproduce.rwlock import repair_rwlock
 
+    root, git, environ, loaded = clone.root, clone.git, clone.environ, clone.loaded
     if repair:
         repair_rwlock(root)
     name = loaded.settings.report.name
@@ -204,7 +227,7 @@ def _record(
         report_name=name or "", moved_remotes=moved(root, loaded, known),
     )  # fmt: skip
     if before is None or not before.change.same_work(change):
-        return record, known, revisions
+        return _Begun(record, known, revisions)
     # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
     looks = bool(against) or not repair or (change.ci == "local" and not telling)
     kept = change if looks or told else _compared_as_before(change, before.change)
@@ -212,7 +235,7 @@ def _record(
     # Which report this is, too, is not what the record says: another's comment would be written over.
     fresh = ("environment", "project", "report_name", "lock_hash", "moved_remotes")
     now = {field: getattr(record, field) for field in fresh}
-    return dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions
+    return _Begun(dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions)
 
 
 def _compared_as_before(change: Change, before: Change) -> Change:

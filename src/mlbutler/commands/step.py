@@ -17,7 +17,7 @@ from mlbutler.pipeline import blocked, resume, run_step, skip_step
 from mlbutler.record import TELLING, Outcome, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.secrets import has_credentials
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 
 _NEED_PLAN = ("sync", "check", "reproduce")
 # Nothing in these needs a credential; where a CI server gives them none, what the run began with still holds. With one
@@ -31,31 +31,30 @@ def step(
     directory: Path,
     console: Console,
     name: str,
+    options: StepOptions | None = None,
     *,
-    against: str | None = None,
     targets: Sequence[str] = (),
     call: Callable[[RunContext], StepResult] | None = None,
-    in_run: bool = False,
-    discard: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> int:
     """Run the step `name` on the checkout at `directory`; return the exit code.
 
     Args:
-        targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
-        in_run: judge and refuse as `mlbutler run` does: what a later step fixes is pending, and a step is not
-            taken when one that it needs failed.
-        discard: replace files of the work tree that no store holds. environ: in place of this process' environment.
+        options: what was asked of it; as part of a run it judges and refuses as `mlbutler run` does: what a later step
+            fixes is pending, and it is not taken when one that it needs failed.
+        targets: stages to restrict plan, sync and reproduce to. call: the step's function with arguments of its own.
+        environ: in place of this process' environment.
 
     Raises:
         UsageError: `report` or `publish` finds the record of another run, or as `begin`.
     """
+    options = options or StepOptions()
+    in_run, against = options.pipeline, options.compared_with or None
     beside = name if name in SIDE_BY_SIDE else ""
     environ = os.environ if environ is None else environ
     offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(environ)), name in TELLING
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling, environ=environ) as work:
-        work.discard = discard
-        work.compared_with = against or ""
+        work.options = options
         if in_run:
             resume(work)
         if targets:

@@ -18,7 +18,7 @@ from mlbutler.report.model import Column, Table, Tone, cell
 from mlbutler.report.screen import Screen
 from mlbutler.steps.attestations import with_attestations
 from mlbutler.steps.attesting import attest, signing_key
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.steps.verification_note import keep
 from mlbutler.steps.verified_run import Asked
 from mlbutler.steps.verify import verify
@@ -44,7 +44,7 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
         UsageError: there is no such commit or stage, or as `begin`. Interrupted, and as `verify`.
     """
     with begin(directory, console) as work:
-        work.isolate = options.isolate
+        work.options = StepOptions(isolate=options.isolate)
         key = signing_key(work)
         asked = replace(_asked(work, revision, options), digests=bool(key or options.attestation))
         if revision is None and work.git.dirty():

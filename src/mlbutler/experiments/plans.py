@@ -14,6 +14,7 @@ from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.process import project_environment
+from mlbutler.project.opened import ProjectOptions
 from mlbutler.project.paths import read_paths
 from mlbutler.project.project import Project
 from mlbutler.record import StagePlan, StageState
@@ -67,8 +68,8 @@ def _opened(clone: PartClone, main: Project, environ: Mapping[str, str]) -> Proj
         clone.lay_out(read_paths(Project(clone.root, environ).stages))
     except ProjectError:  # templates may be filled in from any file
         clone.lay_out([""])
-    project = Project(clone.root, environ)
-    project.mirror, project.mirror_remote = main.mirror, main.mirror_remote
+    options = ProjectOptions(mirror=main.mirror, mirror_remote=main.mirror_remote)
+    project = Project(clone.root, environ, options=options)
     if main.remote_name in project.remote_names():
-        project.remote_name = main.remote_name
+        project.choose_remotes(main.remote_name)
     return project

@@ -18,21 +18,20 @@ if TYPE_CHECKING:
 class Checkout:
     """Writes into the work tree of one project.
 
-    Attributes:
+    Args:
         hardlink: may files of the work tree be hardlinks to the cache's?
         discard: replace files of the work tree that no store holds.
     """
 
-    def __init__(self, project: ProjectData) -> None:
-        self._project = project
-        self.hardlink = self.discard = False
+    def __init__(self, project: ProjectData, *, hardlink: bool = False, discard: bool = False) -> None:
+        self._project, self._hardlink, self._discard = project, hardlink, discard
 
     def eager_links(self, paths: Iterable[str], mirror: LocalStore | None) -> EagerLinks:
         """Begin to link these artifacts into the work tree, as far as it can, while `mirror` still fills the cache."""
         from mlbutler.project.directory_links import EagerLinks
         from mlbutler.project.lay_out import executables, kinds_of_links
 
-        if mirror is None or "hardlink" not in kinds_of_links(self._project.repo, hardlink=self.hardlink)[:2]:
+        if mirror is None or "hardlink" not in kinds_of_links(self._project.repo, hardlink=self._hardlink)[:2]:
             return EagerLinks(self._project.root, None, ())
         without = executables(self._project.repo) | partial_directories(self._project.root)
         owners = {path: self._project.stages.owners.get(path) for path in paths}
@@ -49,7 +48,7 @@ class Checkout:
         """
         from mlbutler.project.overwriting import check_laying_out
 
-        check_laying_out(self._project, self._not_in_place(paths), discard=self.discard)
+        check_laying_out(self._project, self._not_in_place(paths), discard=self._discard)
 
     def check_running(self, names: Collection[str]) -> None:
         """Check that these stages may run, and DVC may remove their outputs before. See `project.overwriting`.
@@ -63,7 +62,7 @@ class Checkout:
         check_running(
             self._project,
             [stage for stage in self._project.stages.pipeline() if stage.name in names],
-            discard=self.discard,
+            discard=self._discard,
         )
 
     def _not_in_place(self, paths: Sequence[str]) -> list[str]:
@@ -99,19 +98,19 @@ class Checkout:
         outputs = {path: owner[1] for path in paths if (owner := self._project.stages.owners.get(path)) is not None}
         recorded = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
         wanted = [outputs[path] for path in left if path in outputs]
-        check_laying_out(self._project, left, discard=self.discard)
+        check_laying_out(self._project, left, discard=self._discard)
         made = lay_out(
             self._project.root,
             self._project.repo,
             self._project.cache_dir,
             wanted,
             progress,
-            hardlink=self.hardlink,
+            hardlink=self._hardlink,
             verified=verified,
             early=early,
         )
         rest = [path for path in left if path not in made]
-        if self.discard:
+        if self._discard:
             remove_links(self._project, rest)
         by_dvc(self._project.root, self._project.repo, rest)
         owners = {owner[1].path for path in paths if (owner := self._project.stages.owner(path)) is not None}

@@ -24,7 +24,7 @@ class ProjectData(OpenedProject):
     @cached_property
     def fingerprints(self) -> Fingerprints:
         """Return fingerprints of files of the work tree, each taken once in this process until `forget_tree`."""
-        return Fingerprints()
+        return self.options.fingerprints or Fingerprints()
 
     def of(self, repo: Any, stages: Stages) -> Self:
         """Return the same project with stages that were read otherwise; this one still refuses what it cannot read."""
@@ -46,7 +46,7 @@ class ProjectData(OpenedProject):
     @cached_property
     def hashes(self) -> HashCache:
         """Return what present files were when they were last laid out."""
-        return HashCache(self.root, self.fingerprints)
+        return self.options.hashes or HashCache(self.root, self.fingerprints)
 
     @cached_property
     def outside(self) -> Outside:

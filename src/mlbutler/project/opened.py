@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.errors import MlbutlerError, ProjectError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.dvc_yaml import guard
@@ -18,8 +19,11 @@ from mlbutler.project.unseen import require_in_sight
 from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
+    from mlbutler.project.build_runs import BuildRuns
     from mlbutler.remotes.held_config import Texts
     from mlbutler.remotes.trust import Agreement
+    from mlbutler.state.fingerprint import Fingerprints
+    from mlbutler.state.hashes import HashCache
 
 CREDENTIALS = (
     "user", "password", "secret_access_key", "access_key_id", "session_token", "account_key", "sas_token",
@@ -27,6 +31,29 @@ CREDENTIALS = (
     "keyfile",
 )  # fmt: skip
 """Keys of a remote's configuration that are credentials or name where they are."""
+
+
+@frozen
+class ProjectOptions:
+    """Say how a project is worked with.
+
+    Attributes:
+        mirror: the agent's store beside the cache, None for none. mirror_remote: name of the remote near the agents.
+        symlinks: links of the work tree, and which may be written through; None for those that nobody else made.
+        fingerprints: those that this process has just taken of files. hashes: what files were when last laid out.
+        build_runs: the entries of DVC's run cache that count on a CI server, None where all do.
+        discard: replace files of the work tree that no store holds.
+        hardlink: files of the work tree may be hardlinks to the cache's.
+    """
+
+    mirror: Path | None = None
+    mirror_remote: str | None = None
+    symlinks: Symlinks | None = None
+    fingerprints: Fingerprints | None = None
+    hashes: HashCache | None = None
+    build_runs: BuildRuns | None = None
+    discard: bool = False
+    hardlink: bool = False
 
 
 class OpenedProject:
@@ -38,6 +65,7 @@ class OpenedProject:
             the work tree's own configuration is trusted.
         anonymous: use no credentials at all, not even those of DVC's own configuration.
         chosen: the remote that the project's settings name, '' for DVC's default; None when the environment names it.
+        options: how it is worked with; by default as its owner does.
 
     Attributes:
         mirror: the agent's store beside the cache, None for none. mirror_remote: name of the remote near the agents.
@@ -51,15 +79,17 @@ class OpenedProject:
         *,
         anonymous: bool = False,
         chosen: str | None = None,
+        options: ProjectOptions | None = None,
     ) -> None:
         self.root = root
         self.environ = os.environ if environ is None else environ
         self.agreed = agreed
         self.refused: Mapping[str, str] = {}
-        self.mirror: Path | None = None
-        self.mirror_remote: str | None = None
+        self.options = options = options or ProjectOptions()
+        self.mirror = options.mirror
+        self.mirror_remote = options.mirror_remote
         self.git = Git(root)
-        self.symlinks = Symlinks(root, self.git, every=False)
+        self.symlinks = options.symlinks or Symlinks(root, self.git, every=False)
         self._anonymous, self._chosen = anonymous, chosen
         self._last: tuple[Texts, Any] | None = None  # the configuration that was opened last, and what DVC made of it
 

@@ -24,9 +24,9 @@ class Planning:
         build_runs: the entries of DVC's run cache that count on a CI server, None where all do.
     """
 
-    def __init__(self, project: ProjectData) -> None:
+    def __init__(self, project: ProjectData, build_runs: BuildRuns | None = None) -> None:
         self._project = project
-        self.build_runs: BuildRuns | None = None
+        self.build_runs = build_runs
         self._planner: Planner | None = None
 
     def forget(self) -> None:

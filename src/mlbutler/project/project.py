@@ -21,14 +21,14 @@ class Project(ProjectData):
         """Return what tells which stages are stale, and what they need."""
         from mlbutler.project.planning import Planning
 
-        return Planning(self)
+        return Planning(self, self.options.build_runs)
 
     @cached_property
     def checkout(self) -> Checkout:
         """Return what puts recorded artifacts into the work tree."""
         from mlbutler.project.checkout import Checkout
 
-        return Checkout(self)
+        return Checkout(self, hardlink=self.options.hardlink, discard=self.options.discard)
 
     @cached_property
     def snapshots(self) -> SnapshotReader:

@@ -48,7 +48,7 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     checked = remembered = 0
     age = 0.0
     notes = []
-    will_run = work.pipeline and _reproduces(work)
+    will_run = work.options.pipeline and _reproduces(work)
     left_overs: tuple[str, ...] = ()
     if LOCK in checks:
         found, left_overs = check_lock(plan.stages), leftovers(plan.left_over)
@@ -147,8 +147,8 @@ def _reproduces(work: RunContext) -> bool:
 
 
 def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
-    before = work.state.push_checks
-    if work.plan_held and work.trusted and not anew and (known := before.get(work.state.plans.artifacts)) is not None:
+    before, believes = work.state.push_checks, work.progress.plan_held and work.trusted and not anew
+    if believes and (known := before.get(work.state.plans.artifacts)) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
@@ -168,7 +168,7 @@ def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> t
         return ["no artifact has to be on the remote"], empty
     if not work.trusted:
         return ["not asked whether artifacts are pushed: a fork gets no credentials"], empty
-    if work.remote is None and any(artifact.remote is None for artifact in wanted):
+    if work.project.remote_name is None and any(artifact.remote is None for artifact in wanted):
         finding = Finding(
             check=PUSHED,
             subject=wanted[0].path,
@@ -176,7 +176,7 @@ def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> t
             remedy="dvc remote add --default NAME URL",
         )
         return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
-    remotes = Remotes(project, work.remote, work.environ, work.settings.data.jobs)
+    remotes = Remotes(project, work.project.remote_name, work.environ, work.settings.data.jobs)
     asked = time.time()
     with work.console.progress("asking the remote") as progress:
         pushed = check_pushed(
@@ -188,7 +188,7 @@ def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> t
             progress=progress,
             size_here=project.objects.size,
         )
-    made = _uncommitted(work, wanted, pushed.findings) if work.pipeline else set()
+    made = _uncommitted(work, wanted, pushed.findings) if work.options.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
     if {finding.subject for finding in pushed.findings} & {a.path for a in wanted if a.oid is not None}:
         before.invalidate(asked)

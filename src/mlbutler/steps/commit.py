@@ -129,7 +129,10 @@ def _are_pushed(work: RunContext) -> bool:
     push, project = work.record.push, work.project
     project.reload()
     nowhere = any(
-        artifact.oid is not None and artifact.cached and artifact.pushed and not (artifact.remote or work.remote)
+        artifact.oid is not None
+        and artifact.cached
+        and artifact.pushed
+        and not (artifact.remote or project.remote_name)
         for artifact in project.artifacts()
     )
     if nowhere or push is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from mlbutler.comparison.comparison import compare, conclude, reason_for, without_stale_outputs
+from mlbutler.comparison.comparison import Comparison, compare, conclude, reason_for, without_stale_outputs
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.history import with_noise
 from mlbutler.comparison.snapshot import Snapshot, Source
+from mlbutler.console import Console
 from mlbutler.errors import MlbutlerError
 from mlbutler.numbers import count
 from mlbutler.record import (
@@ -17,17 +18,19 @@ from mlbutler.record import (
     CompareResult,
     EarlierBuild,
     MetricChange,
+    MetricHistory,
     Origin,
     Outcome,
     PlotChange,
     RepeatResult,
     Verdict,
 )
+from mlbutler.settings import ReportSettings
 from mlbutler.steps.compare_screen import show
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
-from mlbutler.steps.logged_runs import with_logged_runs
+from mlbutler.steps.logged_runs import LoggedRuns, with_logged_runs
 from mlbutler.steps.past import metric_histories_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
 from mlbutler.steps.settled import stale_outputs
@@ -45,48 +48,17 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         MlbutlerError: DVC cannot open the project; repeated runs or waivers could not be had. What was compared until
             then is its `partial` result.
     """
-    gates = work.settings.gate
-    goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
     base = work.record.change.base
-    declared = work.settings.predictions
     logged = with_logged_runs(work, *work.project.snapshots.read(base, work.prefix, tables(work.settings)))
     old, new = logged.old, logged.new
-
-    def charts(plots: tuple[PlotChange, ...]) -> tuple[PlotChange, ...]:
-        from mlbutler.project.vega import with_specifications
-
-        return with_specifications(work.root, plots, old, new)
-
-    comparison = compare(old, new, goals, declared, lambda path: picture(work, path), charts)
+    goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
+    comparison = _compare(work, old, new, goals)
     stale = stale_outputs(work, new)
     doubtful = {**_unasked(new.metrics, old.metrics), **stale}
     comparison = without_stale_outputs(comparison, doubtful)
     history, no_past = metric_histories_of(work, comparison.metrics, goals)
     comparison = dataclasses.replace(comparison, metrics=with_noise(comparison.metrics, history))
-    old_origins, new_origins, build = _origins(
-        work, [m for m in comparison.metrics if m.file not in logged.files], base
-    )
-    code, unseen = _code(work, base, _compared(old) | _compared(new))
-    compared = CompareResult(
-        outcome=Outcome.ERROR,
-        reason="",
-        old_rev=base or "",
-        metrics=comparison.metrics,
-        params=comparison.params,
-        code=code,
-        stages=comparison.stages,
-        plots=comparison.plots,
-        data=comparison.data,
-        predictions=comparison.predictions,
-        history=history,
-        not_judged=(*comparison.not_judged, *no_past, *unseen, *logged.notes),
-        runs=logged.runs,
-        old_origins=old_origins,
-        new_origins=new_origins,
-        earlier=build,
-        old_problem=old.problem,
-        new_problem=new.problem,
-    )
+    compared = _not_yet_judged(work, logged, comparison, history, no_past)
     try:
         repeats = repeated(work, comparison.metrics, asked)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
@@ -113,12 +85,58 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         not_judged=tuple(notes),
     )
     done = _ended(work, done, old, new, stale)
-    if not work.console.quiet:
-        if edited := work.record.change.uncommitted_count:
-            head = work.record.change.head[:8]
-            work.console.line(f"Compared is {head} and {count(edited, 'uncommitted file')}")
-        show(work.console, done, work.settings.report)
+    _show(work.console, done, work.record.change, work.settings.report)
     return done
+
+
+def _compare(work: RunContext, old: Snapshot, new: Snapshot, goals: Mapping[str, str]) -> Comparison:
+    """Return the differences, with pictures and with charts by DVC's templates."""
+
+    def charts(plots: tuple[PlotChange, ...]) -> tuple[PlotChange, ...]:
+        from mlbutler.project.vega import with_specifications
+
+        return with_specifications(work.root, plots, old, new)
+
+    return compare(old, new, goals, work.settings.predictions, lambda path: picture(work.project, path), charts)
+
+
+def _not_yet_judged(
+    work: RunContext, logged: LoggedRuns, comparison: Comparison, history: tuple[MetricHistory, ...],
+    no_past: Sequence[tuple[str, str]],
+) -> CompareResult:  # fmt: skip
+    """Return what was compared, with the origin of the numbers and the changed code: it stands if judging fails."""
+    base, old, new = work.record.change.base, logged.old, logged.new
+    in_files = [metric for metric in comparison.metrics if metric.file not in logged.files]
+    old_origins, new_origins, build = _origins(work, in_files, base)
+    code, unseen = _code(work, base, _compared(old) | _compared(new))
+    return CompareResult(
+        outcome=Outcome.ERROR,
+        reason="",
+        old_rev=base or "",
+        metrics=comparison.metrics,
+        params=comparison.params,
+        code=code,
+        stages=comparison.stages,
+        plots=comparison.plots,
+        data=comparison.data,
+        predictions=comparison.predictions,
+        history=history,
+        not_judged=(*comparison.not_judged, *no_past, *unseen, *logged.notes),
+        runs=logged.runs,
+        old_origins=old_origins,
+        new_origins=new_origins,
+        earlier=build,
+        old_problem=old.problem,
+        new_problem=new.problem,
+    )
+
+
+def _show(console: Console, done: CompareResult, change: Change, settings: ReportSettings) -> None:
+    if console.quiet:
+        return
+    if edited := change.uncommitted_count:
+        console.line(f"Compared is {change.head[:8]} and {count(edited, 'uncommitted file')}")
+    show(console, done, settings)
 
 
 def _about_target(change: Change) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlbutler.console import Console
-from mlbutler.errors import OutsideError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess
 from mlbutler.record import PlanResult, Record
@@ -23,12 +22,9 @@ from mlbutler.variables import HANDED_RUNS
 if TYPE_CHECKING:
     from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.project import Project
-    from mlbutler.remotes.opening import Remotes
-    from mlbutler.remotes.stores import Stores
     from mlbutler.remotes.trust import Agreement
     from mlbutler.steps.mirror import MirrorUse
     from mlbutler.steps.state import RunState
-    from mlbutler.store.interface import Store
     from mlbutler.symlinks import Symlinks
 
 
@@ -40,6 +36,63 @@ class LiveComment(Protocol):
         ...
 
 
+@frozen
+class StepOptions:
+    """Hold what was asked of this run's steps.
+
+    Attributes:
+        pipeline: the whole `run` is under way, so that a later step may fix what `check` finds.
+        shares: whether results may leave this machine: on a CI server, and elsewhere with --share.
+        discard: replace files of the work tree that no store holds.
+        compared_with: the revision that was named to compare with, '' for the target branch.
+        isolate: how the project's code is isolated, as the command line says; None for what the settings say.
+        earlier_plan: of a run before in this clone, where it may count if it is still valid.
+    """
+
+    pipeline: bool = False
+    shares: bool = True
+    discard: bool = False
+    compared_with: str = ""
+    isolate: str | None = None
+    earlier_plan: PlanResult | None = None
+
+
+@frozen
+class Trust:
+    """Hold what this run may believe and use, found out before the project's code could run.
+
+    Attributes:
+        agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.remotes.trust.agreed`), None when
+            the work tree's own configuration is trusted.
+        access: how Git's remote is reached on a CI server, None on a laptop.
+        target_revisions: the target branch's tip and the merge base, resolved before the project's code could move
+            refs; None where only the record has them, which that code can write.
+        given_up: names of the variables that a fork's change does not get, and that this process does not use either;
+            None for a change of the repository's own.
+    """
+
+    agreed_remotes: tuple[Agreement, ...] | None = None
+    access: RemoteAccess | None = None
+    target_revisions: tuple[str, ...] | None = ()
+    given_up: tuple[str, ...] | None = None
+
+
+class RunProgress:
+    """Hold what this process has done so far.
+
+    Attributes:
+        taken: names of the steps that this process has run or begun; another process may run others at the same time
+            and write their results into the same record.
+        plan_held: the plan in the record was checked and is valid, so that nothing is stale in dvc.lock.
+        live: keeps the comment up to date until the verdict is published.
+    """
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.plan_held = False
+        self.live: LiveComment | None = None
+
+
 @dataclass(eq=False, repr=False)
 class RunContext:
     """Hold one run's working state.
@@ -47,23 +100,8 @@ class RunContext:
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
         record: what is known so far; steps read it and the pipeline replaces it.
-        agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.remotes.trust.agreed`), None when
-            the work tree's own configuration is trusted.
-        access: how Git's remote is reached on a CI server, None on a laptop.
-        earlier_plan: of a run before in this clone, where it may count if it is still valid.
-        plan_held: the plan in the record was checked and is valid, so that nothing is stale in dvc.lock.
-        pipeline: True when the whole `run` is under way, so that a later step may fix what `check` finds.
-        discard: replace files of the work tree that no store holds.
-        compared_with: the revision that was named to compare with, '' for the target branch.
-        shares: whether results may leave this machine: on a CI server, and elsewhere with --share.
-        target_revisions: the target branch's tip and the merge base, resolved before the project's code could move
-            refs; None where only the record has them, which that code can write.
-        given_up: names of the variables that a fork's change does not get, and that this process does not use either;
-            None for a change of the repository's own.
-        isolate: how the project's code is isolated, as the command line says; None for what the settings say.
-        live: keeps the comment up to date until the verdict is published.
-        taken: names of the steps that this process has run or begun; another process may run others at the same time
-            and write their results into the same record.
+        environ: the environment that this process works with: without credentials for a fork's change.
+        fingerprints: those that this process has just taken of files.
     """
 
     root: Path
@@ -71,31 +109,15 @@ class RunContext:
     console: Console
     record: Record
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    pipeline: bool = False
-    shares: bool = True
-    earlier_plan: PlanResult | None = None
-    plan_held: bool = False
-    discard: bool = False
-    compared_with: str = ""
+    options: StepOptions = field(default_factory=StepOptions)
+    trust: Trust = field(default_factory=Trust)
+    progress: RunProgress = field(default_factory=RunProgress)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
-    agreed_remotes: tuple[Agreement, ...] | None = None
-    access: RemoteAccess | None = None
-    target_revisions: tuple[str, ...] | None = ()
-    given_up: tuple[str, ...] | None = None
-    isolate: str | None = None
-    taken: set[str] = field(default_factory=set)
-    live: LiveComment | None = None
 
     @property
     def record_path(self) -> Path:
         """Return where the record is."""
         return record_path(self.root, self.settings.report.name)
-
-    def record_lock(self) -> AbstractContextManager[object]:
-        """Return a lock to hold while the record is read, changed and written back."""
-        from filelock import FileLock
-
-        return FileLock(self.root / ".mlbutler" / "record.lock")
 
     @property
     def settings(self) -> Settings:
@@ -110,7 +132,7 @@ class RunContext:
     @cached_property
     def git(self) -> Git:
         """Return git at the project's root."""
-        return Git(self.root, self.environ, self.access)
+        return Git(self.root, self.environ, self.trust.access)
 
     @cached_property
     def symlinks(self) -> Symlinks:
@@ -140,25 +162,33 @@ class RunContext:
     @cached_property
     def project(self) -> Project:
         """Open the DVC project when a step first needs it."""
+        from mlbutler.project.opened import ProjectOptions
         from mlbutler.project.project import Project
 
-        environ = self.environ if self.trusted else {}
+        data = self.settings.data
         given = self.loaded.sources.get("data.remote", "").startswith("MLBUTLER_")
         project = Project(
-            self.root, environ, self.agreed_remotes, anonymous=not self.trusted,
-            chosen=None if given else self.settings.data.remote or "",
-        )  # fmt: skip
-        project.symlinks, project.mirror = self.symlinks, self.mirror
-        project.fingerprints, project.hashes = self.fingerprints, self.state.inputs.hashes
-        project.planning.build_runs = self._build_runs
-        project.checkout.discard = self.discard
-        project.checkout.hardlink = self.trusted and self.settings.data.link == "hardlink"
-        project.choose_remotes(self.settings.data.remote, self.settings.data.mirror_remote)
+            self.root,
+            self.environ if self.trusted else {},
+            self.trust.agreed_remotes,
+            anonymous=not self.trusted,
+            chosen=None if given else data.remote or "",
+            options=ProjectOptions(
+                mirror=self.mirror,
+                symlinks=self.symlinks,
+                fingerprints=self.fingerprints,
+                hashes=self.state.inputs.hashes,
+                build_runs=self.build_runs,
+                discard=self.options.discard,
+                hardlink=self.trusted and data.link == "hardlink",
+            ),
+        )
+        project.choose_remotes(data.remote, data.mirror_remote)
         self.console.redactor = self.console.redactor.adding(project.secrets())
         return project
 
     @cached_property
-    def _build_runs(self) -> BuildRuns | None:
+    def build_runs(self) -> BuildRuns | None:
         """Return the entries of DVC's run cache that count on a CI server, None on a laptop, where all do."""
         if self.record.change.ci == "local":
             return None
@@ -173,31 +203,6 @@ class RunContext:
     def mirror(self) -> Path | None:
         """Return the agent's mirror, None when none is set. A relative path is taken from the project's root."""
         return self.settings.data.mirror_path(self.root)
-
-    def stores(self) -> Stores:
-        """Open cache, mirror and remotes; what is known of their objects is read again."""
-        from mlbutler.remotes.opening import Remotes, open_cache, open_mirror
-        from mlbutler.remotes.stores import Stores
-
-        data, project = self.settings.data, self.project
-        remotes = Remotes(project, self.remote, self.environ if self.trusted else {}, data.jobs)
-        return Stores(
-            open_cache(project),
-            open_mirror(self.mirror, project, trusted=self.trusted, link=data.link),
-            self._near(remotes),
-            remotes,
-        )
-
-    def _near(self, remotes: Remotes) -> Store | None:
-        """Return the remote that is a mirror for all agents, None where there is none or it cannot be used."""
-        name = self.settings.data.mirror_remote
-        if name is None or name == self.remote:
-            return None
-        try:
-            return remotes(name)
-        except OutsideError as error:
-            self.console.line(f"The mirror '{name}' is not used: {error.message}")
-            return None
 
     @cached_property
     def mirror_use(self) -> MirrorUse:
@@ -227,10 +232,5 @@ class RunContext:
         """Return the target branch's tip and the merge base, as this command found them, else from the record."""
         from mlbutler.remotes.trust import target_revisions
 
-        found = self.target_revisions
+        found = self.trust.target_revisions
         return found if found is not None else tuple(target_revisions(self.git, self.record.change))
-
-    @property
-    def remote(self) -> str | None:
-        """Return the name of the shared DVC remote: the setting, else DVC's default, else the only one there is."""
-        return self.project.remote_name

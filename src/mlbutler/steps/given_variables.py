@@ -31,7 +31,7 @@ class GivenEnvironment:
 def given(work: RunContext) -> GivenEnvironment:
     """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
     names = passed(work)
-    held = held_back(work.environ, names) if work.given_up is None else work.given_up
+    held = held_back(work.environ, names) if work.trust.given_up is None else work.trust.given_up
     if held:
         work.console.detail(f"Held back from the project's code: {', '.join(held)}")
     return GivenEnvironment(project_environment(work.environ, names), held)
@@ -40,6 +40,6 @@ def given(work: RunContext) -> GivenEnvironment:
 def passed(work: RunContext) -> tuple[str, ...]:
     """Return the names of the variables that the project's code is given whatever they hold."""
     return tuple(allowed(
-        work.loaded, work.record.change, work.target_revisions,
+        work.loaded, work.record.change, work.trust.target_revisions,
         lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
     ))  # fmt: skip

@@ -107,7 +107,7 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
             less than what is required.
     """
     settings = agreed(work, "isolation", work.settings.isolation)
-    mode = work.isolate or settings.mode
+    mode = work.options.isolate or settings.mode
     if mode != "require" and is_required(work):
         raise UsageError(
             f"--isolate {mode}: isolation.mode is 'require', and other commands of this build rely on that.",
@@ -151,7 +151,7 @@ def is_required(work: RunContext) -> bool:
 def sight(work: RunContext) -> VisiblePaths | None:
     """Return what the project's code may see on this machine, None where it is not isolated."""
     settings = agreed(work, "isolation", work.settings.isolation)
-    mode = work.isolate or settings.mode
+    mode = work.options.isolate or settings.mode
     here = mode != "off" and (mode != "auto" or work.record.change.ci != "local") and not problem()
     return VisiblePaths.of(_places(work, settings)) if here else None
 

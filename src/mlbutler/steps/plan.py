@@ -38,18 +38,18 @@ def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     Args:
         lost: paths of outputs that no store holds.
     """
-    before, targets = work.record.plan or work.earlier_plan, work.settings.reproduce.targets
+    before, targets = work.record.plan or work.options.earlier_plan, work.settings.reproduce.targets
     if (
         not lost
         and before is not None
         and before.settled()
         and work.state.plans.is_valid(_states(before.stages), targets)
     ):
-        work.plan_held = True
+        work.progress.plan_held = True
         return PlanResult(
             outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages, left_over=before.left_over
         )
-    work.plan_held = False
+    work.progress.plan_held = False
     fresh, began = "project" not in vars(work), time.time()
     read = ReadRecorder(work.root)
     with read.recording():
@@ -88,7 +88,7 @@ def _address(work: RunContext) -> Callable[[str | None], str]:
     from mlbutler.remotes.opening import address
 
     settings = work.project.repo.config
-    return lambda own: address(settings, own or work.remote or "", work.environ)
+    return lambda own: address(settings, own or work.project.remote_name or "", work.environ)
 
 
 def _planned(work: RunContext, lost: Collection[str]) -> PlanResult:

@@ -42,10 +42,10 @@ def run(work: RunContext, command: str | None = None) -> PublishResult:
             not keep the report from the others.
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
-    if not work.shares:
+    if not work.options.shares:
         return unshared.publish(work)
-    if work.live is not None:
-        work.live.end()
+    if work.progress.live is not None:
+        work.progress.live.end()
     problems: list[MlbutlerError] = []
     track = _said_by(lambda: logged(work), problems)
     try:

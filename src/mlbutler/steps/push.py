@@ -18,6 +18,7 @@ from mlbutler.reproduce.progress import left_behind
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.sending import keeps_runs, runs_of_build, send_objects, send_runs, to_mirror, to_near
+from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
@@ -39,7 +40,7 @@ def run(work: RunContext) -> PushResult:
     if not work.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
     nothing = _nothing_to_do(work)
-    if not work.shares:
+    if not work.options.shares:
         return unshared.push(work, all_there=nothing and work.record.plan is not None and work.record.plan.settled())
     if nothing:
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
@@ -48,9 +49,9 @@ def run(work: RunContext) -> PushResult:
     artifacts = [artifact for artifact in project.artifacts() if artifact.oid is not None]
     pushed = [artifact for artifact in artifacts if artifact.cached and artifact.pushed]
     work.mirror_use.begin()
-    stores = work.stores()
+    stores = open_stores(work)
     cache, mirror = stores.cache, stores.mirror
-    if mirror is None and work.remote is None and all(artifact.remote is None for artifact in pushed):
+    if mirror is None and work.project.remote_name is None and all(artifact.remote is None for artifact in pushed):
         return PushResult(
             outcome=Outcome.SKIPPED,
             reason="no DVC remote is configured, and no mirror",
@@ -81,7 +82,7 @@ def run(work: RunContext) -> PushResult:
     result = _result(work, moved, notes, place or kept, away, len(pushed))
     if runs and not place and _failed(work):
         result = _only_here(result)
-    return result if work.pipeline else _whole(work, result, away)
+    return result if work.options.pipeline else _whole(work, result, away)
 
 
 def _ran(work: RunContext) -> set[str]:
@@ -122,7 +123,7 @@ def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> Pu
 
     if not away:
         return result
-    remotes = work.stores().remotes
+    remotes = open_stores(work).remotes
     with work.console.progress("asking the remote") as progress:
         found = check_pushed(
             away,
@@ -192,11 +193,11 @@ def _result(
     """
     sent = [item for item in moved if item.objects]
     parts = [f"{count(item.objects, 'object')} sent to {item.place}" for item in sent]
-    unknown = away and not (work.pipeline and _all_there(work.record.check))
+    unknown = away and not (work.options.pipeline and _all_there(work.record.check))
     if not parts and unknown and len(away) == wanted:
         parts = [_NOTHING_HERE]
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
-    if unknown and work.pipeline:
+    if unknown and work.options.pipeline:
         paths = few([artifact.path for artifact in away])
         parts.append(f"not verified for {count(len(away), 'artifact')} without data here ({paths})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
@@ -216,7 +217,7 @@ def _to_remotes(
     """Send to each artifact's remote; return (remarks, name of the remote with the run cache or '')."""
     from mlbutler.store.holdings import is_complete
 
-    remotes = work.stores().remotes
+    remotes = open_stores(work).remotes
     by_remote: dict[str | None, list[ObjectId]] = {}
     for artifact in pushed:
         assert artifact.oid is not None
@@ -226,14 +227,14 @@ def _to_remotes(
         notes.append(f"{count(len(unplaced), 'artifact')} without a DVC remote")
     kept = ""
     private = {a.oid for a in artifacts if a.cached and not a.pushed}
-    if work.remote is not None:
-        by_remote.setdefault(work.remote, [])
+    if work.project.remote_name is not None:
+        by_remote.setdefault(work.project.remote_name, [])
     for name, oids in by_remote.items():
         store = remotes(name)
         assert store is not None
         entries: list[RunCacheEntry] = []
         outputs: list[ObjectId] = []
-        if name == work.remote:
+        if name == work.project.remote_name:
             entries = [run for run in runs if is_complete(cache, run.outputs) and not run.outputs & private]
             outputs = [oid for entry in entries for oid in entry.outputs]
             if not keeps_runs(store):

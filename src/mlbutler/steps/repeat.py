@@ -70,7 +70,7 @@ def repeated(
         work.console.line("No repeats: dvc.lock is that of the target, so no stage differs.")
         return ()
     done = work.record.reproduce
-    if work.pipeline and (done is None or done.outcome is not Outcome.PASSED):
+    if work.options.pipeline and (done is None or done.outcome is not Outcome.PASSED):
         why = done.reason if done is not None else "the step reproduce was not run"
         return tuple(
             RepeatResult(metric=metric.key, reason=f"nothing was run, so nothing is repeated: {why}", excused=True)

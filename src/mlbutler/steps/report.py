@@ -29,7 +29,7 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     """
     if aborted:
         work.record = interrupted(work.record)
-        work.taken |= {name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED}
+        work.progress.taken |= {name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED}
     setting = work.settings.report.directory
     work.symlinks.check_inside(work.root / setting)
     directory = _directory(work.root, setting)

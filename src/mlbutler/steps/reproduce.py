@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.console import human_seconds
+from mlbutler.console import Console, human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, PathRefused, UnsavedWork, UsageError
 from mlbutler.few import few
 from mlbutler.process import output_redactor
@@ -15,13 +15,14 @@ from mlbutler.project.stale_again import stale_again
 from mlbutler.project.times import write_times
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun, StageState
 from mlbutler.reproduce import loop
-from mlbutler.reproduce.progress import writing
+from mlbutler.reproduce.progress import Writer, writing
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat, not_run
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
+from mlbutler.secrets import Redactor
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import given
-from mlbutler.steps.isolated import isolated
+from mlbutler.steps.isolated import Isolated, isolated
 from mlbutler.steps.sending import keep_in_mirror
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     plan = _to_run(work)
     if isinstance(plan, ReproduceResult):
         return plan
-    _check(work, plan)
+    _check(work.project, plan)
     settled = loop.results_commits(work.git)
     redactor, ours = output_redactor(work.environ), given(work)
-    outputs = OutputGuard(work)
     head, stale = work.record.change.checkout, len(plan.stale())
     before = work.project.hashes.unchanged()
     with (
@@ -62,50 +62,12 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
         writing(work.root, head, stale, redactor) as progress,
         isolated(work) as here,
     ):
-
-        def heading(title: str) -> None:
-            title = redactor.hide(title)
-            work.console.heading(title)
-            log.line(f"== {title}")
-
-        def line(text: str) -> None:
-            work.console.raw(text + "\n")
-            log.line(text)
-
-        def started(name: str) -> None:
-            outputs.begins(name)
-            progress.starts(name)
-
-        def ended(run: StageRun) -> None:
-            outputs.ended(run)
-            progress.ended(run)
-
-        runner = Runner(
-            plan.stages,
-            Surroundings(
-                root=work.root,
-                git=work.git,
-                environ=ours.environ,
-                redactor=redactor,
-                heading=heading,
-                on_line=line,
-                refused=outputs.refused,
-                started=started,
-                stopped=outputs.stopped,
-                ended=ended,
-                finished=Keeper(work),
-                **_run_cache(work.project),
-                bring=lambda paths: sync.supply(work, paths),
-                isolation=here.prefix,
-                sight=here.sight,
-                timeout=work.settings.reproduce.timeout,
-            ),
-            failed,
-        )
+        surroundings = _surroundings(work, ours.environ, redactor, log, progress, here)
+        runner = Runner(plan.stages, surroundings, failed)
         try:
             done = runner.run()
         except MlbutlerError as error:
-            error.partial = _result(work, runner.result, Outcome.ERROR, error.message)
+            error.partial = _result(runner.result, Outcome.ERROR, error.message)
             raise
         finally:
             _remember(work, runner.result)
@@ -113,15 +75,11 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
-        stop.partial = _result(work, done, Outcome.INTERRUPTED, stop.message)
+        stop.partial = _result(done, Outcome.INTERRUPTED, stop.message)
         raise stop
-    result = _with_left_alone(plan, _judged(work, done))
-    changed = tuple(path for path in changed if path not in done.moved)
-    if changed:
-        said = f"a stage changed in place what it was given to read: {', '.join(changed[:3])}"
-        work.console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
-        result = dataclasses.replace(result, reason=f"{result.reason}; {said}")
-    result = _with_stale_again(work, result)
+    result = _with_left_alone(plan, _judged(done, work.settings.reproduce.timeout))
+    result = _with_changed(work.console, result, [path for path in changed if path not in done.moved])
+    result = _with_stale_again(work.project, result)
     result = dataclasses.replace(result, held_back=ours.held_back, isolation=here.words)
     lines = [line for run in done.runs.values() if run.outcome == "failed" for line in run.tail]
     if lines and not done.timed_out:
@@ -130,12 +88,56 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
 
 
+def _surroundings(
+    work: RunContext, environ: Mapping[str, str], redactor: Redactor, log: StageLog, progress: Writer,
+    here: Isolated,
+) -> Surroundings:  # fmt: skip
+    """Return what the runner is given: where stages run, and what is called when they begin and end."""
+    outputs = OutputGuard(work.project)
+
+    def heading(title: str) -> None:
+        title = redactor.hide(title)
+        work.console.heading(title)
+        log.line(f"== {title}")
+
+    def line(text: str) -> None:
+        work.console.raw(text + "\n")
+        log.line(text)
+
+    def started(name: str) -> None:
+        outputs.begins(name)
+        progress.starts(name)
+
+    def ended(run: StageRun) -> None:
+        outputs.ended(run)
+        progress.ended(run)
+
+    return Surroundings(
+        root=work.root,
+        git=work.git,
+        environ=environ,
+        redactor=redactor,
+        heading=heading,
+        on_line=line,
+        refused=outputs.refused,
+        started=started,
+        stopped=outputs.stopped,
+        ended=ended,
+        finished=Keeper(work),
+        **_run_cache(work.project),
+        bring=lambda paths: sync.supply(work, paths),
+        isolation=here.prefix,
+        sight=here.sight,
+        timeout=work.settings.reproduce.timeout,
+    )
+
+
 def _to_run(work: RunContext) -> PlanResult | ReproduceResult:
     """Return the plan when there is something in it to run, else the result that says why nothing is run."""
     from mlbutler.reproduce.when import decide
 
     plan = work.record.plan
-    decision = decide(work.settings.reproduce, work.record.change, not work.pipeline)
+    decision = decide(work.settings.reproduce, work.record.change, not work.options.pipeline)
     if not decision.run:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
     if plan is None or plan.outcome is Outcome.ERROR:
@@ -151,13 +153,13 @@ def _run_cache(project: Project) -> dict[str, Any]:
     return {} if runs is None else {"runs": runs.told, "made": lambda entries: runs.made(entries, project.cache_dir)}
 
 
-def _with_stale_again(work: RunContext, result: ReproduceResult) -> ReproduceResult:
+def _with_stale_again(project: Project, result: ReproduceResult) -> ReproduceResult:
     """Check at once whether a stage that ran would run again, as it would in every later build."""
     ran = {stage.name for stage in result.stages if stage.outcome == "ran"}
     if not ran:
         return result
-    work.project.reload()
-    again = stale_again(work.project.planning.judged(), ran)
+    project.reload()
+    again = stale_again(project.planning.judged(), ran)
     if not again:
         return result
     named = few([f"{found.subject} ({found.problem})" for found in again], _SHOWN, "; ")
@@ -169,9 +171,18 @@ def _with_stale_again(work: RunContext, result: ReproduceResult) -> ReproduceRes
     )
 
 
-def _check(work: RunContext, plan: PlanResult) -> None:
+def _with_changed(console: Console, result: ReproduceResult, changed: Sequence[str]) -> ReproduceResult:
+    """Say, in the result too, which files a stage changed that it was only to read."""
+    if not changed:
+        return result
+    said = f"a stage changed in place what it was given to read: {', '.join(changed[:3])}"
+    console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
+    return dataclasses.replace(result, reason=f"{result.reason}; {said}")
+
+
+def _check(project: Project, plan: PlanResult) -> None:
     try:
-        work.project.checkout.check_running([stage.name for stage in plan.stages if stage.state in _TO_RUN])
+        project.checkout.check_running([stage.name for stage in plan.stages if stage.state in _TO_RUN])
     except UnsavedWork as error:
         error.partial = ReproduceResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
         raise
@@ -180,10 +191,10 @@ def _check(work: RunContext, plan: PlanResult) -> None:
 class OutputGuard:
     """Track the stages' outputs: which files a run may replace, and which stage left them."""
 
-    def __init__(self, work: RunContext) -> None:
-        self._project = work.project
-        self._stages = {stage.name: stage for stage in work.project.stages.pipeline()}
-        self._left = LeftByStages(work.root)
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._stages = {stage.name: stage for stage in project.stages.pipeline()}
+        self._left = LeftByStages(project.root)
 
     def refused(self, name: str) -> str:
         """Return why a stage may not run, '' when it may: its outputs may have been changed since the run began."""
@@ -273,11 +284,10 @@ def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResu
     )
 
 
-def _judged(work: RunContext, done: Reproduction) -> ReproduceResult:
+def _judged(done: Reproduction, timeout: float | None) -> ReproduceResult:
     if not done.problems and not done.timed_out:
-        return _result(work, done, Outcome.PASSED, _counts(done))
-    timeout = human_seconds(work.settings.reproduce.timeout or 0)
-    reason = "; ".join(done.problems) or f"timed out after {timeout}, before the first stage"
+        return _result(done, Outcome.PASSED, _counts(done))
+    reason = "; ".join(done.problems) or f"timed out after {human_seconds(timeout or 0)}, before the first stage"
     rest = _counts(done, but=("failed",))
     failed = next((run.name for run in done.runs.values() if run.outcome == "failed"), None)
     remedy = "Raise timeout under [reproduce] in mlbutler.toml." if done.timed_out else ""
@@ -288,10 +298,10 @@ def _judged(work: RunContext, done: Reproduction) -> ReproduceResult:
         )
     if not remedy and failed is not None:
         remedy = f"Read {RELATIVE}; {command_to_repeat(failed)} runs the stage by hand."
-    return _result(work, done, Outcome.FAILED, f"{reason} ({rest})" if rest else reason, remedy)
+    return _result(done, Outcome.FAILED, f"{reason} ({rest})" if rest else reason, remedy)
 
 
-def _result(work: RunContext, done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
+def _result(done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
     put_back = sorted(set(done.put_back))
     if put_back and outcome is Outcome.FAILED:
         reason = f"{reason}; put back as it was: {few(put_back)}"

@@ -72,7 +72,7 @@ def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
 
 def _settings_before(work: RunContext) -> list[Settings]:
     """Return the settings of the target branch and of the merge base."""
-    found = [settings_at(partial(_shown, work, revision)) for revision in work.target_revisions or ()]
+    found = [settings_at(partial(_shown, work, revision)) for revision in work.trust.target_revisions or ()]
     return [settings.forge for settings in found if settings is not None]
 
 

@@ -10,7 +10,7 @@ import msgspec
 from mlbutler.record import Record
 from mlbutler.remotes.trust import from_text
 from mlbutler.reproduce.scratch import LOCAL_CONFIG
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions, Trust
 
 
 def scratch_work(work: RunContext, root: Path, *, mirror: Path | None, timeout: float | None) -> RunContext:
@@ -24,13 +24,13 @@ def scratch_work(work: RunContext, root: Path, *, mirror: Path | None, timeout: 
     settings = msgspec.structs.replace(work.settings, data=data, reproduce=reproduce)
     record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
     loaded = dataclasses.replace(work.loaded, settings=settings)
-    agreed = work.agreed_remotes
+    agreed = work.trust.agreed_remotes
     if agreed is not None:  # DVC's cache is named in a file that is ours, now: nothing has run there yet
         agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
     scratch = RunContext(
-        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
-        agreed_remotes=agreed, target_revisions=work.target_revisions, isolate=work.isolate,
-        discard=True,  # nobody works there
+        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ,
+        options=StepOptions(isolate=work.options.isolate, discard=True),  # nobody works there
+        trust=Trust(agreed, work.trust.access, work.trust.target_revisions),
     )  # fmt: skip
-    scratch.project.planning.build_runs = work.project.planning.build_runs
+    scratch.build_runs = work.build_runs
     return scratch

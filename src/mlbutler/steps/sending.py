@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.record import Moved
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
@@ -26,7 +27,7 @@ def keep_in_mirror(work: RunContext, ran: Collection[str]) -> None:
     work.project.reload()
     artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
     work.mirror_use.begin()
-    stores = work.stores()
+    stores = open_stores(work)
     cache, mirror = stores.cache, stores.mirror
     assert mirror is not None
     runs = runs_of_build(work, cache, artifacts, ran)
@@ -91,7 +92,7 @@ def to_near(
     from mlbutler.store.holdings import is_complete
 
     cached = [artifact for artifact in artifacts if artifact.cached and artifact.oid is not None]
-    shared = {a.oid for a in cached if a.oid is not None and a.pushed and a.remote in (None, work.remote)}
+    shared = {a.oid for a in cached if a.oid is not None and a.pushed and a.remote in (None, work.project.remote_name)}
     elsewhere = {artifact.oid for artifact in cached} - shared
     entries = [run for run in runs if not run.outputs & elsewhere and is_complete(cache, run.outputs)]
     try:

@@ -33,7 +33,7 @@ def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
             f"{new.problem}, so it is not known whether this was made by the code here",
         )
     plan = work.record.plan
-    planned = work.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
+    planned = work.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
     stages = list(plan.stages) if planned and plan is not None else list(work.project.planning.unsettled())
     reasons = dict(_in_run(work) if planned else _reasons(stages))
     if planned and plan is not None and (beyond := _beyond(work, plan)):

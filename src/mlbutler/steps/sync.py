@@ -11,6 +11,7 @@ from mlbutler.few import few
 from mlbutler.numbers import count
 from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
     from mlbutler.state.verified import VerifiedObjects
@@ -58,7 +59,7 @@ def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ())
     if absent and not everything and plan is not None:
         result = _made_again(work, plan, result, absent)
     remotes = {need.remote for need in needs}
-    if result.outcome is Outcome.FAILED and (gone := work.stores().remotes.vanished(remotes)) is not None:
+    if result.outcome is Outcome.FAILED and (gone := open_stores(work).remotes.vanished(remotes)) is not None:
         gone.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=gone.message)
         raise gone
     return result
@@ -137,7 +138,7 @@ def _in_place(work: RunContext) -> SyncResult | None:
     """Return the result where all was brought before and nothing has changed since; None where that is not certain."""
     from mlbutler.store.interface import ObjectId
 
-    if not work.plan_held or not work.trusted or work.settings.data.verify == "always":
+    if not work.progress.plan_held or not work.trusted or work.settings.data.verify == "always":
         return None
     known = work.state.in_place.get()
     if known is None:
@@ -174,7 +175,7 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     if not new:
         work.mirror_use.hold([need.oid for need in needs])
     work.mirror_use.begin()
-    stores = work.stores()
+    stores = open_stores(work)
     cache, mirror, remotes = stores.cache, stores.mirror, stores.remotes
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
@@ -182,8 +183,8 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     with project.checkout.eager_links(wanted if work.trusted and not verify else (), mirror) as early:
         with work.console.progress("objects", total_bytes=total) as progress:
             options = BringOptions(
-                jobs=data.jobs, verify=verify, trusted=work.trusted, near=stores.near,
-                fill=work.trusted and work.shares, progress=progress, warn=work.console.line, opened=early.begin,
+                jobs=data.jobs, verify=verify, trusted=work.trusted, near=stores.near, opened=early.begin,
+                fill=work.trusted and work.options.shares, progress=progress, warn=work.console.line,
             )  # fmt: skip
             brought = bring(needs, cache, mirror, remotes, options)
         if new:  # it came into being with the first object
@@ -226,7 +227,7 @@ def _result(work: RunContext, brought: Brought, absent: frozenset[str], paths: t
     missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
     shown = few(missing, _SHOWN)
     targets = " ".join(_quoted(path) for path in sorted(absent)[:_SHOWN])
-    remote = work.remote
+    remote = work.project.remote_name
     where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"
     command = f"dvc push -r {remote} {targets}" if remote else "dvc remote add --default NAME URL, then dvc push"
     owners = [owner for path in sorted(absent) if (owner := work.project.stages.owner(path)) is not None]

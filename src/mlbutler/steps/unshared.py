@@ -44,10 +44,11 @@ def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.send import lacking
 
-    work.project.reload()
-    cache, remotes = open_cache(work.project), Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
+    project = work.project
+    project.reload()
+    cache, remotes = open_cache(project), Remotes(project, project.remote_name, work.environ, work.settings.data.jobs)
     by_remote: dict[str, list[ObjectId]] = {}
-    for artifact in work.project.artifacts():
+    for artifact in project.artifacts():
         name = remotes.name(artifact.remote)
         if artifact.oid is not None and artifact.cached and artifact.pushed and name is not None:
             by_remote.setdefault(name, []).append(artifact.oid)

@@ -21,6 +21,7 @@ from mlbutler.reproduce.runner import Runner, Surroundings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import given
 from mlbutler.steps.isolated import isolated
+from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
     from mlbutler.store.engine import BringOptions
@@ -118,7 +119,7 @@ class CleanRun:
         needs = tuple(project.planning.needs_of(paths))
         if not needs:
             return frozenset()
-        remotes, cache = self._work.stores().remotes, open_cache(project)
+        remotes, cache = open_stores(self._work).remotes, open_cache(project)
         known = [need.size for need in needs]
         total = sum(size for size in known if size is not None) if None not in known else None
         with self._work.console.progress("objects", total_bytes=total) as progress:
@@ -229,7 +230,7 @@ class CleanRun:
         cache = open_cache(self._scratch.project)
         # A manifest alone, without its files: these come one by one.
         wanted: Need | ObjectId = oid if oid.is_directory else Need(path or oid.md5, oid, (), size, checkout=False)
-        brought = bring([wanted], cache, self._brought, self._work.stores().remotes, self._options())
+        brought = bring([wanted], cache, self._brought, open_stores(self._work).remotes, self._options())
         return None if brought.missing or brought.errors else _read(cache.path(oid))
 
     def _options(self, progress: Progress | None = None) -> BringOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -165,11 +165,18 @@ def names_of(text: str) -> list[str]:
     return found
 
 
-def step(name: str, directory: Path, console: Any, **options: Any) -> int:
-    """Run a step as its verb does; return the exit code."""
-    from mlbutler.commands.step import step
+def step(
+    name: str, directory: Path, console: Any, targets: Sequence[str] = (), call: Any = None, **options: Any
+) -> int:
+    """Run a step as its verb does; return the exit code.
 
-    return step(directory, console, name, **options)
+    Args:
+        targets, call: see `mlbutler.commands.step`. options: see `mlbutler.steps.context.StepOptions`.
+    """
+    from mlbutler.commands.step import step
+    from mlbutler.steps.context import StepOptions
+
+    return step(directory, console, name, StepOptions(**options), targets=targets, call=call)
 
 
 def in_run(function: F) -> F:

@@ -52,14 +52,7 @@ def run(
 @common
 def test(directory: Path, console: Any, in_run: bool, isolate: str | None) -> int:
     """Run the project's tests and count them."""
-
-    def call(work: Any) -> Any:
-        from mlbutler.steps.test import run as step
-
-        work.isolate = isolate
-        return step(work)
-
-    return step("test", directory, console, in_run=in_run, call=call)
+    return step("test", directory, console, pipeline=in_run, isolate=isolate)
 
 
 @verb("lint", "mlbutler lint")
@@ -68,14 +61,7 @@ def test(directory: Path, console: Any, in_run: bool, isolate: str | None) -> in
 @common
 def lint(directory: Path, console: Any, in_run: bool, isolate: str | None) -> int:
     """Run the project's linters."""
-
-    def call(work: Any) -> Any:
-        from mlbutler.steps.lint import run as step
-
-        work.isolate = isolate
-        return step(work)
-
-    return step("lint", directory, console, in_run=in_run, call=call)
+    return step("lint", directory, console, pipeline=in_run, isolate=isolate)
 
 
 @verb("plan", "mlbutler plan --verbose", "mlbutler plan train")
@@ -84,7 +70,7 @@ def lint(directory: Path, console: Any, in_run: bool, isolate: str | None) -> in
 @common
 def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -> int:
     """Say which stages are stale and why; needs no data."""
-    return step("plan", directory, console, in_run=in_run, targets=stages)
+    return step("plan", directory, console, pipeline=in_run, targets=stages)
 
 
 @verb("sync", "mlbutler sync", "mlbutler sync --all",
@@ -102,7 +88,7 @@ def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], e
 
         return step(work, everything=everything)
 
-    return step("sync", directory, console, in_run=in_run, targets=stages, call=call, discard=discard)
+    return step("sync", directory, console, pipeline=in_run, targets=stages, call=call, discard=discard)
 
 
 @verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed",
@@ -120,7 +106,7 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
 
         return step(work, what or ("lock", "pushed", "verified"), anew=anew)
 
-    return step("check", directory, console, in_run=in_run, call=call)
+    return step("check", directory, console, pipeline=in_run, call=call)
 
 
 @verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
@@ -140,10 +126,11 @@ def reproduce(
     def call(work: Any) -> Any:
         from mlbutler.steps.reproduce import run as step
 
-        work.isolate = isolate
         return step(work, names_of(failed))
 
-    return step("reproduce", directory, console, in_run=in_run, targets=stages, call=call, discard=discard)
+    return step(
+        "reproduce", directory, console, pipeline=in_run, targets=stages, call=call, discard=discard, isolate=isolate
+    )
 
 
 @verb("push", "mlbutler push", short="Send new outputs to the remote and the mirror.")
@@ -151,7 +138,7 @@ def reproduce(
 @common
 def push(directory: Path, console: Any, in_run: bool) -> int:
     """Send new outputs and the run cache to the remote and the mirror."""
-    return step("push", directory, console, in_run=in_run)
+    return step("push", directory, console, pipeline=in_run)
 
 
 @verb("compare", "mlbutler compare", "mlbutler compare --against v1.0", "mlbutler compare --repeats 5 --only accuracy",
@@ -173,7 +160,7 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
 
         return step(work, RepeatOptions(repeats, tuple(split(only))) if repeats is not None else None)
 
-    return step("compare", directory, console, in_run=in_run, against=against, call=call)
+    return step("compare", directory, console, pipeline=in_run, compared_with=against or "", call=call)
 
 
 @verb("commit", "mlbutler commit")
@@ -181,7 +168,7 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
 @common
 def commit(directory: Path, console: Any, in_run: bool) -> int:
     """Commit dvc.lock and metrics onto the pull request's branch."""
-    return step("commit", directory, console, in_run=in_run)
+    return step("commit", directory, console, pipeline=in_run)
 
 
 @verb(
@@ -231,7 +218,7 @@ def report(
             console.open(work.root / dict(result.files)["html"])
         return result
 
-    return step("report", directory, console, in_run=in_run, call=call)
+    return step("report", directory, console, pipeline=in_run, call=call)
 
 
 @verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'",
@@ -274,4 +261,4 @@ def publish(
 
         return step(work, command)
 
-    return step("publish", directory, console, in_run=in_run, call=call)
+    return step("publish", directory, console, pipeline=in_run, call=call)

@@ -55,7 +55,7 @@ def _servers(work: RunContext) -> Iterator[tuple[str, str]]:
 def _addresses(work: RunContext) -> Iterator[tuple[str, str]]:
     from mlbutler.forge import detect
 
-    name = work.remote
+    name = work.project.remote_name
     conf = work.project.remote_config(name) if name is not None else {}
     if conf and name not in work.project.refused:
         url = str(conf.get("url", ""))

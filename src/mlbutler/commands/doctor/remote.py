@@ -19,9 +19,9 @@ def remote(work: RunContext) -> Examined:
 
     Nothing is written.
     """
-    if work.remote is None:
+    if work.project.remote_name is None:
         return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
-    return _asked(work, work.remote)
+    return _asked(work, work.project.remote_name)
 
 
 def mirror_remote(work: RunContext) -> Examined:

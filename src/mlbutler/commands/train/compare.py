@@ -23,6 +23,7 @@ from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.reproduce.scratch import configure, make_clone
+from mlbutler.steps.context import StepOptions
 
 
 def compare(
@@ -57,7 +58,7 @@ def compare(
     if (mirror := training.settings.data.mirror_path(training.place.root)) is not None:
         environ["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
     with _checked_out(training, commit) as root, contextlib.chdir(root):
-        return step(root, console, "compare", against=against, environ=environ)
+        return step(root, console, "compare", StepOptions(compared_with=against), environ=environ)
 
 
 def _ranked(training: Training, name: str, experiments: list[Experiment], form: str) -> int:

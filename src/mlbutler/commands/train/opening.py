@@ -51,11 +51,12 @@ class Training:
 
     def project(self) -> Project:
         """Return the DVC project in the work tree, with the remotes that the settings name."""
+        from mlbutler.project.opened import ProjectOptions
         from mlbutler.project.project import Project
 
         data = self.settings.data
-        project = Project(self.place.root, os.environ, chosen=data.remote or "")
-        project.mirror = data.mirror_path(self.place.root)
+        options = ProjectOptions(mirror=data.mirror_path(self.place.root))
+        project = Project(self.place.root, os.environ, chosen=data.remote or "", options=options)
         project.choose_remotes(data.remote, data.mirror_remote)
         return project
 

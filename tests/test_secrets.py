@@ -238,8 +238,11 @@ def test_a_long_line_that_never_becomes_a_secret_takes_no_time(piece: str, end: 
         LineRedactor(Redactor(['s3cret-value&\\\\\\\\"x', "\\" * 30 + "secret", "ssssss"])).hide(line)
         return time.process_time() - began
 
+    def least(length: int) -> float:
+        return min(seconds(length) for _ in range(3))
+
     # Not the square of the length counts; on a slow machine a short line takes long too.
-    assert (taken := seconds(64_000)) < 0.2 or taken < 40 * seconds(4_000)
+    assert seconds(64_000) < 0.2 or least(64_000) < 40 * least(4_000)
 
 
 _NAMES = ["password=", '"api_key": "', "x_token: ", "Bearer ", "-----BEGIN PRIVATE KEY-----\n"]

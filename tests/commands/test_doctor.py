@@ -173,7 +173,7 @@ def test_the_clock_is_compared_with_the_remotes(
     assert (code, found["clock"]["state"]) == (int(state == "missing"), state)
     assert said in found["clock"]["text"]
     assert bool(found["clock"]["remedy"]) is (state != "ok")
-    assert found["clock"]["facts"]["ahead"] == pytest.approx(-shift - age, abs=3)
+    assert found["clock"]["facts"]["ahead"] == pytest.approx(-shift - age, abs=30)
 
 
 def test_without_a_server_that_tells_the_time_nothing_is_claimed(
@@ -232,7 +232,7 @@ def test_a_driver_that_hangs_is_not_waited_for(
     surgery: Surgery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "_GPU_TIMEOUT", 0.5)
-    path = card(tmp_path / "bin", "exec sleep 60")
+    path = card(tmp_path / "bin", "exec sleep 999")
     found = machine.gpu(cast(RunContext, SimpleNamespace(environ={"PATH": path})))
     assert (found.state, found.text) == ("missing", f"{tmp_path}/bin/nvidia-smi does not answer")
     assert "Restart the machine" in found.remedy

@@ -107,20 +107,24 @@ class Laptop:
         assert asked < end, self.listed()
 
     def running(self, word: str) -> list[psutil.Process]:
-        """Return the processes with `word` in their command; a keeper has the command that it keeps in its own."""
+        """Return the processes with `word` in their command; a keeper has the command that it keeps in its own.
+
+        What one of them is about to start shows its command still.
+        """
         found = []
         for one in self.processes():
             with contextlib.suppress(psutil.Error):
                 words = one.cmdline()
-                found += [one] if word in words and (word == KEEPER or KEEPER not in words) else []
-        return found
+                found += [(one, one.ppid())] if word in words and (word == KEEPER or KEEPER not in words) else []
+        ids = {one.pid for one, _ in found}
+        return [one for one, parent in found if parent not in ids]
 
     def kill(self, word: str) -> None:
         """Kill the processes with `word` in their command, as the machine does without memory."""
         victims = self.running(word)
         assert victims, [one.cmdline() for one in self.processes()]
         kill(victims)
-        psutil.wait_procs(victims, timeout=60)
+        assert not psutil.wait_procs(victims, timeout=600)[1]
 
     def close(self) -> None:
         """End what still runs."""

@@ -10,7 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -125,14 +125,22 @@ def test_an_agent_that_dies_while_it_runs_is_replaced_and_cannot_save_when_it_co
     assert "replaced" not in second.call("save", code=130).err, "it has ended"
 
 
+def reproducing(pid: int) -> psutil.Process:
+    """Return the child that reproduces; others may end meanwhile."""
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.Error):
+            if "reproduce" in child.cmdline():
+                return child
+    raise AssertionError("none reproduces")
+
+
 def test_what_is_killed_is_tried_again_until_there_were_enough_attempts(laptop: Laptop) -> None:
     (one,) = send(laptop, "train.rate=0.6", name="long", retries=1)
     agent = Agent(laptop, one)
     agent.begin()
     process = agent.start("run")
     laptop.until(lambda: laptop.runs() == ["0.6"])
-    victim = next(child for child in psutil.Process(process.pid).children() if "reproduce" in child.cmdline())
-    victim.send_signal(signal.SIGKILL)
+    reproducing(process.pid).send_signal(signal.SIGKILL)
     process.communicate()
     agent.call("save", code=3)
     assert now(laptop, one).state is State.WAITING
@@ -196,7 +204,9 @@ def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:
     agent.begin()
     process = agent.start("run")
     laptop.until(lambda: laptop.runs() == ["0.6"])
-    agent.stop.write_text("60\n")
+    new = agent.stop.with_name("stop-asked")
+    new.write_text("60\n")
+    new.replace(agent.stop)  # it is there whole
     out, _ = process.communicate()
     assert process.returncode == 0
     assert "checkpoint saved" in out

@@ -14,7 +14,7 @@ def test_a_killed_worker_is_replaced_without_anybody(laptop: Laptop) -> None:
     laptop.until(lambda: laptop.runs() == ["0.6"])
     laptop.kill(WORKER)
     laptop.until(lambda: laptop.runs() == ["0.6", "0.6"])
-    assert len([one for one in laptop.processes() if "src/train.py" in one.cmdline()]) == 1, "the first is ended before"
+    assert len(laptop.running("src/train.py")) == 1, "the first is ended before"
     (laptop.places / "go").touch()
     laptop.until(lambda: not laptop.processes())
     assert {name: (one["state"], one["attempt"]) for name, one in laptop.listed().items()} == {
@@ -29,6 +29,7 @@ def test_a_worker_whose_keeper_is_killed_hands_over_to_another(laptop: Laptop) -
     laptop.kill(KEEPER)
     laptop.train("cancel", "lr-1")
     laptop.until(lambda: laptop.runs() == ["0.6", "0.7"])
+    laptop.until(lambda: len(laptop.running(WORKER)) == 1)
     (now,) = laptop.running(WORKER)
     assert now != before
     assert now.parent() in laptop.running(KEEPER)
@@ -47,7 +48,7 @@ def test_when_all_are_killed_the_next_verb_takes_it_up(laptop: Laptop) -> None:
     assert laptop.listed()["long"]["state"] == "lost"
     laptop.train("-n", "next", "-S", "train.rate=0.02")
     laptop.until(lambda: laptop.runs() == ["0.6", "0.6"])
-    assert len([one for one in laptop.processes() if "src/train.py" in one.cmdline()]) == 1, "the first is ended before"
+    assert len(laptop.running("src/train.py")) == 1, "the first is ended before"
     (laptop.places / "go").touch()
     laptop.train("wait")
     found = laptop.listed()

@@ -327,8 +327,10 @@ def test_a_log_is_followed_from_one_build_into_the_next(yard: Yard) -> None:
     yard.until(a=State.RUNNING)
     found: list[str] = []
 
+    elsewhere = yard.remote.laptop("follower")
+
     def follow() -> None:
-        for lines in BuildLog(yard.engine_of(yard.laptop), one.id).until_end():
+        for lines in BuildLog(yard.engine_of(elsewhere), one.id).until_end():
             found.extend(lines)
 
     follower = threading.Thread(target=follow)
@@ -342,7 +344,7 @@ def test_a_log_is_followed_from_one_build_into_the_next(yard: Yard) -> None:
     while "training in attempt 2" not in found:
         time.sleep(0.02)
     yard.go.set()
-    follower.join(60)
+    follower.join(600)
     assert [line for line in found if "attempt" in line or "last" in line] == [
         "training in attempt 1", "training in attempt 2", "the last line",
     ]  # fmt: skip

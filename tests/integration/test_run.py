@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import forked_python
@@ -246,6 +249,24 @@ def test_planted_credentials_are_nowhere(world: World) -> None:
     assert not [(name, place) for place, text in texts.items() for name, value in values.items() if value in text]
 
 
+def end_what_works_in(root: Path) -> None:
+    """Kill what a killed run has left in its clone, and wait until it is gone; minutes, against a hang."""
+    until = time.monotonic() + 300
+    while left := [*working_in(root)]:
+        assert time.monotonic() < until, left
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.05)
+
+
+def working_in(root: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if Path(process.cwd()).is_relative_to(root) and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+
+
 @pytest.mark.parametrize("delay", [0.2, 0.4, 0.7, 1.1, 1.8])
 def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World, delay: float) -> None:
     slow = f"import time; time.sleep(0.3)\n{TRAIN}"
@@ -258,8 +279,7 @@ def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    time.sleep(0.3)
-    subprocess.run(["pkill", "-9", "-f", str(root)], check=False)
+    end_what_works_in(root)
     run = world.run(root, world.jenkins("killed"))
     assert run.code == 0, run.out + run.err
     assert world.git(world.bare, "rev-parse", "killed^") == head

@@ -37,7 +37,7 @@ def test_a_later_build_in_another_clone_knows_and_a_gate_judges_by_it(world: Wor
     assert stage(first, "train")["last_duration"] is None
     [times] = remembered(world.mirror)
     assert list(times) == ["train"]
-    assert 0 < times["train"] < 30
+    assert times["train"] > 0
     quick = slower(world, 3 * times["train"] + 1)
     second = world.change("two", {"params.yaml": params(0.03), "src/train.py": quick}, number=2)
     assert second.code == 0, second.out + second.err

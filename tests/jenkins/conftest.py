@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from mlbutler.console import Console
 from tests.jenkins import controller as program
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -20,9 +20,7 @@ def console() -> Console:
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_a_log_comes_once_and_plain_wherever_the_connection_breaks(played: Playe
     def script(build: Build) -> str:
         build.pipeline("begin")
         build.say("Gr\u00fc\u00dfe \N{SNOWMAN}")
-        played.go.wait(60)
+        played.go.wait(600)
         for number in range(50):
             build.say(f"line {number} \N{SNOWMAN}")
         build.log += b"no end"
@@ -245,7 +245,7 @@ def test_a_job_that_is_called_login_is_no_login_page(played: Played) -> None:
 
 def test_a_question_of_a_build_is_answered_once_with_what_it_asks_for(played: Played) -> None:
     def script(build: Build) -> str:
-        build.ask("Stop").wait(60)
+        build.ask("Stop").wait(600)
         return build.answers["Stop"]["GRACE"]
 
     assert not played.job.proceed(1, "Stop", {"GRACE": "30"})

@@ -14,6 +14,7 @@ from mlbutler.jenkins.server.plugins import NEEDED
 from tests import forked_python
 from tests.jenkins import archives
 from tests.jenkins.controller import Controller
+from tests.ports import free_port
 
 JENKINSFILE = """\
 pipeline {
@@ -182,11 +183,8 @@ def test_compose_is_not_asked_for_a_port_that_another_has(clone: Path, state: st
 def test_a_container_that_ends_is_shown_at_once(clone: Path, states: dict[str, str], part: str, state: str) -> None:
     all_run = {"controller": "running", "agent": "running", "docker": "running"}
     _, path = docker(clone, up=0, parts=all_run | states)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     waits = () if part else ("--timeout", "1")
-    done = mlbutler(clone, "up", "--port", str(port), *waits, PATH=path)
+    done = mlbutler(clone, "up", "--port", str(free_port()), *waits, PATH=path)
     assert done.returncode == 3
     said = f"the {part} is {state}" if part else "the controller did not answer within 1.0 s"
     assert f"Jenkins did not start: {said}." in done.stderr

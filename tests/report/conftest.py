@@ -28,7 +28,7 @@ def browser() -> Iterator[Any]:
     if chromium is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=600_000)
         yield browser
         browser.close()
 

@@ -103,7 +103,7 @@ def main() -> None:
 
     KEPT.mkdir(exist_ok=True)
     with sync_playwright() as api, tempfile.TemporaryDirectory() as folder:
-        browser = api.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = api.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"], timeout=600_000)
         tab = Tab(browser, Path(folder))
         for name, look in LOOKS.items():
             (KEPT / f"{name}.png").write_bytes(small(drawn(tab, look, sample(), Path(folder))))

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import DiskFull
-from mlbutler.store import limits
 from mlbutler.store.engine import BringOptions, bring
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need
@@ -28,15 +27,17 @@ FILES = {f"{n}": random.Random(n).randbytes(30_000) for n in range(40)}
 SYNC = """
 import sys
 from pathlib import Path
+from mlbutler.store import limits
 from mlbutler.store.engine import bring
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
+limits.WINDOW = 3600
 url, oid, cache, mirror = sys.argv[1:]
 print("ready", flush=True)
 bring([Need("data", ObjectId(oid))], LocalStore("cache", Path(cache)),
       LocalStore("mirror", Path(mirror), hardlink=True),
-      HttpStore("origin", url, {}, environ={}))
+      HttpStore("origin", url, {"read_timeout": 3600}, environ={}))
 print("done", flush=True)
 """
 
@@ -86,9 +87,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_unfinished(remote: Remote, tmp_
         time.sleep(0.01)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    process.wait(timeout=600)
-    assert time.monotonic() - started < limits.WINDOW / 2  # not when the remote is given up
+    process.wait(timeout=600)  # the remote is given up later
     assert process.returncode != 0
     assert not leftovers(tmp_path)
     assert not unsound(tmp_path / "cache")

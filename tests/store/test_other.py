@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
 from mlbutler.store.runs import copy_entry, keys
 from mlbutler.store.send import send
+from tests.ports import free_port
 from tests.store.buckets import s3, store
 from tests.store.world import add_directory, add_object, md5, unsound
 
@@ -122,10 +122,7 @@ def test_a_bucket_that_does_not_exist_misses_nothing(s3_server: str) -> None:
 
 def test_s3_that_is_down_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    answer = s3(f"http://127.0.0.1:{port}", "bucket").ask([ABSENT])[ABSENT]
+    answer = s3(f"http://127.0.0.1:{free_port()}", "bucket").ask([ABSENT])[ABSENT]
     assert answer.presence is Presence.UNDETERMINED
     assert not answer.denied
 

@@ -218,7 +218,7 @@ class Remote:
                     self.end_headers()
                     self.wfile.write(b"x" * 100_000)  # more than is kept in memory: there is a file
                     self.wfile.flush()
-                    time.sleep(300)
+                    time.sleep(3600)
                 elif fault in ("flood", "large"):  # without end, or of an announced length that is far too much
                     self.send_response(200)
                     if fault == "large":

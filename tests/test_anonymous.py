@@ -10,7 +10,7 @@ from mlbutler.anonymous import anonymous
 from mlbutler.ci import ADAPTERS, facts
 from mlbutler.ci.servers import SERVERS
 from mlbutler.ci.unknown import _MARKS
-from mlbutler.git.address import RemoteAccess, parse
+from mlbutler.git.address import RemoteAccess, parse_git_address
 from mlbutler.held_back import in_ci
 from tests.test_allowed_variables import CREDENTIALS, GIVEN
 
@@ -50,7 +50,7 @@ def test_a_ci_server_is_still_told_from_a_laptop(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_password_of_the_repository_s_address_is_not_used() -> None:
-    access = RemoteAccess(parse("https://ci:hunter2@git.example/x.git"), fresh=True)
+    access = RemoteAccess(parse_git_address("https://ci:hunter2@git.example/x.git"), fresh=True)
     assert access.address is not None and access.address.password == "hunter2"
     address = access.without_password().address
     assert address is not None and (address.url, address.password) == ("https://git.example/x.git", "")

@@ -201,6 +201,17 @@ def test_no_folders_import_one_another() -> None:
     assert circles(graph) == set(CIRCLES_OF_FOLDERS)
 
 
+def test_a_class_has_its_name_alone() -> None:
+    places: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        if not path.is_relative_to(TEMPLATE):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, set()).add(f"{path.relative_to(SOURCE)}:{node.lineno}")
+    assert len(places) > 500
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_only_one_module_runs_git() -> None:
     running = re.compile(r"""\[\s*["']git["']""")
     assert [name for name, path in MODULES.items() if running.search(path.read_text("utf-8"))] == [

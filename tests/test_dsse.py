@@ -92,7 +92,7 @@ def test_a_statement_names_what_went_in_and_what_came_out_by_hash() -> None:
         {"name": "raw", "digest": {"dvcDirectoryMd5": "b" * 32}},
         {"name": "uv.lock", "digest": {"sha256": "0" * 64}},
     ]
-    read = provenance.read(made())
+    read = provenance.read_statement(made())
     assert (read.commit, read.stage, read.reproduced) == ("e" * 40, "train", False)
     assert read.outputs == {"model.txt": "c" * 32, "plots": f"{'d' * 32}.dir"}
 
@@ -101,7 +101,7 @@ def test_what_a_build_made_names_the_commit_that_ran_and_the_one_that_holds_it()
     found = json.loads(made(reproduced="9" * 40))["predicate"]
     assert found["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": "9" * 40}
     assert found["runDetails"]["byproducts"] == [{"name": "results", "digest": {"gitCommit": "e" * 40}}]
-    read = provenance.read(made(reproduced="9" * 40))
+    read = provenance.read_statement(made(reproduced="9" * 40))
     assert (read.commit, read.reproduced) == ("e" * 40, True)
 
 
@@ -119,7 +119,7 @@ def test_whatever_is_in_a_note_is_read_or_refused() -> None:
     seeds = (made(), made(reproduced="9" * 40), dsse.signed(made(), KEY).encode())
     for number in range(400):
         content = mutated(Random(number), seeds, "json")
-        for read in (provenance.read, dsse.opened):
+        for read in (provenance.read_statement, dsse.opened):
             try:
                 found = read(content)
             except Unreadable as error:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from markdown_it import MarkdownIt
 
-from mlbutler.escape import markdown, preformatted, visible
+from mlbutler.escape import escape_invisible, markdown, preformatted
 from tests.report.hostile import hostile_text
 
 
@@ -21,7 +21,7 @@ from tests.report.hostile import hostile_text
     ],
 )
 def test_what_shows_nothing_is_made_visible(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert escape_invisible(text) == shown
 
 
 @pytest.mark.parametrize("name", ["smile", "100", "+1", "-1", "heart_eyes"])
@@ -55,7 +55,7 @@ def test_any_text_is_one_paragraph_that_says_that_text(text: str) -> None:
         shown = [child for token in parsed for child in token.children or ()]
         assert {child.type for child in shown} <= {"text", "text_special"}
         said = "".join(child.content for child in shown).removeprefix(before.strip(" -\n")).replace("\u200b", "")
-        assert said == visible(text).replace("\u200b", "").strip()
+        assert said == escape_invisible(text).replace("\u200b", "").strip()
     assert not markdown(text).startswith("/")
 
 

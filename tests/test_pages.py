@@ -23,7 +23,7 @@ def test_every_page_that_a_message_names_is_there() -> None:
         for topic in NAMED.findall(path.read_text(encoding="utf-8"))
     }
     assert len(named) > 5
-    assert named <= set(pages.files())
+    assert named <= set(pages.pages_by_topic())
 
 
 def test_no_message_names_a_file_that_users_do_not_have() -> None:
@@ -36,4 +36,4 @@ def test_the_wheel_for_an_image_has_the_pages() -> None:
     if wheel is None:
         pytest.skip("mlbutler was installed from a package index")
     names = zipfile.ZipFile(BytesIO(wheel.content)).namelist()
-    assert {f"mlbutler/pages/{page.name}" for page in pages.files().values()} <= set(names)
+    assert {f"mlbutler/pages/{page.name}" for page in pages.pages_by_topic().values()} <= set(names)

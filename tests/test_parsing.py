@@ -20,7 +20,7 @@ from mlbutler.junit_file import count
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_toml, parse_yaml
 from mlbutler.record_file import loads
 from mlbutler.remotes.trust import sections
-from mlbutler.settings import parse as settings_of
+from mlbutler.settings import parse_settings as settings_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.manifest import parse_manifest
 from mlbutler.yaml_file import MOST_NODES

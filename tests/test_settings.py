@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.errors import SettingsError
-from mlbutler.settings import Settings, load, parse, settings_at
+from mlbutler.settings import Settings, load, parse_settings, settings_at
 from mlbutler.settings.reading import _validated
 
 
@@ -87,7 +87,7 @@ def test_a_wrong_variable_is_blamed_by_name(tmp_path: Path) -> None:
     ("text", "seconds"), [("90", 90), ("'90s'", 90), ("'15m'", 900), ("'2h'", 7200), ("'1d'", 86400)]
 )
 def test_durations_take_units(text: str, seconds: float) -> None:
-    assert parse(f"[reproduce]\ntimeout = {text}").reproduce.timeout == seconds
+    assert parse_settings(f"[reproduce]\ntimeout = {text}").reproduce.timeout == seconds
 
 
 def test_lists_come_from_the_environment_as_json_or_as_one_item(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_limit_that_could_judge_nothing_is_refused(tmp_path: Path, limit: str)
 ])  # fmt: skip
 def test_a_wrong_type_is_told_in_the_words_of_the_file(text: str, said: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        parse(text)
+        parse_settings(text)
     assert f"mlbutler.toml: {said}" in raised.value.message
 
 

@@ -1,7 +1,7 @@
 """Configuration of Sphinx: the pages of docs/ as a site."""
 
 from mlbutler import __version__
-from mlbutler.pages import files, title
+from mlbutler.pages import pages_by_topic, title
 
 project = "mlbutler"
 release = __version__
@@ -19,6 +19,6 @@ man_pages: list[tuple[str, str, str, list[str], int]] = [
     ("docs/steps", "mlbutler", "continuous machine learning for DVC projects", [], 1)
 ] + [
     (f"docs/{page.stem}", f"mlbutler-{page.stem}", title(page), [], 7)
-    for page in files().values()
+    for page in pages_by_topic().values()
     if page.stem != "steps"
 ]

@@ -33,7 +33,7 @@ from mlbutler.commands.board.gather import gather
 from mlbutler.commands.run import introduce, summarize
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.pipeline import STEPS, show
+from mlbutler.pipeline import STEPS, show_result
 from mlbutler.record_file import read_record
 from mlbutler.report import html, markdown
 from mlbutler.report.board import page as board
@@ -43,8 +43,8 @@ from mlbutler.report.build import build
 from mlbutler.report.pictures import data_uri, of_report
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
-from mlbutler.steps.compare_screen import show as show_comparison
-from mlbutler.steps.plan import show as show_plan
+from mlbutler.steps.compare_screen import show_comparison as show_comparison
+from mlbutler.steps.plan import show_plan as show_plan
 from mlbutler.steps.report import write_report
 
 HERE = Path(__file__).resolve().parent / "pictures"
@@ -133,7 +133,7 @@ def terminal(record: Path) -> list[str]:
                     show_plan(console, found.plan.stages)
                 if step.name == "compare" and found.compare is not None:
                     show_comparison(console, found.compare, ReportSettings())
-                show(work, step.name, getattr(found, step.name))
+                show_result(work, step.name, getattr(found, step.name))
         summarize(work)
     return written.getvalue().splitlines()
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 
-def _place(path: str) -> str:
+def _resolved(path: str) -> str:
     """Return where it leads, '' where that is relative to a working directory that is gone."""
     try:
         return os.path.realpath(path)
@@ -20,12 +20,12 @@ def _import_nothing_of_the_project() -> None:
     A module of the project's may be called like one that is imported here later, with credentials available. ``python
     -m`` looks in the working directory first, and then where ``PYTHONPATH`` says.
     """
-    here = _place(os.curdir)
+    here = _resolved(os.curdir)
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 
     def is_theirs(entry: str) -> bool:
-        place = _place(entry)
+        place = _resolved(entry)
         inside = place == here or (entry in named and here != "" and place.startswith(here + os.sep))
         return inside and place != ours
 

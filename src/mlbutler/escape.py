@@ -35,7 +35,7 @@ _LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|[#>/]|\d+(?=[.)](?:\s|$)))")
 _COMMAND = re.compile(r"^(\s*)/", re.MULTILINE)
 
 
-def visible(text: str, limit: int | None = None) -> str:
+def escape_invisible(text: str, limit: int | None = None) -> str:
     """Return `text` on one line, with invisible and reordering characters as backslash escapes.
 
     Args:
@@ -55,7 +55,7 @@ def _numbered(char: str) -> str:
 def log_line(line: str, limit: int = 300) -> str:
     """Return one line of a program's output: no terminal codes; of a progress bar only its last state."""
     line = _TERMINAL.sub("", line).rstrip("\r\n").rpartition("\r")[2]
-    return visible(line.replace("\t", "    "), limit)
+    return escape_invisible(line.replace("\t", "    "), limit)
 
 
 def markdown(text: str, limit: int | None = None) -> str:
@@ -63,7 +63,7 @@ def markdown(text: str, limit: int | None = None) -> str:
 
     Characters with a meaning become entities, which by CommonMark 2.5 are never structure.
     """
-    text = visible(text, limit)
+    text = escape_invisible(text, limit)
     pieces = []
     end = 0
     for match in _REFERENCE.finditer(text):

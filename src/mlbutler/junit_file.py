@@ -75,7 +75,7 @@ def count(root: Path, patterns: Iterable[str], since: float) -> Counts:
             counts.problems.append(f"{name} is larger than {_MOST_BYTES // 1024 // 1024} MB and was not counted")
             continue
         found = Counts(files=1)
-        problem = _read(path, found)
+        problem = _count_file(path, found)
         if problem:
             counts.problems.append(f"{name} {problem}")
         else:
@@ -102,7 +102,7 @@ def _matching(root: Path, patterns: Iterable[str], counts: Counts) -> list[Path]
     return list(names)[:_MOST_FILES]
 
 
-def _read(path: Path, counts: Counts) -> str:
+def _count_file(path: Path, counts: Counts) -> str:
     """Add one file to `counts`; return what is wrong with it, '' if nothing."""
     suites: list[str] = []
     rooted = False
@@ -145,7 +145,7 @@ def _case(case: Any, suite: str, counts: Counts) -> None:
         problem = found["failure"] if "failure" in found else found["error"]
         text = "".join(problem.itertext()).strip()
         message = problem.get("message") or text or problem.get("type") or ""
-        file, line = _place(case, text)
+        file, line = _location(case, text)
         counts.failed.append(
             FailedCase(
                 suite=_short(case.get("classname") or suite, _NAME_LENGTH),
@@ -157,7 +157,7 @@ def _case(case: Any, suite: str, counts: Counts) -> None:
         )
 
 
-def _place(case: Any, text: str) -> tuple[str, int | None]:
+def _location(case: Any, text: str) -> tuple[str, int | None]:
     """Return file and line of a failure: those that its text ends with, as pytest's does, else the case's own."""
     if (found := list(_PLACE.finditer(text[-_LONGEST_TEXT:]))) and not found[-1]["file"].startswith(("/", ".")):
         return found[-1]["file"], int(found[-1]["line"])

@@ -10,7 +10,7 @@ _FOLDERS = (_HERE / "pages", _HERE.parents[1] / "docs")
 _FOR_MAKERS = frozenset(("architecture", "benchmarks", "benchmarks-gates"))
 
 
-def files() -> dict[str, Path]:
+def pages_by_topic() -> dict[str, Path]:
     """Return each topic's page, in the order of their names; none where the program came without them."""
     folder = next((folder for folder in _FOLDERS if (folder / "getting-started.md").is_file()), None)
     pages = sorted(folder.glob("*.md")) if folder else []

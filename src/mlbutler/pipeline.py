@@ -147,7 +147,7 @@ def _keep(
     with _joined(work):
         left = {name: time for name, time in work.record.began.items() if name != step.name}
         work.record = dataclasses.replace(work.record, began=left, **changes)
-    show(work, step.name, result, began=began)
+    show_result(work, step.name, result, began=began)
     return result
 
 
@@ -159,7 +159,7 @@ def _unfixed(work: RunContext) -> bool:
     work.progress.taken.add("check")
     with _joined(work):
         work.record = dataclasses.replace(work.record, check=check)
-    show(work, "check", check)
+    show_result(work, "check", check)
     return True
 
 
@@ -205,7 +205,7 @@ def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in one or name in other)
 
 
-def show(work: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:
+def show_result(work: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:
     """Show one line for a finished step, with how long it took, and the remedy where there is one.
 
     Args:

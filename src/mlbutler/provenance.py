@@ -99,17 +99,17 @@ def statement(
     return json.dumps(made, sort_keys=True, default=str).encode()
 
 
-def read(payload: bytes) -> Attested:
+def read_statement(payload: bytes) -> Attested:
     """Return what a statement says.
 
     Raises:
         Unreadable: it is none of a stage.
     """
     with reading("statement"):
-        return _read(parse_json(payload))
+        return _attested(parse_json(payload))
 
 
-def _read(found: Any) -> Attested:
+def _attested(found: Any) -> Attested:
     if (found["_type"], found["predicateType"]) != (STATEMENT, PREDICATE):
         raise Unreadable("not a statement of provenance")
     definition, details = found["predicate"]["buildDefinition"], found["predicate"]["runDetails"]

@@ -21,7 +21,7 @@ _LONGEST = 200
 _compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def redacted(record: Record, redactor: Redactor) -> Record:
+def redacted_record(record: Record, redactor: Redactor) -> Record:
     """Return the same record with secrets hidden in every text, and every text and number fit for JSON.
 
     Lone surrogates (file names that are not UTF-8) become backslash escapes; a number that JSON cannot

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from mlbutler import numbers
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.record import CheckResult, Finding, Outcome, Record, StepResult
 
 LOCK, PUSHED = "lock", "pushed"
@@ -78,4 +78,4 @@ def _found(record: Record, finding: Finding, why: str) -> Finding:
 
 def _sentence(check: str, left: Iterable[Finding], why: str) -> str:
     names = [finding.subject for finding in left if finding.check == check]
-    return f"{'still stale in dvc.lock' if check == LOCK else 'still not on the remote'}: {few(names)} ({why})"
+    return f"{'still stale in dvc.lock' if check == LOCK else 'still not on the remote'}: {first_few(names)} ({why})"

@@ -174,7 +174,7 @@ class PlanResult(StepResult):
         """Return the stages that have to run or to be restored, in order."""
         return tuple(s for s in self.stages if s.state in (StageState.STALE, StageState.RESTORABLE))
 
-    def settled(self) -> bool:
+    def is_up_to_date(self) -> bool:
         """Return whether every stage is up to date or frozen."""
         return all(s.state in (StageState.UP_TO_DATE, StageState.FROZEN) for s in self.stages)
 

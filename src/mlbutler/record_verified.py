@@ -25,14 +25,14 @@ class Verification(StrEnum):
     NOT_VERIFIED = "not verified"
 
     @property
-    def holds(self) -> bool:
+    def is_reproduced(self) -> bool:
         """Tell whether the stage makes what dvc.lock records."""
         return self in (Verification.IDENTICAL, Verification.WITHIN_TOLERANCE)
 
     @property
     def is_wrong(self) -> bool:
         """Tell whether what dvc.lock records could not be made."""
-        return not self.holds and self is not Verification.NOT_VERIFIED
+        return not self.is_reproduced and self is not Verification.NOT_VERIFIED
 
 
 @frozen_by_name

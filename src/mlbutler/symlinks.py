@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlbutler.errors import PathRefused, UsageError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.git import Git
 
 STATE = ".mlbutler"
@@ -113,7 +113,7 @@ class Symlinks:
 def refusal(found: dict[str, str]) -> PathRefused:
     """Return the error for paths that links are on the way of."""
     links = list(dict.fromkeys(found.values()))
-    named = few(links)
+    named = first_few(links)
     paths = [path for path, link in found.items() if path != link]
     what = "is a symbolic link" if len(links) == 1 else "are symbolic links"
     through = f"; {paths[0]} would be written through it" if paths else ""

@@ -13,7 +13,7 @@ import pytest
 from mlbutler.change.detect import detect
 from mlbutler.errors import UsageError
 from mlbutler.git import Done, Git
-from mlbutler.git.address import RemoteAccess, parse
+from mlbutler.git.address import RemoteAccess, parse_git_address
 from mlbutler.record import Change
 from mlbutler.settings import ProjectSettings, Settings
 from tests.conftest import GitCommand, as_ada
@@ -243,7 +243,7 @@ def test_both_branches_come_by_one_request(
     monkeypatch.setattr(Git, "fetch", counted)
     directory = Git(work)
     if own == "private":
-        directory = directory.reaching(RemoteAccess(parse(f"file://{origin}"), fresh=False))
+        directory = directory.reaching(RemoteAccess(parse_git_address(f"file://{origin}"), fresh=False))
     change = detect(directory, JENKINS, Settings())
     assert (change.fork, change.head) == (False, git(work, "rev-parse", "HEAD"))
     assert change.base == git(author, "rev-parse", "main~2")

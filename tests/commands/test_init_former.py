@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.settings import parse
+from mlbutler.settings import parse_settings
 from tests.commands.conftest import Cli
 from tests.scaffold.formers import SCRIPTED, WRITE_UP
 from tests.scaffold.projects import KINDS, make
@@ -56,7 +56,7 @@ def test_the_write_ups_project(cli: Cli, root: Path, capsys: pytest.CaptureFixtu
     ours = (root / "Dockerfile.mlbutler").read_text()
     assert "FROM python:3.8\n" in ours
     assert "uv venv" in ours
-    settings = parse((root / "mlbutler.toml").read_text())
+    settings = parse_settings((root / "mlbutler.toml").read_text())
     assert settings.reproduce.pass_environment == ("BOT_NAME",)
 
 

@@ -24,7 +24,7 @@ from mlbutler.experiments.experiment import Experiment, dump_experiment, experim
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
-from mlbutler.git.address import RemoteAccess, parse
+from mlbutler.git.address import RemoteAccess, parse_git_address
 from tests.experiments.agents import Agent, kept, now, send, shared
 from tests.experiments.conftest import Laptop, kill, prepared
 from tests.integration.world import World
@@ -273,7 +273,7 @@ def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(
     loose.parent.mkdir(exist_ok=True)
     loose.unlink(missing_ok=True)
     loose.write_bytes(zlib.compress(b"blob %d\0%s" % (len(content), content)))
-    access = RemoteAccess(parse(str(laptop.world.bare)), fresh=False)
+    access = RemoteAccess(parse_git_address(str(laptop.world.bare)), fresh=False)
     with pytest.raises(GitError):
         SharedExperiments(Git(agent.root, {"PATH": os.environ["PATH"]}, access), "origin").read(one.id)
 

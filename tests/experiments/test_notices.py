@@ -193,11 +193,11 @@ def test_a_password_goes_to_no_other_machine_in_the_clear(post: str, monkeypatch
     monkeypatch.setattr(socket, "create_connection", lambda address, *more, **named: real(("127.0.0.1", port), *more))
     environ = {"MLBUTLER_SMTP_URL": "smtp://mail.example:25", "MLBUTLER_SMTP_PASSWORD": "planted"}
     with pytest.raises(ForgeError, match="offers no encryption"):
-        mail.send(["team@example.org"], None, "subject", "text", environ)
+        mail.send_mail(["team@example.org"], None, "subject", "text", environ)
     assert not [line for line in Post.said if line.startswith("AUTH")]
     for url in ("", "mail.example", "http://mail.example", "smtp://me:secret@mail.example"):
         with pytest.raises(SettingsError, match="no address of a mail server") as error:
-            mail.send(["team@example.org"], None, "subject", "text", {"MLBUTLER_SMTP_URL": url})
+            mail.send_mail(["team@example.org"], None, "subject", "text", {"MLBUTLER_SMTP_URL": url})
         assert "secret" not in str(error.value)
 
 

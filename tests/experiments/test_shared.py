@@ -39,7 +39,7 @@ class Remote:
 
     def agent(self, name: str) -> SharedExperiments:
         """As in a build, where git talks to the remote from a repository of its own."""
-        access = RemoteAccess(git_address.parse(str(self.bare)), fresh=False)
+        access = RemoteAccess(git_address.parse_git_address(str(self.bare)), fresh=False)
         return SharedExperiments(Git(self.clone(name)).reaching(access), "origin")
 
     def experiment(self, name: str = "one", **more: object) -> Experiment:

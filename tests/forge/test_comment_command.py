@@ -19,7 +19,7 @@ from mlbutler.forge.comment_command import (
     Verify,
     Waive,
     approval,
-    parse,
+    parse_command,
 )
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
@@ -38,7 +38,7 @@ WAIVED = "/mlbutler waive metrics.json:accuracy until 2026-12-31 because the new
     ("/mlbutler waive größe until 2028-02-29 because Größe zählt", Waive("größe", date(2028, 2, 29), "Größe zählt")),
 ])  # fmt: skip
 def test_the_commands_that_there_are(text: str, command: Command) -> None:
-    assert parse(text) == command
+    assert parse_command(text) == command
 
 
 @pytest.mark.parametrize("text", [
@@ -51,7 +51,7 @@ def test_the_commands_that_there_are(text: str, command: Command) -> None:
     "/mlbutler run " + "x" * 1_000_000,
 ])  # fmt: skip
 def test_what_only_looks_like_a_command_is_none(text: str) -> None:
-    assert parse(text) is None
+    assert parse_command(text) is None
 
 
 @pytest.mark.parametrize("text", [
@@ -69,14 +69,14 @@ def test_what_only_looks_like_a_command_is_none(text: str) -> None:
     "/mlbutler waive accuracy until 2026-12-31 because x\x1b[2J",
 ])  # fmt: skip
 def test_what_begins_as_a_command_and_is_none_does_nothing(text: str) -> None:
-    assert parse(text) == Malformed()
+    assert parse_command(text) == Malformed()
 
 
 @given(st.text(max_size=80) | st.builds("/mlbutler {}".format, st.text(max_size=80)))
 @settings(max_examples=300, deadline=None)
 @example("/mlbutler approve " + "\u0661" * 40)
 def test_a_comment_of_any_text_is_read_and_approves_nothing_but_a_whole_commit(text: str) -> None:
-    command = parse(text)
+    command = parse_command(text)
     if isinstance(command, Approve):
         assert re.fullmatch(rf"[ \t\r\n]*/mlbutler +approve +{command.commit}[ \t\r\n]*", text)
     if isinstance(command, Waive):
@@ -92,11 +92,11 @@ def test_a_comment_of_any_text_is_read_and_approves_nothing_but_a_whole_commit(t
 @settings(max_examples=200, deadline=None)
 def test_a_command_with_anything_before_it_is_none(before: str, command: str, after: str) -> None:
     if before.strip(" \t\r\n"):
-        assert not isinstance(parse(before + command + after), Approve | Rerun | Repeat | Verify | Waive)
+        assert not isinstance(parse_command(before + command + after), Approve | Rerun | Repeat | Verify | Waive)
 
 
 def test_a_comment_of_a_megabyte_takes_no_time() -> None:
     began = time.process_time()
     for text in ("/mlbutler waive " + "a" * 10**6, "/mlbutler waive a until " + " " * 10**6, " " * 10**6):
-        assert parse(text) is None
+        assert parse_command(text) is None
     assert time.process_time() - began < 1

@@ -10,7 +10,7 @@ from mlbutler.errors import SettingsError
 from mlbutler.forge.address import parse_address
 from mlbutler.forge.detect import ForgeLocation, locate_forge, require_agreed
 from mlbutler.record import Change
-from mlbutler.settings import ForgeSettings, LoadedSettings, parse
+from mlbutler.settings import ForgeSettings, LoadedSettings, parse_settings
 
 
 def change(repository: str = "", url: str = "", kind: str = "pull-request") -> Change:
@@ -114,12 +114,14 @@ def agreed(
     kind: str = "pull-request",
     environ: dict[str, str] | None = None,
 ) -> None:
-    settings = parse(text)
+    settings = parse_settings(text)
     sources = {
         f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in ForgeSettings.__struct_fields__
     }
     ours = change("https://github.com/team/x", kind=kind)
-    require_agreed(LoadedSettings(settings, sources), there, ours, environ or {}, lambda: [parse(before).forge])
+    require_agreed(
+        LoadedSettings(settings, sources), there, ours, environ or {}, lambda: [parse_settings(before).forge]
+    )
 
 
 @pytest.mark.parametrize("key", ["url", "api"])
@@ -137,7 +139,7 @@ def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
 
 
 def test_a_target_branch_that_is_not_known_agrees_to_nothing_and_the_error_says_so() -> None:
-    settings = parse('[forge]\nkind = "github"\nurl = "https://evil.example.org"\n')
+    settings = parse_settings('[forge]\nkind = "github"\nurl = "https://evil.example.org"\n')
     loaded = LoadedSettings(settings, {"forge.kind": "mlbutler.toml", "forge.url": "mlbutler.toml"})
     ours = change("https://github.com/team/x", kind="pull-request")
     with pytest.raises(SettingsError, match=r"the target branch, .* has no settings or is not known here") as caught:

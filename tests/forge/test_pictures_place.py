@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.console import Console
-from mlbutler.git.address import RemoteAccess, parse
+from mlbutler.git.address import RemoteAccess, parse_git_address
 from mlbutler.record import Outcome
 from mlbutler.steps import publish
 from mlbutler.steps.context import Trust
@@ -113,7 +113,7 @@ def test_in_another_repository_there_is_nothing_but_them(
     other = tmp_path / "pictures.git"
     git(tmp_path, "init", "-q", "--bare", str(other))
     asked = {"pictures_in": str(other), "pictures_at": "https://git.example/p/raw/{commit}/{path}"}
-    access = RemoteAccess(parse(str(clone.parent / "bare.git")), fresh=False) if on_ci else None
+    access = RemoteAccess(parse_git_address(str(clone.parent / "bare.git")), fresh=False) if on_ci else None
     addresses = published(clone, git, server, asked, access)
     (branch,) = git(other, "for-each-ref", "--format=%(refname:short)").split()
     assert branch.startswith("mlbutler/pictures-")

@@ -26,7 +26,7 @@ from mlbutler.record import (
     Verdict,
 )
 from mlbutler.secrets import Redactor
-from mlbutler.settings import LoadedSettings, parse
+from mlbutler.settings import LoadedSettings, parse_settings
 from mlbutler.steps import publish
 from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.variables import FORGE_TOKEN
@@ -67,7 +67,7 @@ def work(
         f'[forge]\nkind = "folder"\nurl = {json.dumps(str(clone.parent / "forge"))}\n' if settings is None else settings
     )
     console = Console(quiet=True, redactor=Redactor(["hunter22"]))
-    return RunContext(root=clone, loaded=LoadedSettings(parse(text), {}), console=console, record=record)
+    return RunContext(root=clone, loaded=LoadedSettings(parse_settings(text), {}), console=console, record=record)
 
 
 def replace_name(job: RunContext, name: str) -> RunContext:
@@ -313,7 +313,7 @@ def on_gogs(job: RunContext, server: FakeForge) -> RunContext:
     """The run whose environment says that the forge is this Gogs."""
     text = f'[forge]\nkind = "gogs"\nurl = "{server.url}"\nrepository = "team/digits"\n'
     agreed = {f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")}
-    job.loaded, job.environ = LoadedSettings(parse(text), agreed), {**os.environ, FORGE_TOKEN: TOKEN}
+    job.loaded, job.environ = LoadedSettings(parse_settings(text), agreed), {**os.environ, FORGE_TOKEN: TOKEN}
     return job
 
 
@@ -381,7 +381,7 @@ def at_forge(job: RunContext, server: FakeForge, more: str = "") -> RunContext:
     if dialect.api:
         text = text.replace("[forge]\n", f'[forge]\napi = "{dialect.base}"\n')
     agreed = {f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository", "api")}
-    job.loaded, job.environ = LoadedSettings(parse(text), agreed), {**os.environ, FORGE_TOKEN: TOKEN}
+    job.loaded, job.environ = LoadedSettings(parse_settings(text), agreed), {**os.environ, FORGE_TOKEN: TOKEN}
     return job
 
 

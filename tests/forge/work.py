@@ -8,7 +8,7 @@ from pathlib import Path
 from mlbutler.console import Console
 from mlbutler.record import Change, CompareResult, Environment, Outcome, Record, Verdict
 from mlbutler.secrets import Redactor, secret_values
-from mlbutler.settings import LoadedSettings, parse
+from mlbutler.settings import LoadedSettings, parse_settings
 from mlbutler.steps.context import RunContext
 
 ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
@@ -27,7 +27,7 @@ def work(
     made = Change(ci="jenkins", kind="pull-request", head=head, checkout=head, **values)  # type: ignore[arg-type]
     return RunContext(
         root=root,
-        loaded=LoadedSettings(parse(settings), dict.fromkeys(_AGREED, "MLBUTLER_FORGE_...")),
+        loaded=LoadedSettings(parse_settings(settings), dict.fromkeys(_AGREED, "MLBUTLER_FORGE_...")),
         console=Console(redactor=Redactor(secret_values(environ))),
         record=Record(change=made, environment=ENVIRONMENT, compare=compare),
         environ=environ,

@@ -14,7 +14,7 @@ from random import Random
 
 from mlbutler import record_file
 from mlbutler.bundle import as_claim, bundled, read_bundle
-from mlbutler.comparison.comparison import Comparison, compare
+from mlbutler.comparison.comparison import Comparison, compare_snapshots
 from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.comparison.tables import UnreadableTable, read_rows, shape
@@ -32,7 +32,7 @@ from mlbutler.report.plots import image_difference
 from mlbutler.report.renderings import FILES, render
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
-from mlbutler.settings import parse as settings_of
+from mlbutler.settings import parse_settings as settings_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.manifest import parse_manifest
 from tests.fuzz import answers, projects
@@ -69,7 +69,7 @@ def _json(value: object) -> bytes:
 
 def shown(record: Record, random: Random) -> None:
     """Render a record as one of the things that it becomes; nothing in it acts."""
-    record = record_file.redacted(record, Redactor(()))
+    record = record_file.redacted_record(record, Redactor(()))
     kind = random.choice((*FILES, "md", "md", "md"))
     text = render(kind, record, ReportSettings())
     text.encode()
@@ -82,7 +82,7 @@ def shown(record: Record, random: Random) -> None:
 
 
 def _compared(new: Snapshot, old: Snapshot, random: Random) -> None:
-    found = compare(old, new, {"m.json:accuracy": "maximize"})
+    found = compare_snapshots(old, new, {"m.json:accuracy": "maximize"})
     names = [field.name for field in dataclasses.fields(Comparison)]
     values = {name: getattr(found, name) for name in names}
     result = CompareResult(outcome=Outcome.PASSED, reason="", **values)
@@ -269,7 +269,7 @@ def _templates(content: bytes, folder: Path, random: Random) -> None:
     plot = PlotDefinition("plot", ("p.csv",), x="step", y={"p.csv": ("loss",)}, template="own.json")
     data = {"p.csv": Source(random.choice(PLOTS))}
     side = Snapshot("a" * 40, plots=(plot,), plot_data=data)
-    changes = with_specifications(folder, compare(side, side, {}).plots, side, side)
+    changes = with_specifications(folder, compare_snapshots(side, side, {}).plots, side, side)
     for change in changes:
         if change.specification:
             json.loads(change.specification)

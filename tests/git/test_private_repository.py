@@ -64,7 +64,7 @@ class Place:
             "PATH": os.environ["PATH"], "HOME": str(self.home), "MLBUTLER_REMOTE_PASSWORD": DVC_PASSWORD,
             "MLBUTLER_FORGE_TOKEN": "forge-t0ken-planted", **self.server.environ(TOKEN), **more,
         }  # fmt: skip
-        where = git_address.parse(address) if address else git_address.from_environment(environ)
+        where = git_address.parse_git_address(address) if address else git_address.from_environment(environ)
         return Git(self.clone, environ, RemoteAccess(where, fresh=False))
 
 
@@ -307,7 +307,7 @@ def test_a_redirection_to_another_server_gets_no_password(place: Place, elsewher
                                   "http:///x", "a\nb", "", "relative/path", "ssh://-oProxyCommand=id/x"])  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        git_address.parse(text)
+        git_address.parse_git_address(text)
 
 
 @pytest.mark.parametrize(("environ", "url"), [
@@ -327,9 +327,9 @@ def test_the_address_is_the_ci_server_s(environ: dict[str, str], url: str | None
 
 def test_a_ci_server_s_token_is_for_its_own_host() -> None:
     environ = {"GITHUB_TOKEN": "t0ken", "GITHUB_SERVER_URL": "https://github.com"}
-    assert GitCredential.of(environ, git_address.parse("https://github.com/a/b.git")).password == "t0ken"
-    assert GitCredential.of(environ, git_address.parse("https://github.com.evil/a/b.git")).password == ""
-    assert GitCredential.of(environ, git_address.parse("http://github.com/a/b.git")).password == ""
+    assert GitCredential.of(environ, git_address.parse_git_address("https://github.com/a/b.git")).password == "t0ken"
+    assert GitCredential.of(environ, git_address.parse_git_address("https://github.com.evil/a/b.git")).password == ""
+    assert GitCredential.of(environ, git_address.parse_git_address("http://github.com/a/b.git")).password == ""
 
 
 def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
@@ -338,7 +338,7 @@ def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
     first = place.run(place.bare, "rev-parse", "main")
     place.run(place.clone, "push", "-q", str(place.bare), "HEAD:main")
     git = Git(shallow, {"PATH": os.environ["PATH"], **place.server.environ(TOKEN)},
-              RemoteAccess(git_address.parse(f"{place.server.url}/origin.git"), fresh=False))  # fmt: skip
+              RemoteAccess(git_address.parse_git_address(f"{place.server.url}/origin.git"), fresh=False))  # fmt: skip
     assert git.is_shallow()
     assert git.fetch("origin", "+refs/heads/main:refs/remotes/origin/main", depth=1).code == 0
     assert git.parents("refs/remotes/origin/main") == ()

@@ -31,7 +31,7 @@ def test_the_server_is_given_the_user_that_the_token_goes_with(
     server = GitServer(tmp_path, given, token)
     secret = "MLBUTLER_GIT_TOKEN" if named.startswith("MLBUTLER") else "GIT_PASSWORD"
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), named: user, secret: token}
-    at = git_address.parse(f"{server.url}/origin.git")
+    at = git_address.parse_git_address(f"{server.url}/origin.git")
     try:
         assert Git(tmp_path / "clone", environ, RemoteAccess(at, fresh=False)).remote_refs("origin") == {}
         if secret == "MLBUTLER_GIT_TOKEN":  # on one's own machine, where git reads the clone's settings

@@ -38,9 +38,9 @@ def forge(clone: Git, oid: str, other: str) -> None:
 
 def test_what_is_whole_is_read(clone: Git) -> None:
     head = clone.head()
-    assert git_verified.file(clone, head, "sub/deep/ü file") == b"content"
-    assert git_verified.file(clone, head, "sub/none") is None
-    assert git_verified.file(clone, head, "sub") is None
+    assert git_verified.file_at(clone, head, "sub/deep/ü file") == b"content"
+    assert git_verified.file_at(clone, head, "sub/none") is None
+    assert git_verified.file_at(clone, head, "sub") is None
     assert git_verified.tree(clone, head) == {entry.path: entry for entry in clone.tree(head)}
     assert git_verified.is_ancestor(clone, clone.parents(head)[0], head)
     assert not git_verified.is_ancestor(clone, head, clone.parents(head)[0])

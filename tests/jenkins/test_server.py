@@ -15,7 +15,7 @@ from mlbutler.jenkins.server import compose
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose, compose_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given, mounted, prepare
-from mlbutler.jenkins.server.job import SOURCES, job_dsl, quoted, train_job_dsl
+from mlbutler.jenkins.server.job import SOURCES, groovy_literal, job_dsl, train_job_dsl
 from mlbutler.jenkins.server.kinds import remember, remembered
 from mlbutler.jenkins.server.model import JenkinsServer, Repository, job_name
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
@@ -242,7 +242,7 @@ def test_each_job_is_groovy(tmp_path: Path) -> None:
 
 
 def test_no_text_leaves_its_quotes() -> None:
-    assert quoted("it's ${x}\\\n") == "'it\\'s ${x}\\\\\\n'"
+    assert groovy_literal("it's ${x}\\\n") == "'it\\'s ${x}\\\\\\n'"
 
 
 def test_groovy_in_the_configuration_is_not_taken_for_a_secret(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.jenkins.groovy import NotGroovy
-from mlbutler.jenkins.statements import Statement, parse
+from mlbutler.jenkins.statements import Statement, parse_statements
 
 
 def shape(statements: tuple[Statement, ...]) -> list[object]:
@@ -28,11 +28,11 @@ def shape(statements: tuple[Statement, ...]) -> list[object]:
     ("parallel a: { b }, c: { d }", [("parallel a :", [("b",)]), (", c :", [("d",)])]),
 ])  # fmt: skip
 def test_statements_and_their_blocks(text: str, expected: list[object]) -> None:
-    assert shape(parse(text)) == expected
+    assert shape(parse_statements(text)) == expected
 
 
 def test_a_statement_knows_its_line() -> None:
-    found = parse("\n\na {\n  b '''\n\n''' \n  c\n}\nd")
+    found = parse_statements("\n\na {\n  b '''\n\n''' \n  c\n}\nd")
     assert [one.line for one in (*found, *(found[0].body or ()))] == [3, 9, 4, 7]
 
 
@@ -42,7 +42,7 @@ def test_a_statement_knows_its_line() -> None:
 ])  # fmt: skip
 def test_text_that_does_not_end(text: str, line: int) -> None:
     with pytest.raises(NotGroovy) as caught:
-        parse(text)
+        parse_statements(text)
     assert caught.value.line == line
 
 
@@ -50,4 +50,4 @@ def test_text_that_does_not_end(text: str, line: int) -> None:
 @given(st.text(alphabet="{}()[]'\"/*\n;,:=+.$\\ab ", max_size=200))
 def test_any_text_is_statements_or_not_groovy(text: str) -> None:
     with contextlib.suppress(NotGroovy):
-        parse(text)
+        parse_statements(text)

@@ -91,7 +91,7 @@ def test_what_dvc_would_run_every_time_says_what_to_write(full: Path, plan: Plan
     assert found["dotted"].remedy == "Write my.yaml instead of ./my.yaml in dvc.yaml."
     assert found["never"].remedy == "Write null, or a text instead."
     assert {cause.kind for stage in plans for cause in stage.causes} == {"always"}
-    assert Project(full, {}).planning.unsettled() == ()  # their outputs are those of what is here
+    assert Project(full, {}).planning.not_up_to_date() == ()  # their outputs are those of what is here
 
 
 @pytest.mark.parametrize("kind", ["remote that is not there", "remote without it", "no remote"])

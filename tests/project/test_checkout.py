@@ -89,7 +89,7 @@ def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.Monk
     emptied(root).checkout.lay_out(["data", "tool.sh"])
     project = Project(root)
     asked: list[str] = []
-    monkeypatch.setattr("mlbutler.project.lay_out.by_dvc", lambda root, repo, paths: asked.extend(paths))
+    monkeypatch.setattr("mlbutler.project.lay_out.checkout_with_dvc", lambda root, repo, paths: asked.extend(paths))
     project.checkout.lay_out(["data", "tool.sh"])
     assert asked == []
 

@@ -16,8 +16,8 @@ from tests.project.conftest import Plan, commit, dvc
 UP, STALE, RESTORABLE, FROZEN = StageState.UP_TO_DATE, StageState.STALE, StageState.RESTORABLE, StageState.FROZEN
 
 
-def unsettled(root: Path) -> tuple[str, ...]:
-    return tuple(stage.name for stage in Project(root, {}).planning.unsettled())
+def not_up_to_date(root: Path) -> tuple[str, ...]:
+    return tuple(stage.name for stage in Project(root, {}).planning.not_up_to_date())
 
 
 def causes(stage: object) -> set[tuple[str, str]]:
@@ -177,15 +177,15 @@ def test_the_lock_of_dvc_2_is_read(full: Path, plan: Plan) -> None:
 
 
 def test_what_is_stale_without_asking_any_cache(full: Path) -> None:
-    assert unsettled(full) == ()
+    assert not_up_to_date(full) == ()
     (full / "params.yaml").write_text("n: 6\nother: 1\n")
-    assert unsettled(full) == ("train@1", "train@2", "final")
+    assert not_up_to_date(full) == ("train@1", "train@2", "final")
 
 
 def test_a_stage_that_always_runs_is_not_stale_for_that(full: Path) -> None:
     text = (full / "dvc.yaml").read_text().replace("  pick:\n", "  pick:\n    always_changed: true\n")
     (full / "dvc.yaml").write_text(text)
     dvc(full, "repro", "-q")
-    assert unsettled(full) == ()
+    assert not_up_to_date(full) == ()
     (full / "data" / "raw" / "f 1.txt").write_text("another\n")
-    assert "pick" in unsettled(full)
+    assert "pick" in not_up_to_date(full)

@@ -175,8 +175,8 @@ def test_tables_that_may_have_changed_are_looked_for_in_the_cache(full: Path) ->
     (full / "t.csv").write_text("a,c\n1,2\n3,4\n")
     dvc(full, "add", "-q", "t.csv")
     old, new = Project(full, {}).snapshots.read(base, "")
-    assert set(new.at_hand) == {"t.csv"}
-    [change] = compare_data(old.artifacts, new.artifacts, old.at_hand, new.at_hand)
+    assert set(new.local_tables) == {"t.csv"}
+    [change] = compare_data(old.artifacts, new.artifacts, old.local_tables, new.local_tables)
     [table] = change.tables
     assert (table.old_rows, table.new_rows, table.columns_added) == (1, 2, ("c",))
 

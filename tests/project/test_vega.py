@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlbutler.comparison.comparison import compare
+from mlbutler.comparison.comparison import compare_snapshots
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.project.vega import with_specifications
 from mlbutler.record import PlotChange
@@ -25,7 +25,7 @@ def side(data: dict[str, str], *definitions: PlotDefinition) -> Snapshot:
 
 
 def plots(root: Path, old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
-    return compare(old, new, {}, charts=lambda found: with_specifications(root, found, old, new)).plots
+    return compare_snapshots(old, new, {}, charts=lambda found: with_specifications(root, found, old, new)).plots
 
 
 def curve(start: float, rows: int = 5) -> str:

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.errors import UntrustedRemote
-from mlbutler.remotes.trust import from_text, moved, refused, require, require_places, sections, without_moved_mirror
+from mlbutler.remotes.trust import (
+    from_text,
+    moved,
+    refused,
+    require_places,
+    require_trusted,
+    sections,
+    without_moved_mirror,
+)
 from mlbutler.settings import load
 
 HOME = b"""\
@@ -76,7 +84,7 @@ def test_another_host_or_other_files_are_refused(tmp_path: Path, config: str, sa
     assert len(found) == 1
     assert said in next(iter(found.values()))
     with pytest.raises(UntrustedRemote) as error:
-        require(next(iter(found)).upper(), found)
+        require_trusted(next(iter(found)).upper(), found)
     assert "MLBUTLER_REMOTE_HOSTS" in error.value.remedy
     assert error.value.exit_code == 2
 

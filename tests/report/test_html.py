@@ -66,7 +66,7 @@ def check_inert(document: str, record: Record) -> Page:
     policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     hashes = " ".join(f"'sha256-{base64.b64encode(sha256(t.encode()).digest()).decode()}'" for t in page.programs)
     assert policy.endswith(f"; script-src {hashes}")
-    assert record_file.loads("".join(page.scripts)) == record_file.redacted(record, record_file._NO_SECRETS)
+    assert record_file.loads("".join(page.scripts)) == record_file.redacted_record(record, record_file._NO_SECRETS)
     for tag, attrs in page.tags:
         assert tag not in ("iframe", "object", "embed", "form", "link", "base", "b")
         assert not [name for name in attrs if name.startswith("on") or name == "style"]

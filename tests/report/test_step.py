@@ -12,7 +12,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, PathRefused, SettingsError
 from mlbutler.record import CommandRun, Outcome, PublishResult, Record, TestResult
 from mlbutler.secrets import Redactor
-from mlbutler.settings import LoadedSettings, parse
+from mlbutler.settings import LoadedSettings, parse_settings
 from mlbutler.steps import report
 from mlbutler.steps.context import RunContext
 
@@ -21,7 +21,9 @@ SECRET = 'op"en<sesame>&|1'
 
 def work(root: Path, record: Record, settings: str = "") -> RunContext:
     console = Console(quiet=True, redactor=Redactor([SECRET]))
-    return RunContext(root=root, loaded=LoadedSettings(parse(settings), {}), console=console, record=record, environ={})
+    return RunContext(
+        root=root, loaded=LoadedSettings(parse_settings(settings), {}), console=console, record=record, environ={}
+    )
 
 
 def test_all_renderings_are_written_and_named_in_the_result(tmp_path: Path, record: Record) -> None:

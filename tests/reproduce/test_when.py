@@ -6,7 +6,7 @@ import pytest
 
 from mlbutler.record import Change
 from mlbutler.reproduce.when import decide
-from mlbutler.settings import parse
+from mlbutler.settings import parse_settings
 
 
 def change(kind: str, message: str = "", branch: str = "feature") -> Change:
@@ -32,10 +32,14 @@ def change(kind: str, message: str = "", branch: str = "feature") -> Change:
     ],
 )
 def test_choices(when: str, kind: str, branch: str, message: str, runs: bool) -> None:
-    decision = decide(parse(f"reproduce.when = '{when}'").reproduce, change(kind, message, branch), asked=False)
+    decision = decide(
+        parse_settings(f"reproduce.when = '{when}'").reproduce, change(kind, message, branch), asked=False
+    )
     assert decision.run is runs
     assert decision.reason
 
 
 def test_asking_by_hand_wins_over_everything() -> None:
-    assert decide(parse("reproduce.when = 'manual'").reproduce, change("branch", "[skip experiment]"), asked=True).run
+    assert decide(
+        parse_settings("reproduce.when = 'manual'").reproduce, change("branch", "[skip experiment]"), asked=True
+    ).run

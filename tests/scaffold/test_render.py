@@ -23,7 +23,7 @@ from mlbutler.scaffold.jenkinsfile import _pod
 from mlbutler.scaffold.options import ScaffoldOptions, parse_agent
 from mlbutler.scaffold.quoting import groovy_string, toml_string
 from mlbutler.scaffold.render import render_files
-from mlbutler.settings import parse
+from mlbutler.settings import parse_settings
 from tests.scaffold.projects import KINDS, make
 
 AGENTS = {
@@ -49,7 +49,7 @@ def test_every_file_of_every_kind_is_valid(seen: dict[str, DetectedProject], kin
     assert lint(script) == []
     assert len(script.splitlines()) <= 150
     assert max(map(len, script.splitlines())) <= 150
-    settings = parse(files["mlbutler.toml"])
+    settings = parse_settings(files["mlbutler.toml"])
     assert settings.project.target == "main"
     assert settings.test.command == tuple(tool.command for tool in seen[kind].tests)
     assert settings.lint.commands == tuple(tool.command for tool in seen[kind].linters)
@@ -279,4 +279,4 @@ def test_hostile_names_stay_names() -> None:
     files = render_files(found, ScaffoldOptions())
     assert lint(files["Jenkinsfile"]) == []
     assert not re.search(r"(?<!\\)'; sh", files["Jenkinsfile"])
-    assert parse(files["mlbutler.toml"]).project.target == evil
+    assert parse_settings(files["mlbutler.toml"]).project.target == evil

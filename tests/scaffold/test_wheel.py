@@ -47,7 +47,7 @@ def test_it_is_installed_whole_and_starts(packed: Wheel, tmp_path: Path) -> None
         {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"}
         for root in (here, tmp_path / "there" / "mlbutler")
     )
-    assert ours | {f"pages/{page.name}" for page in pages.files().values()} == theirs
+    assert ours | {f"pages/{page.name}" for page in pages.pages_by_topic().values()} == theirs
     info = importlib.metadata.PathDistribution(tmp_path / "there" / f"mlbutler-{__version__}.dist-info")
     assert info.requires == importlib.metadata.requires("mlbutler")
     assert any(path.name == "LICENSE" for path in info.files or ())

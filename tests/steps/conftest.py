@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.console import Console
 from mlbutler.record import Change, Environment, Record
-from mlbutler.settings import LoadedSettings, parse
+from mlbutler.settings import LoadedSettings, parse_settings
 from mlbutler.steps.context import RunContext
 
 
@@ -26,7 +26,11 @@ def working_state() -> Callable[..., RunContext]:
             ),
         )
         return RunContext(
-            root, LoadedSettings(parse(settings), {}), Console(), record, environ={**os.environ, **(environ or {})}
+            root,
+            LoadedSettings(parse_settings(settings), {}),
+            Console(),
+            record,
+            environ={**os.environ, **(environ or {})},
         )
 
     return make

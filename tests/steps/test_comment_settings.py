@@ -10,8 +10,8 @@ import pytest
 
 from mlbutler.console import Console
 from mlbutler.record import Change, CompareResult, Environment, MetricChange, Outcome, Record, TestResult, Verdict
-from mlbutler.settings import LoadedSettings, parse
-from mlbutler.steps.comment_settings import agreed, is_wanted, layout
+from mlbutler.settings import LoadedSettings, parse_settings
+from mlbutler.steps.comment_settings import agreed_comment_settings, is_wanted, layout
 from mlbutler.steps.context import RunContext, Trust
 
 Git = Callable[..., str]
@@ -39,7 +39,7 @@ def work(clone: Path, git: Git, kind: str = "pull-request", sources: dict[str, s
     head, base = git(clone, "rev-parse", "work"), git(clone, "rev-parse", "main")
     change = Change(ci="jenkins", kind=kind, head=head, checkout=head, base=base, number="17", head_branch="work",
                     target_branch="main")  # fmt: skip
-    loaded = LoadedSettings(parse((clone / "mlbutler.toml").read_text()), sources or {})
+    loaded = LoadedSettings(parse_settings((clone / "mlbutler.toml").read_text()), sources or {})
     return RunContext(root=clone, loaded=loaded, console=Console(quiet=True),
                       record=Record(change=change, environment=ENVIRONMENT),
                       trust=Trust(target_revisions=(base, base)))  # fmt: skip
@@ -47,14 +47,14 @@ def work(clone: Path, git: Git, kind: str = "pull-request", sources: dict[str, s
 
 def test_a_pull_request_cannot_say_how_it_is_told_of(clone: Path, git: Git) -> None:
     job = work(clone, git)
-    assert (agreed(job).when, agreed(job).title) == ("change", None)
+    assert (agreed_comment_settings(job).when, agreed_comment_settings(job).title) == ("change", None)
     assert layout(job).template == "the team's: {{ verdict }}"
 
 
 def test_a_branch_and_the_agents_environment_say_it_themselves(clone: Path, git: Git) -> None:
-    assert agreed(work(clone, git, "branch")).title == "All is well"
+    assert agreed_comment_settings(work(clone, git, "branch")).title == "All is well"
     said = work(clone, git, sources={"comment.when": "MLBUTLER_COMMENT_WHEN"})
-    assert (agreed(said).when, agreed(said).title) == ("failure", None)
+    assert (agreed_comment_settings(said).when, agreed_comment_settings(said).title) == ("failure", None)
 
 
 def test_a_template_that_is_on_no_target_branch_is_none(clone: Path, git: Git) -> None:
@@ -88,7 +88,7 @@ def test_when_there_is_to_be_a_comment(
 ) -> None:
     change = Change(ci="jenkins", kind="pull-request", head="a" * 40, checkout="a" * 40)
     record = Record(change=change, environment=ENVIRONMENT, compare=compare, test=test)
-    assert is_wanted(parse(f"comment.when = '{when}'").comment, record) is wanted
+    assert is_wanted(parse_settings(f"comment.when = '{when}'").comment, record) is wanted
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_when_there_is_to_be_a_comment(
 )
 def test_settings_that_mean_nothing_are_errors(text: str) -> None:
     with pytest.raises(Exception, match=r"comment\."):
-        parse(f"[comment]\n{text}\n")
+        parse_settings(f"[comment]\n{text}\n")

@@ -16,7 +16,7 @@ from mlbutler.record import (
 )
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
-from mlbutler.steps.compare_screen import show
+from mlbutler.steps.compare_screen import show_comparison
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def compared(*metrics: MetricChange, **more: object) -> CompareResult:
 
 
 def shown(capsys: pytest.CaptureFixture[str], result: CompareResult, settings: ReportSettings | None = None) -> str:
-    show(Console(redactor=Redactor(("hunter2hunter2",))), result, settings or ReportSettings())
+    show_comparison(Console(redactor=Redactor(("hunter2hunter2",))), result, settings or ReportSettings())
     return capsys.readouterr().out
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 
 from mlbutler.record import Change
-from mlbutler.settings import LoadedSettings, Settings, parse
-from mlbutler.steps.eviction import agreed
+from mlbutler.settings import LoadedSettings, Settings, parse_settings
+from mlbutler.steps.eviction import agreed_eviction
 
 SHARED = "[data]\nmirror = '/srv/dvc-remote'\nmirror_limit = 1\n"
 TEAM = "[data]\nmirror = '/var/mirror'\nmirror_limit = 9000\n"
@@ -23,7 +23,7 @@ def change(kind: Kind) -> Change:
 
 
 def loaded(text: str, **variables: str) -> LoadedSettings:
-    settings = parse(text)
+    settings = parse_settings(text)
     return LoadedSettings(settings, {f"data.{key}": name for key, name in variables.items()})
 
 
@@ -36,8 +36,8 @@ def loaded(text: str, **variables: str) -> LoadedSettings:
 def test_on_a_ci_server_the_target_branch_s_settings_count(
     own: str, target: str | None, expected: tuple[bool, int | None], kind: Kind
 ) -> None:
-    before: Settings | None = parse(target) if target is not None else None
-    assert agreed(loaded(own), change(kind), lambda: before) == expected
+    before: Settings | None = parse_settings(target) if target is not None else None
+    assert agreed_eviction(loaded(own), change(kind), lambda: before) == expected
 
 
 @pytest.mark.parametrize(("variables", "expected"), [
@@ -46,8 +46,10 @@ def test_on_a_ci_server_the_target_branch_s_settings_count(
     ({"mirror_limit": "MLBUTLER_DATA_MIRROR_LIMIT"}, (False, 1)),
 ])  # fmt: skip
 def test_what_the_agent_s_environment_says_counts(variables: dict[str, str], expected: tuple[bool, int | None]) -> None:
-    assert agreed(loaded(SHARED, **variables), change("pull-request"), lambda: parse(TEAM)) == expected
+    assert (
+        agreed_eviction(loaded(SHARED, **variables), change("pull-request"), lambda: parse_settings(TEAM)) == expected
+    )
 
 
 def test_on_one_s_own_machine_the_settings_count() -> None:
-    assert agreed(loaded(SHARED), change("local"), lambda: None) == (True, 1)
+    assert agreed_eviction(loaded(SHARED), change("local"), lambda: None) == (True, 1)

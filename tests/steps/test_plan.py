@@ -124,7 +124,7 @@ def test_stages_stand_below_those_that_they_follow(verbose: bool, capsys: pytest
         StagePlan(name="evaluate", state=stale, after=("prepare", "train")),
         StagePlan(name="report", state=stale, after=("evaluate", "test")),
     ]  # fmt: skip
-    plan.show(Console(verbose=verbose), stages)
+    plan.show_plan(Console(verbose=verbose), stages)
     lines = capsys.readouterr().out.splitlines()
     if verbose:
         assert lines == [

@@ -65,7 +65,7 @@ def test_everything_is_brought_and_dvc_agrees(root: Path, remote: Remote, workin
     work = working_state(root, settings, LOGIN)
     result = sync.run(work, everything=True)
     assert result.outcome is Outcome.PASSED
-    assert len(uses.read(tmp_path / "mirror").running) == 2  # although there was no mirror when it began
+    assert len(uses.read_uses(tmp_path / "mirror").running) == 2  # although there was no mirror when it began
     assert set(result.paths) == {"data", "prepared", "model.txt"}
     assert {path.relative_to(root / "data").as_posix() for path in (root / "data").rglob("*.txt")} == set(FILES)
     assert status(root) == {}
@@ -216,7 +216,7 @@ def test_a_mirror_above_its_limit_loses_what_this_build_does_not_use(
     assert not (mirror / old.key).exists()
     needed = [artifact.oid for artifact in work.project.artifacts() if artifact.cached and artifact.oid]
     assert all((mirror / oid.key).is_file() for oid in needed)
-    assert uses.read(mirror).running >= set(needed)
+    assert uses.read_uses(mirror).running >= set(needed)
     shutil.rmtree(root / ".dvc" / "cache")
     again = sync.run(work, everything=True)
     assert {moved.place for moved in again.moved} == {"mirror"}

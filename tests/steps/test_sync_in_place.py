@@ -202,7 +202,7 @@ def test_the_second_sync_opens_no_project_and_says_what_the_long_way_says(
         del result["started"], result["duration"]
     assert short == long
     assert short["reason"] == IN_PLACE
-    used = uses.read(place / "mirror").last
+    used = uses.read_uses(place / "mirror").last
     artifacts = {ObjectId(line.split()[-1]) for line in (root / "dvc.lock").read_text().splitlines() if "md5: " in line}
     assert {oid for oid, when in used.items() if when >= begun} == {
         oid for oid in artifacts if oid.is_directory or oid == ObjectId(md5(trained_model()))

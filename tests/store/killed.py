@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 from mlbutler.store.engine import bring
-from mlbutler.store.holdings import at_hand
+from mlbutler.store.holdings import local_objects
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.retry import RetryPolicy
-from mlbutler.store.send import send
+from mlbutler.store.send import send_to_store
 
 
 def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId) -> int:
@@ -28,7 +28,7 @@ def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId)
     remote = HttpStore("origin", url, {}, environ={}, policy=RetryPolicy(attempts=2, pause=0.01))
     near = LocalStore("cache", cache)
     if what == "send":
-        return len(send(at_hand(near, [manifest]), near, remote).errors)
+        return len(send_to_store(local_objects(near, [manifest]), near, remote).errors)
     brought = bring([Need("data", manifest)], near, LocalStore("mirror", mirror, hardlink=True), remote)
     return len(brought.missing) + len(brought.errors)
 

@@ -13,7 +13,7 @@ from mlbutler.store.engine import BringOptions, bring
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
 from mlbutler.store.local import LocalStore
-from mlbutler.store.send import send
+from mlbutler.store.send import send_to_store
 from mlbutler.store.upkeep import mark, prune
 from tests.store.world import Remote, add_directory, add_object, damage, leftovers, md5, unsound
 
@@ -325,7 +325,7 @@ def test_a_mirror_s_folders_are_shared_as_its_root_is(
     mirror.root.mkdir()
     mirror.root.chmod(mode)
     oid = add_object(cache.root, b"content")
-    send([oid], cache, mirror)
+    send_to_store([oid], cache, mirror)
     for folder in mirror.path(oid).parent, mirror.path(oid).parent.parent:
         assert bool(folder.stat().st_mode & stat.S_IWGRP) is shared
         assert bool(folder.stat().st_mode & stat.S_ISGID) is shared
@@ -340,7 +340,7 @@ def test_a_builds_umask_shuts_no_other_build_out(
     before = os.umask(0o077)
     try:
         mark.begin(mirror.root)
-        send([oid], cache, mirror)
+        send_to_store([oid], cache, mirror)
         prune.grown(mirror.root, 7)
         prune.prune(mirror.root)
         prune.grown(mirror.root, 7)

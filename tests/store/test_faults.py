@@ -19,7 +19,7 @@ from mlbutler.store.engine import BringOptions, bring
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need
 from mlbutler.store.local import LocalStore
-from mlbutler.store.send import send
+from mlbutler.store.send import send_to_store
 from tests.store.world import Remote, add_directory, add_object, leftovers, unsound
 
 FILES = {f"{n}": random.Random(n).randbytes(30_000) for n in range(40)}
@@ -150,7 +150,7 @@ def test_a_read_only_mirror_is_read_and_otherwise_only_slows(
 def test_a_mirror_on_another_disk_is_copied(small_disk: Path, cache: LocalStore) -> None:
     oid = add_object(cache.root, b"content")
     mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
-    send([oid], cache, mirror)
+    send_to_store([oid], cache, mirror)
     cache.path(oid).unlink()
     assert not bring([oid], cache, mirror, None).missing
     assert cache.path(oid).read_bytes() == b"content"
@@ -158,7 +158,7 @@ def test_a_mirror_on_another_disk_is_copied(small_disk: Path, cache: LocalStore)
 
 def test_a_full_remote_is_an_error(small_disk: Path, cache: LocalStore) -> None:
     oids = [add_object(cache.root, content) for content in FILES.values()]
-    sent = send(oids, cache, LocalStore("storage", small_disk / "storage"))
+    sent = send_to_store(oids, cache, LocalStore("storage", small_disk / "storage"))
     assert isinstance(sent.errors[0], DiskFull)
     assert not leftovers(small_disk)
 

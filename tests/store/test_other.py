@@ -18,7 +18,7 @@ from mlbutler.store.interface import Need, ObjectId, ObjectStatus, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
 from mlbutler.store.runs import copy_entry, keys
-from mlbutler.store.send import send
+from mlbutler.store.send import send_to_store
 from tests.ports import free_port
 from tests.store.buckets import s3, store
 from tests.store.world import add_directory, add_object, md5, unsound
@@ -38,7 +38,7 @@ def test_s3_there_and_back(s3_server: str, bucket: str, cache: LocalStore, tmp_p
     remote = s3(s3_server, f"{bucket}/some/prefix")
     directory = add_directory(cache.root, FILES)
     everything = [directory, *(ObjectId(md5(content)) for content in FILES.values())]
-    assert [moved.objects for moved in send(everything, cache, remote).moved] == [6]
+    assert [moved.objects for moved in send_to_store(everything, cache, remote).moved] == [6]
     answers = remote.ask([directory, ABSENT])
     assert answers[directory].presence is Presence.PRESENT
     assert answers[directory].size == cache.path(directory).stat().st_size
@@ -63,7 +63,7 @@ def test_s3_run_cache_entries(s3_server: str, bucket: str, cache: LocalStore) ->
 def filled(remote: OtherStore, cache: LocalStore, objects: int) -> list[ObjectId]:
     """Put so many objects into a remote; return them."""
     there = [add_object(cache.root, b"%d" % number) for number in range(objects)]
-    send(there, cache, remote)
+    send_to_store(there, cache, remote)
     return there
 
 
@@ -170,7 +170,7 @@ def test_ssh_there_and_back(ssh_port: int, cache: LocalStore, tmp_path: Path) ->
     remote = ssh(ssh_port, tmp_path / "remote", "right-password")
     directory = add_directory(cache.root, FILES)
     everything = [directory, *(ObjectId(md5(content)) for content in FILES.values())]
-    assert [moved.objects for moved in send(everything, cache, remote).moved] == [6]
+    assert [moved.objects for moved in send_to_store(everything, cache, remote).moved] == [6]
     assert not unsound(tmp_path / "remote")
     assert remote.ask([ABSENT])[ABSENT].presence is Presence.MISSING
     elsewhere = LocalStore("cache", tmp_path / "other")

@@ -13,7 +13,7 @@ from mlbutler.store import read_back
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.send import send
+from mlbutler.store.send import send_to_store
 from tests.store.world import Remote, add_directory, add_object, manifest
 
 Connect = Callable[..., HttpStore]
@@ -21,11 +21,11 @@ Connect = Callable[..., HttpStore]
 
 def test_what_was_sent_is_read_back(remote: Remote, connect: Connect, cache: LocalStore) -> None:
     oids = [add_object(cache.root, bytes([n]) * (n + 1)) for n in range(10)]
-    sent = send(oids, cache, connect(remote))
+    sent = send_to_store(oids, cache, connect(remote))
     assert not sent.errors
     assert sent.read_back == 4
     assert ("GET", oids[0].key) in remote.requests  # the smallest
-    assert not send(oids, cache, connect(remote)).read_back  # nothing was sent
+    assert not send_to_store(oids, cache, connect(remote)).read_back  # nothing was sent
 
 
 def test_other_bytes_of_the_same_length_are_found_and_no_manifest_promises_them(
@@ -36,7 +36,7 @@ def test_other_bytes_of_the_same_length_are_found_and_no_manifest_promises_them(
     small = add_object(cache.root, b"another")
     first = add_object(cache.root, b"first file")
     remote.faults[small.key], remote.methods = ["ok", "wrong"], ("GET",)
-    sent = send([small, first, directory], cache, connect(remote))
+    sent = send_to_store([small, first, directory], cache, connect(remote))
     (error,) = sent.errors
     assert isinstance(error, CorruptObject)
     assert error.exit_code == 3
@@ -49,14 +49,14 @@ def test_a_manifest_is_read_back_too(remote: Remote, connect: Connect, cache: Lo
     directory = add_directory(cache.root, {"a": b"a"})
     assert (cache.root / directory.key).read_bytes() == manifest({"a": b"a"})
     remote.faults[directory.key], remote.methods = ["ok", "wrong"], ("GET",)
-    sent = send([add_object(cache.root, b"a"), directory], cache, connect(remote))
+    sent = send_to_store([add_object(cache.root, b"a"), directory], cache, connect(remote))
     assert [type(error) for error in sent.errors] == [CorruptObject]
 
 
 def test_what_cannot_be_read_back_is_said(remote: Remote, connect: Connect, cache: LocalStore) -> None:
     oid = add_object(cache.root, b"content")
     remote.faults[oid.key], remote.methods = ["ok", 500], ("GET",)
-    (error,) = send([oid], cache, connect(remote)).errors
+    (error,) = send_to_store([oid], cache, connect(remote)).errors
     assert isinstance(error, StoreError)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlbutler.change.access import ORIGIN
-from mlbutler.change.head import find_fork, find_head, is_approved
+from mlbutler.change.head import classify_head, find_head, is_approved
 from mlbutler.change.history import History
 from mlbutler.ci import facts
 from mlbutler.ci.interface import Facts, Target
@@ -52,13 +52,13 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
     branch = facts.head_branch or _local_name(facts, remote, files)
     named = facts.target_branch or settings.target
     if files is not None:
-        history.look(branch, named)
+        history.load_refs(branch, named)
     if facts.kind != "local" and facts.fork is None:  # then the branch is asked for too, to find out whose it is
         history.fetch_together(named, branch)
     # With `against` the target branch only helps to distinguish a merge from a head: it need not exist.
     target = _target(history, facts, named, needed=against is None)
     head, merge = find_head(history, facts, checkout, branch, target.commit)
-    fork, branch = find_fork(history, facts, checkout, head, branch, target)
+    fork, branch = classify_head(history, facts, checkout, head, branch, target)
     approved = facts.approved_by if fork and is_approved(history, facts, checkout, head, target) else ""
     edited = _uncommitted(files) if files is not None else ()
     on_target = not against and _is_target_itself(facts, branch, head, target)

@@ -81,7 +81,7 @@ def _refuse_target(history: History, facts: Facts, checkout: str, target: str | 
         )
 
 
-def find_fork(
+def classify_head(
     history: History, facts: Facts, checkout: str, head: str, branch: str | None, target: Target
 ) -> tuple[bool, str | None]:
     """Return (whether it is a fork's change, the head branch).

@@ -46,7 +46,7 @@ class History:
         """Return the tip of the clone's own branch."""
         return self._commit(f"refs/heads/{branch}")
 
-    def look(self, *branches: str | None) -> None:
+    def load_refs(self, *branches: str | None) -> None:
         """Ask for these of the remote's branches as the clone last saw them, and for its default, by one process."""
         if self.remote is None:
             return
@@ -117,7 +117,7 @@ class History:
         """Yield likely names of the target branch when none is set, best first; git is asked lazily."""
         if self.remote is not None:
             if self._default is None:
-                self.look()
+                self.load_refs()
             yield from [self._default] if self._default else self._remote_default()
         for branch in ("main", "master"):
             if self.known(branch) or self.here(branch):

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from mlbutler.commands.start import begin
-from mlbutler.comparison.comparison import compare
+from mlbutler.comparison.comparison import compare_snapshots
 from mlbutler.comparison.documents import is_number
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
@@ -79,7 +79,7 @@ def calibrate_gates(
 
 def _chosen(work: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
     old, _ = work.project.snapshots.read(revision, work.prefix)
-    metrics = [found for found in compare(old, old, {}).metrics if is_number(found.new)]
+    metrics = [found for found in compare_snapshots(old, old, {}).metrics if is_number(found.new)]
     pairs = [
         (gate, found)
         for gate in work.settings.gate

@@ -18,7 +18,7 @@ def show(console: Console, topic: str | None) -> int:
     Raises:
         UsageError: there is no such page.
     """
-    files = pages.files()
+    files = pages.pages_by_topic()
     if topic is None:
         _show_topics(console, files)
         return EXIT_PASSED

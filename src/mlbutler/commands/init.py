@@ -15,7 +15,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
-from mlbutler.project.kept import not_in_git
+from mlbutler.project.not_in_git import not_in_git
 from mlbutler.scaffold import manifest, wheel
 from mlbutler.scaffold.carried import GPUS, SHM_SIZE, Carried
 from mlbutler.scaffold.carry import FormerJenkinsfile

@@ -16,7 +16,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, AccessDenied, ForgeError, GitError, SettingsError, UsageError
 from mlbutler.escape import markdown
 from mlbutler.forge.approval import Approval, find_approval, name, objection
-from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Rerun, Verify, Waive, parse
+from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Rerun, Verify, Waive, parse_command
 from mlbutler.forge.comment_event import CommentEvent, is_number, read_event
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
@@ -75,7 +75,7 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
         target = here.head_branch if here.kind == "branch" else here.target_branch
         change = dataclasses.replace(here, kind="pull-request", number=told.number, target_branch=target)
         written = next((one for one in forge.comments(change) if one.id == told.comment), None)
-        command = parse(written.body) if written is not None else None
+        command = parse_command(written.body) if written is not None else None
         if written is None or command is None:
             console.line("nothing to do: the comment is no command")
             return _said(console, None, "")

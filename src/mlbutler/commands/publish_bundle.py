@@ -19,8 +19,8 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, MlbutlerError, UsageError
 from mlbutler.forge.interface import BundleAdapter, Forge
 from mlbutler.record import Change, Record
-from mlbutler.record_file import redacted
-from mlbutler.steps.comment_settings import agreed, is_wanted, layout
+from mlbutler.record_file import redacted_record
+from mlbutler.steps.comment_settings import agreed_comment_settings, is_wanted, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.pull_request_head import refs_of
 from mlbutler.steps.report import write_report
@@ -51,7 +51,9 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
         if forge is None:
             raise UsageError("No forge is configured.", "Set forge.kind and forge.url (`mlbutler help forges`).")
         change = _claimed(work, forge, record, head)
-        shown = redacted(as_claim(dataclasses.replace(record, project=work.record.project), change), console.redactor)
+        shown = redacted_record(
+            as_claim(dataclasses.replace(record, project=work.record.project), change), console.redactor
+        )
         with _showing():
             comment = _comment(work, forge, shown)
             folder = work.root / work.settings.report.directory
@@ -161,7 +163,11 @@ def _comment(work: RunContext, forge: Forge, record: Record) -> tuple[str, str]:
 
 def _commented(work: RunContext, forge: Forge, record: Record, title: str, text: str) -> str:
     posted = forge.comment(
-        record.change, title, text, is_older(work.git, record.change), create=is_wanted(agreed(work), record)
+        record.change,
+        title,
+        text,
+        is_older(work.git, record.change),
+        create=is_wanted(agreed_comment_settings(work), record),
     )
     if posted.newer:
         return f"the comment is that of the newer commit {posted.newer[:8]} and stays"

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.record import Record
-from mlbutler.record_file import read_record, redacted
+from mlbutler.record_file import read_record, redacted_record
 from mlbutler.record_file import record_path as path_of_record
 from mlbutler.settings import ReportSettings
 
@@ -28,12 +28,12 @@ def printed(root: Path, record_path: Path | None, form: str, console: Console) -
     if record_path is None:
         settings = load(root, os.environ).settings.report
         record_path = path_of_record(root, settings.name)
-    record = redacted(ended(_read(record_path)), console.redactor)
+    record = redacted_record(ended(_read_record(record_path)), console.redactor)
     print(render(form, record, settings), end="")
     return 0
 
 
-def _read(path: Path) -> Record:
+def _read_record(path: Path) -> Record:
     record = read_record(path)
     if record is None:
         raise UsageError(f"No record that this version reads: {path}", "Name the record.json of a run.")
@@ -51,7 +51,7 @@ def report(record_path: Path, directory: Path, console: Console, *, shown: bool 
     """
     from mlbutler.steps.report import write_report
 
-    files = write_report(_read(record_path), ReportSettings(), directory, console.redactor)
+    files = write_report(_read_record(record_path), ReportSettings(), directory, console.redactor)
     for kind, path in files:
         console.line(f"report ({kind}): {path}")
     if shown:

@@ -36,7 +36,7 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
 
     place = _mirror_info(directory, mirror)
     store = _store(place)
-    verification.require(store)
+    verification.require_folder(store)
     objects = size = unfinished = directories = 0
     with console.progress("objects") as progress:
         for item in survey(place.mirror):
@@ -45,7 +45,7 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
                 progress.advance(objects=1)
             else:
                 unfinished += 1
-    use = uses.read(place.mirror)
+    use = uses.read_uses(place.mirror)
     free = shutil.disk_usage(place.mirror)
     oldest = min(use.last.values(), default=None)
     found = {
@@ -73,7 +73,7 @@ def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) ->
     from mlbutler.store.upkeep import verification
 
     store = _store(_mirror_info(directory, mirror))
-    verification.require(store)
+    verification.require_folder(store)
     with console.progress("objects") as progress:
         done = verification.verify(store, jobs=jobs, remove=True, progress=progress.advance)
     for oid in done.damaged[:_LISTED]:

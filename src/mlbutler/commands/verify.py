@@ -89,7 +89,7 @@ def _show(console: Console, result: VerifyResult) -> None:
     rows = tuple(
         (
             cell(stage.name),
-            cell(stage.state, Tone.GOOD if stage.state.holds else _tone(stage.state)),
+            cell(stage.state, Tone.GOOD if stage.state.is_reproduced else _tone(stage.state)),
             cell(human_seconds(stage.seconds) if stage.runs else ""),
             cell("; ".join(filter(None, (stage.reason, *stage.attested)))),
         )

@@ -78,7 +78,7 @@ class CommitBuilder:
             GitError: on a CI server, where the clone's objects are not what their ids say.
         """
         with scratch_index(self.git, parent) as index:
-            index.put(self.files)
+            index.set_entries(self.files)
             tree = index.tree()
         content = self.text.encode("utf-8", "replace")
         args = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", tree, "-p", parent, "-F", "-"]
@@ -95,7 +95,7 @@ class CommitBuilder:
         """
         expected = {**git_verified.tree(self.git, parent), **self.files}
         found = git_verified.tree(self.git, commit)
-        content = git_verified.read(self.git, [commit]).get(commit, b"")
+        content = git_verified.read_objects(self.git, [commit]).get(commit, b"")
         if found != {path: entry for path, entry in expected.items() if entry} or (
             git_verified.parents(content) != [parent]
         ):

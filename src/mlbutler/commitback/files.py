@@ -98,7 +98,7 @@ def collect(git: Git, checkout: str, paths: Iterable[str]) -> Results:
     if not kept:
         return Results({}, ())
     with scratch_index(git, checkout) as index:
-        index.take(kept)
+        index.add(kept)
         after = {entry.path: entry for entry in git.tree(index.tree())}
     files = {path: after.get(path) for path in kept}
     return Results(files, tuple(path for path in kept if before.get(path) != after.get(path)))

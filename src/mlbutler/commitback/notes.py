@@ -91,7 +91,7 @@ def _with_lines(git: Git, tip: str | None, commit: str, lines: Sequence[str], au
     oid = git.run("hash-object", "-w", "--stdin", input=content).text.strip()
     path = there.path if there is not None else commit
     with scratch_index(git, tip) as index:
-        index.put({path: TreeEntry(_FILE, oid, path)})
+        index.set_entries({path: TreeEntry(_FILE, oid, path)})
         tree = index.tree()
     parent = ["-p", tip] if tip is not None else []
     message = f"Verification of {commit[:10]}\n".encode()

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from mlbutler.commitback.build import CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.errors import AccessDenied, GitError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.git import Done, Git
 
@@ -73,7 +73,8 @@ def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touc
                 return PushOutcome(commit, next(iter(git.parents(commit)), ""), found=True)
             if changed := [path for path in git.changed(head, tip) if concerns(path, touched)]:
                 return PushOutcome(
-                    reason="the branch moved meanwhile and changed what the results stand on: " + f"{few(changed)}"
+                    reason="the branch moved meanwhile and changed what the results stand on: "
+                    + f"{first_few(changed)}"
                 )
         commit = build(tip)
         done = git.push(remote, commit, ref, expected=tip)

@@ -99,7 +99,7 @@ class ReportBranch:
             oid = git.run("hash-object", "-w", "--stdin", input=content).text.strip()
             entries[f"{folder}/{name}"] = TreeEntry(_FILE, oid, f"{folder}/{name}")
         with scratch_index(git, tip) as index:
-            index.put(entries)
+            index.set_entries(entries)
             tree = index.tree()
         parent = ["-p", tip] if tip is not None else []
         text = f"Report of {head[:10]}\n\n{REPORTED}: {head}\n"

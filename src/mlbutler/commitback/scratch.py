@@ -21,13 +21,13 @@ class ScratchIndex:
     git: Git
     environ: Mapping[str, str]
 
-    def take(self, paths: Iterable[str]) -> None:
+    def add(self, paths: Iterable[str]) -> None:
         """Put files of the work tree in as Git stores them (filters, line ends, modes); missing ones leave."""
         listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
         options = ["--add", "--remove", "--replace", "-z", "--stdin"]
         self.git.run("update-index", *options, input=listed, extra=self.environ)
 
-    def put(self, files: Mapping[str, TreeEntry | None]) -> None:
+    def set_entries(self, files: Mapping[str, TreeEntry | None]) -> None:
         """Put stored files in; None takes one out."""
         lines = []
         for path, entry in files.items():

@@ -42,7 +42,7 @@ class Comparison:
     stages: tuple[StageDefinitionChange, ...] = ()
 
 
-def compare(
+def compare_snapshots(
     old: Snapshot,
     new: Snapshot,
     goals: Mapping[str, str],
@@ -62,7 +62,7 @@ def compare(
         metrics = tuple(replace(m, verdict=Verdict.NOT_JUDGED, reason=NO_TARGET) for m in metrics)
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = charts(compare_plots(old, new))
-    data = compare_data(*_artifacts(old, new), old.at_hand, new.at_hand)
+    data = compare_data(*_artifacts(old, new), old.local_tables, new.local_tables)
     predictions, unpaired = _predictions(old, new, declared, picture) if declared else ((), ())
     sides = (("the target", old), ("this change", new))
     not_judged = [(name, f"{side.problem}; only what Git keeps is compared") for name, side in sides if side.problem]

@@ -148,10 +148,10 @@ class Snapshot:
     """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
 
     `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path;
-    `at_hand` the tables among the data that may have changed, to be looked for in cache and mirror alone. `problem`
-    says what of DVC's own files could not be read at this revision; there is then no more here than Git keeps.
-    `definitions`: None where dvc.yaml could not be read. `hidden`: paths that DVC does not see here, although a file of
-    its own tracks them -> why.
+    `local_tables` the tables among the data that may have changed, to be looked for in cache and mirror alone.
+    `problem` says what of DVC's own files could not be read at this revision; there is then no more here than Git
+    keeps. `definitions`: None where dvc.yaml could not be read. `hidden`: paths that DVC does not see here, although a
+    file of its own tracks them -> why.
     """
 
     revision: str
@@ -162,7 +162,7 @@ class Snapshot:
     plot_data: Mapping[str, Source] = field(default_factory=dict)
     artifacts: Mapping[str, ArtifactState] = field(default_factory=dict)
     tables: Mapping[str, Stored] = field(default_factory=dict)
-    at_hand: Mapping[str, Stored] = field(default_factory=dict)
+    local_tables: Mapping[str, Stored] = field(default_factory=dict)
     definitions: tuple[StageDefinition, ...] | None = ()
     problem: str = ""
     hidden: Mapping[str, str] = field(default_factory=dict)

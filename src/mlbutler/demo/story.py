@@ -146,7 +146,7 @@ def _read_the_answer(world: World, pull_request: DemoPullRequest, first: Finishe
     expected = {"dvc.lock", "metrics.json", "plots/confusion.csv", "plots/training.csv"}
     _expect(set(changed) == expected, f"the results commit changes {', '.join(changed)}", world)
     told = _summarise("", world, first)
-    comment = _read(told.comment, "the comment", world)
+    comment = _read_expected(told.comment, "the comment", world)
     for text in ("accuracy", "Better", "right → wrong"):
         _expect(text.casefold() in comment.casefold(), f"the comment does not say '{text}'", world)
     _expect(told.report.is_file(), f"there is no report at {told.report}", world)
@@ -173,7 +173,9 @@ def _second_build(world: World, pull_request: DemoPullRequest, commit: str, cons
     _expect(_verdict(done.record) == Verdict.BETTER, f"the verdict became '{_verdict(done.record)}'", world)
     comment = _comment(world, done.record)
     _expect(len(list(comment.parent.iterdir())) == 1, "there is a second comment", world)
-    _expect(commit[:7] in _read(comment, "the comment", world), "the comment still tells of the old head", world)
+    _expect(
+        commit[:7] in _read_expected(comment, "the comment", world), "the comment still tells of the old head", world
+    )
     _expect(_state(done.record) == "success", f"the status is '{_state(done.record)}'", world)
     console.line(f"\n{human_seconds(done.seconds)}: nothing stale; it ran, brought and committed nothing.")
     return done
@@ -202,7 +204,7 @@ def _bad_change(world: World, console: Console) -> FinishedBuild:
     failed = [gate for gate in compare.gates if gate.outcome == "failed"]
     _expect(bool(failed), "no gate stopped it", world)
     _expect(_state(done.record) == "failure", f"the status is '{_state(done.record)}'", world)
-    comment = _read(_comment(world, done.record), "the comment", world)
+    comment = _read_expected(_comment(world, done.record), "the comment", world)
     _expect("accuracy" in comment and "worse" in comment.casefold(), "the comment does not say why", world)
     console.line(f"\nStopped with exit code {done.exit_code}:")
     for gate in failed:
@@ -298,7 +300,7 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _read(path: Path, what: str, world: World) -> str:
+def _read_expected(path: Path, what: str, world: World) -> str:
     _expect(path.is_file(), f"{what} is missing: {path}", world)
     return path.read_text(encoding="utf-8")
 

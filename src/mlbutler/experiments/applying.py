@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.symlinks import Symlinks, refusal
@@ -49,7 +49,7 @@ def apply_results(
     unsaved = _differing(unsaved, here, [_contents(git, rev, modes=modes) for rev in saved]) if unsaved else unsaved
     if unsaved:
         error = UnsavedWork(
-            f"Changed here since {experiment.name} was sent: {few(unsaved, _SHOWN)}. Nothing was written.",
+            f"Changed here since {experiment.name} was sent: {first_few(unsaved, _SHOWN)}. Nothing was written.",
             f"Commit or stash it, or take the results elsewhere: dvc exp branch {experiment.name} NAME",
         )
         error.paths = tuple(unsaved[:1000])

@@ -16,7 +16,7 @@ from pathlib import Path
 from mlbutler.console import human_bytes
 from mlbutler.errors import UsageError
 from mlbutler.experiments.refs import AUTHOR
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git.written import NewObjects
@@ -99,7 +99,7 @@ def _refuse_conflicts(git: Git) -> None:
     unmerged = git.run("ls-files", "--unmerged", "-z").out.split(b"\0")
     if paths := sorted({os.fsdecode(item.partition(b"\t")[2]) for item in unmerged if item}):
         raise UsageError(
-            f"{few(paths, _SHOWN)} cannot be sent: a merge is under way, and it is not resolved.",
+            f"{first_few(paths, _SHOWN)} cannot be sent: a merge is under way, and it is not resolved.",
             "Resolve it and `git add` the files, or `git merge --abort`.",
         )
 
@@ -130,7 +130,7 @@ def _refuse_large(git: Git, files: Collection[str]) -> None:
     large = [path for path in files if (git.directory / path).lstat().st_size > _LARGEST]
     if large:
         raise UsageError(
-            f"{few(large, _SHOWN)} is too large for Git: an experiment's files are kept there up to "
+            f"{first_few(large, _SHOWN)} is too large for Git: an experiment's files are kept there up to "
             f"{human_bytes(_LARGEST)} each.",
             f"dvc add {large[0]}, and name it as a dependency of the stage that reads it.",
         )

@@ -38,7 +38,7 @@ def _ways(
 ) -> Iterator[Callable[[], None]]:
     wanted = settings.notify
     if url := environ.get(WEBHOOK, "").strip():
-        yield lambda: webhook.send(url, wanted.form, notice, environ, say)
+        yield lambda: webhook.send_webhook(url, wanted.form, notice, environ, say)
     if wanted.mail_to and environ.get(SMTP_URL):
         subject = f"mlbutler: {notice.title}"
-        yield lambda: mail.send(wanted.mail_to, wanted.mail_from, subject, notice.text(), environ)
+        yield lambda: mail.send_mail(wanted.mail_to, wanted.mail_from, subject, notice.text(), environ)

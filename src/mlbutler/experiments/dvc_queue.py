@@ -148,7 +148,7 @@ def remove_from_queue(root: Path, entries: Iterable[QueueEntry], environ: Mappin
 def _tree(git: Git, commit: str, prefix: str) -> str:
     """Return the entry's work tree, without the file that DVC put into it."""
     with scratch_index(git, commit) as index:
-        index.put({f"{prefix}{_OPTIONS}": None})
+        index.set_entries({f"{prefix}{_OPTIONS}": None})
         return index.tree()
 
 

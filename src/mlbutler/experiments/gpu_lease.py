@@ -19,7 +19,7 @@ from types import TracebackType
 
 from mlbutler.errors import OutsideError
 from mlbutler.experiments.gpus import GpuDevice, read_utilization, visible_gpus
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 
 _FOLDERS = ("/run/lock", "/tmp")
@@ -53,7 +53,7 @@ class GpuLease:
         return {"CUDA_VISIBLE_DEVICES": named, "NVIDIA_VISIBLE_DEVICES": named} if named else {}
 
     def __str__(self) -> str:
-        return few([f"GPU {gpu.index} ({gpu.name}, {gpu.uuid})" for gpu in self.gpus], _SHOWN)
+        return first_few([f"GPU {gpu.index} ({gpu.name}, {gpu.uuid})" for gpu in self.gpus], _SHOWN)
 
 
 NO_GPUS = GpuLease((), ())

@@ -105,7 +105,7 @@ class Experiments:
         name = f"{commit}:{_STATE}"
         content = self._contents([name]).get(name)
         if content is not None and is_open:
-            content = git_verified.file(self._git, commit, _STATE)
+            content = git_verified.file_at(self._git, commit, _STATE)
         return self._kept(id, content, commit)
 
     def _known(self, id: str, commit: str) -> StoredExperiment | None:

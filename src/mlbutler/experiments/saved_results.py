@@ -111,7 +111,7 @@ def send_results(git: Git, remote: str, experiment: Experiment, stages: Stages) 
     if (before := _sent(git, remote, experiment, refs)) is not None:
         return before
     commit = _commit(git, experiment, git, stages)
-    if git_verified.parents(git_verified.read(git, [commit]).get(commit, b"")) != [experiment.input]:
+    if git_verified.parents(git_verified.read_objects(git, [commit]).get(commit, b"")) != [experiment.input]:
         raise GitError("The commit with the results is not on the experiment's own.", "Submit it again.")
     for ref in refs:
         done = git.push(remote, commit, ref, expected="")

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlbutler.errors import UsageError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import Remotes, open_cache
 from mlbutler.settings import Settings
 from mlbutler.state.presence import Expiry, PresenceCache
-from mlbutler.store.holdings import at_hand, is_complete
+from mlbutler.store.holdings import is_complete, local_objects
 from mlbutler.store.interface import ObjectId, Presence, Store
-from mlbutler.store.send import ask_all, lacking, send, worst
+from mlbutler.store.send import ask_all, lacking, send_to_store, worst
 from mlbutler.store.transfer import ProgressSink
 
 
@@ -56,7 +56,7 @@ class DataToSend:
         by_remote = self._by_remote(self._project.artifacts() if artifacts is None else artifacts)
         if unplaced := by_remote.pop(None, None):
             raise UsageError(
-                f"{few(list(unplaced))} is in no DVC remote: an agent could not get it.",
+                f"{first_few(list(unplaced))} is in no DVC remote: an agent could not get it.",
                 "dvc remote add --default NAME URL",
             )
         found = [self._of(name, artifacts) for name, artifacts in by_remote.items() if name is not None]
@@ -89,14 +89,14 @@ class DataToSend:
         assert store is not None
         began = time.time()
         known = self._presence.get(address) if address else {}
-        here = at_hand(self._cache, artifacts.values())
+        here = local_objects(self._cache, artifacts.values())
         asked = [oid for oid in here if oid not in known]
         missing = lacking(asked, self._cache, store)
         if address:
             there = set(asked) - set(missing)
             self._presence.put(address, dict.fromkeys(there), began)
         lost = set(missing)
-        paths = [path for path, oid in artifacts.items() if lost & set(at_hand(self._cache, [oid]))]
+        paths = [path for path, oid in artifacts.items() if lost & set(local_objects(self._cache, [oid]))]
         return Unsent(store, address, tuple(missing), sum(map(self._size, missing)), tuple(paths))
 
     def _size(self, oid: ObjectId) -> int:
@@ -111,9 +111,9 @@ class DataToSend:
         """
         for one in unsent:
             began = time.time()
-            sent = send(one.objects, self._cache, one.store, progress=progress)
+            sent = send_to_store(one.objects, self._cache, one.store, progress=progress)
             if (error := worst(sent.errors)) is not None:
                 raise error
             if one.address:
                 self._presence.put(one.address, dict.fromkeys(one.objects), began)
-            yield f"sent to {one.store.name}: {few(one.paths, 5)}"
+            yield f"sent to {one.store.name}: {first_few(one.paths, 5)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mlbutler.forge.comment_command import Approve, parse
+from mlbutler.forge.comment_command import Approve, parse_command
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
 from mlbutler.frozen import frozen
@@ -49,7 +49,7 @@ def find_approval(forge: Hosted, change: Change) -> Approval | None:
     """
     wanted, refused = Approve(change.head), set[str]()
     for comment in reversed(list(forge.comments(change))):
-        if parse(comment.body) != wanted or comment.author in refused:
+        if parse_command(comment.body) != wanted or comment.author in refused:
             continue
         if not objection(forge, comment):
             return Approval(change.head, name(comment))

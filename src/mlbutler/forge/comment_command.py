@@ -69,7 +69,7 @@ class Malformed:
 Command = Rerun | Repeat | Verify | Approve | Waive | Malformed
 
 
-def parse(text: str) -> Command | None:
+def parse_command(text: str) -> Command | None:
     """Return the command that a comment is, None for one that is none.
 
     What looks like a letter of the grammar and is another character makes no command.

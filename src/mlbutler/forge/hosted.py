@@ -8,7 +8,7 @@ from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
 from mlbutler.escape import web_address
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.forge.http import OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
     Behavior,
@@ -332,7 +332,7 @@ def _naming(body: str, others: Sequence[Comment]) -> str:
     links = [f"[comment]({address})" if (address := _address(c)) else "a comment" for c in others]
     last = _last_line(body)
     before = body.rstrip().removesuffix(last)
-    said = f"This account does not update what others wrote under the same name: {few(links, _MOST_NAMED)}."
+    said = f"This account does not update what others wrote under the same name: {first_few(links, _MOST_NAMED)}."
     return f"{before}{said}\n\n{last}\n"
 
 

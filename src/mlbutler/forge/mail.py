@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.variables import SMTP_PASSWORD, SMTP_URL, SMTP_USER
 
 _PORTS = {"smtp": 587, "smtps": 465}
@@ -18,7 +18,7 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 _SUBJECT = 200
 
 
-def send(to: Sequence[str], sender: str | None, subject: str, text: str, environ: Mapping[str, str]) -> None:
+def send_mail(to: Sequence[str], sender: str | None, subject: str, text: str, environ: Mapping[str, str]) -> None:
     """Send an e-mail by the server in `SMTP_URL`, encrypted wherever a password is sent to another machine.
 
     Args:
@@ -39,7 +39,7 @@ def send(to: Sequence[str], sender: str | None, subject: str, text: str, environ
     try:
         message["From"] = sender or (user if "@" in user else to[0])
         message["To"] = ", ".join(to)
-        message["Subject"] = visible(subject, _SUBJECT)
+        message["Subject"] = escape_invisible(subject, _SUBJECT)
     except ValueError as error:
         raise SettingsError(
             f"An e-mail's address is invalid: {error}", "Fix notify.mail_to or notify.mail_from."

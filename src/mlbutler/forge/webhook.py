@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
-from mlbutler.escape import visible, web_address
+from mlbutler.escape import escape_invisible, web_address
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.forge.interface import CommitStatus
 from mlbutler.frozen import frozen_by_name
@@ -79,7 +79,7 @@ class Message:
         return {"text": f"{for_slack(self.title)}, {subject}: {verdict}{build}"}
 
 
-def send(
+def send_webhook(
     url: str,
     form: Literal["json", "slack"],
     message: Sendable,
@@ -105,7 +105,7 @@ def send(
 
 def for_slack(text: str) -> str:
     """Return text in which nothing is Slack's markup, a mention or a link."""
-    text = visible(text, _TEXT_LIMIT).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = escape_invisible(text, _TEXT_LIMIT).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("@", "@\u200b")  # Mattermost takes a bare @channel for a mention
 
 

@@ -14,7 +14,7 @@ from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.record import GateResult
 from mlbutler.settings.problems import Problem, explained
 from mlbutler.settings.types import SettingsSection, about
-from mlbutler.settings.values import read
+from mlbutler.settings.values import read_section
 
 FILE_NAME = "mlbutler-waivers.toml"
 _Text = Annotated[str, Meta(min_length=1)]
@@ -49,7 +49,7 @@ def parse_waivers(text: str) -> tuple[Waiver, ...]:
     remedy = "Each [[waiver]] needs gate, reason, owner and until = 2026-12-31 (`mlbutler help compare`)."
     problems: list[Problem] = []
     try:
-        found = read(_WaiverFile, parse_toml(text, FILE_NAME), problems)
+        found = read_section(_WaiverFile, parse_toml(text, FILE_NAME), problems)
     except Unreadable as error:
         raise SettingsError(error.message, error.remedy) from error
     if problems or found is None:

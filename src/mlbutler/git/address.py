@@ -39,11 +39,6 @@ class Address:
     user: str = ""
     password: str = field(default="", repr=False)
 
-    @property
-    def shown(self) -> str:
-        """Return the address without user name and password; over SSH the user is part of it and kept."""
-        return self.url
-
 
 @frozen
 class RemoteAccess:
@@ -64,7 +59,7 @@ class RemoteAccess:
         return replace(self, address=replace(self.address, password=""))
 
 
-def parse(text: str) -> Address:
+def parse_git_address(text: str) -> Address:
     """Parse an address in any of the forms that git takes.
 
     Raises:
@@ -107,7 +102,7 @@ def from_environment(environ: Mapping[str, str]) -> Address | None:
     """
     text = environ.get(GIT_URL) or _github(environ) or _gitlab(environ)
     text = text or next((environ[name] for name in _SAID if environ.get(name)), "")
-    return parse(text) if text else None
+    return parse_git_address(text) if text else None
 
 
 def _github(environ: Mapping[str, str]) -> str:
@@ -136,4 +131,4 @@ def in_clone(config: Path, values: list[str]) -> Address | None:
         return None
     text = values[0]
     folder = (config.parent.parent / text).resolve() if "://" not in text and not _SCP.fullmatch(text) else None
-    return parse(str(folder) if folder is not None and "::" not in text else text)
+    return parse_git_address(str(folder) if folder is not None and "::" not in text else text)

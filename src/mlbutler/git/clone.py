@@ -209,7 +209,7 @@ class Clone(GitCommand):
         known = self._contents.setdefault((checked, commit), {}) if commit is not None else {}
         if left := [path for path in paths if path not in known]:
             if checked:
-                known |= verified.files(self, commit, left) if commit is not None else dict.fromkeys(left)
+                known |= verified.files_at(self, commit, left) if commit is not None else dict.fromkeys(left)
             else:
                 known |= self._read(rev, left)
         return {path: known[path] for path in paths}

@@ -18,7 +18,7 @@ from mlbutler.git.tree import TreeEntry
 _TREE, _LONG = "40000", 64
 
 
-def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
+def read_objects(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
     """Read the contents of those objects that exist.
 
     Raises:
@@ -41,20 +41,20 @@ def _checked(objects: Iterable[tuple[str, str, bytes, bytes]]) -> dict[str, byte
     return found
 
 
-def file(git: GitCommand, commit: str, path: str) -> bytes | None:
+def file_at(git: GitCommand, commit: str, path: str) -> bytes | None:
     """Return a file's content at a commit, None when it is not there.
 
     Raises:
-        GitError: as `read`.
+        GitError: as `read_objects`.
     """
-    return files(git, commit, [path])[path]
+    return files_at(git, commit, [path])[path]
 
 
-def files(git: GitCommand, commit: str, paths: Sequence[str]) -> dict[str, bytes | None]:
+def files_at(git: GitCommand, commit: str, paths: Sequence[str]) -> dict[str, bytes | None]:
     """Return path -> the file's content at a commit, None when it is not there.
 
     Raises:
-        GitError: as `read`.
+        GitError: as `read_objects`.
     """
     # All at once; which object is which is then said by the contents, and not by how git finds them.
     split = {path: path.split("/") for path in paths}
@@ -63,7 +63,7 @@ def files(git: GitCommand, commit: str, paths: Sequence[str]) -> dict[str, bytes
     found = _checked(read_named(git, [name for name in names if "\n" not in name]))
 
     def content(oid: str) -> bytes | None:
-        return found[oid] if oid in found else read(git, [oid]).get(oid)
+        return found[oid] if oid in found else read_objects(git, [oid]).get(oid)
 
     def at(parts: Sequence[str]) -> bytes | None:
         mode, oid = _TREE, _tree_of(content(commit) or b"")
@@ -82,12 +82,12 @@ def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:
     """Return path -> entry for all files of a commit.
 
     Raises:
-        GitError: as `read`.
+        GitError: as `read_objects`.
     """
     found: dict[str, TreeEntry] = {}
-    folders = [("", _tree_of(read(git, [commit]).get(commit, b"")))]
+    folders = [("", _tree_of(read_objects(git, [commit]).get(commit, b"")))]
     while folders:
-        contents, deeper = read(git, [oid for _, oid in folders]), []
+        contents, deeper = read_objects(git, [oid for _, oid in folders]), []
         for prefix, oid in folders:
             for mode, name, below in entries(contents.get(oid, b""), len(oid)):
                 path = f"{prefix}{name}"
@@ -103,12 +103,12 @@ def is_ancestor(git: GitCommand, old: str, new: str) -> bool:
     """Return whether `old` is reachable from `new` by the parents in the commits' own content.
 
     Raises:
-        GitError: as `read`.
+        GitError: as `read_objects`.
     """
     if old == new:
         return True
     between = git.run("rev-list", new, f"^{old}", check=False).text.split()
-    commits = read(git, [new, *between])
+    commits = read_objects(git, [new, *between])
     left, seen = [new], set()
     while left:
         one = left.pop()

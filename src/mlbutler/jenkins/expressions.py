@@ -34,7 +34,7 @@ def named_arguments(tokens: Sequence[Token]) -> Mapping[str, str]:
     """Return the named arguments of a call that are plain strings."""
     start = next((at for at, token in enumerate(tokens) if token.kind == "open"), -1)
     found = {}
-    for part in parts(tokens[start + 1 : -1]):
+    for part in split_at_commas(tokens[start + 1 : -1]):
         if len(part) > 2 and part[1].text == ":" and (value := string(part[2:])) is not None:
             found[part[0].text] = value
     return found
@@ -53,7 +53,7 @@ def listed(tokens: Sequence[Token]) -> Sequence[Token]:
     return ()
 
 
-def parts(tokens: Sequence[Token], separator: str = ",") -> Iterator[Sequence[Token]]:
+def split_at_commas(tokens: Sequence[Token], separator: str = ",") -> Iterator[Sequence[Token]]:
     """Yield what stands between commas that are in no parenthesis, without newlines."""
     part: list[Token] = []
     depth = 0
@@ -73,7 +73,7 @@ def string(tokens: Sequence[Token]) -> str | None:
     if len(tokens) > 1 and tokens[0].text == "(" and tokens[-1].text == ")":
         tokens = tokens[1:-1]
     found = ""
-    for part in parts(tokens, "+"):
+    for part in split_at_commas(tokens, "+"):
         words = [token.text for token in part if token.text != "."]
         if len(part) == 1 and part[0].kind == "text":
             text = _content(part[0])

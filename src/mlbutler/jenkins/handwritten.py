@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mlbutler.jenkins.expressions import called, listed, named_arguments, parenthesis, parts, string
+from mlbutler.jenkins.expressions import called, listed, named_arguments, parenthesis, split_at_commas, string
 from mlbutler.jenkins.groovy import Token
-from mlbutler.jenkins.statements import Statement, parse
+from mlbutler.jenkins.statements import Statement, parse_statements
 
 
 class About(StrEnum):
@@ -66,7 +66,7 @@ def read_jenkinsfile(text: str) -> list[Fact]:
     Raises:
         NotGroovy: it is no Groovy.
     """
-    return sorted(_walk(parse(text)), key=lambda fact: fact.line)
+    return sorted(_walk(parse_statements(text)), key=lambda fact: fact.line)
 
 
 def _walk(statements: Sequence[Statement]) -> Iterator[Fact]:
@@ -180,7 +180,7 @@ def _environment(statement: Statement) -> Iterator[Fact]:
 
 
 def _with_env(statement: Statement) -> Iterator[Fact]:
-    for part in parts(listed(statement.tokens)):
+    for part in split_at_commas(listed(statement.tokens)):
         text = string(part)
         name, _, value = (text or "").partition("=")
         line = part[0].line if part else statement.line
@@ -190,7 +190,7 @@ def _with_env(statement: Statement) -> Iterator[Fact]:
 
 def _with_credentials(statement: Statement) -> Iterator[Fact]:
     used = "\n".join(_texts(statement.body or ()))
-    for part in parts(listed(statement.tokens)):
+    for part in split_at_commas(listed(statement.tokens)):
         named = named_arguments(part)
         if found := named.get("credentialsId"):
             names = tuple(value for key, value in named.items() if key.lower().endswith("variable"))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlbutler.jenkins.declarative import LIBRARY, faults
-from mlbutler.jenkins.expressions import parts
+from mlbutler.jenkins.expressions import split_at_commas
 from mlbutler.jenkins.groovy import GOES_ON, Block, NotGroovy, Token, tokens, tree
 
 # Text that a pull request chooses: pasted into a script by Groovy, it is part of the shell's program.
@@ -118,7 +118,7 @@ def _pasted_by_call(arguments: list[Token]) -> Iterator[tuple[str, int]]:
     given = [token for token in arguments if token.kind != "newline"]
     if given and given[0].kind == "open" and given[0].text == "(":
         given = given[1:-1]
-    for part in parts(given):
+    for part in split_at_commas(given):
         if [token.text for token in part[1:2]] != [":"] or part[0].text == "script":
             yield from _pasted(part)
 

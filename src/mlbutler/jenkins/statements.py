@@ -28,7 +28,7 @@ class Statement:
         return self.tokens[0].text if self.tokens and self.tokens[0].kind == "word" else ""
 
 
-def parse(text: str) -> tuple[Statement, ...]:
+def parse_statements(text: str) -> tuple[Statement, ...]:
     """Return the statements of a text; blocks within parentheses are part of their statement's tokens.
 
     Raises:

@@ -31,7 +31,7 @@ class BuildRuns:
     mirror: Path | None
     _known: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
-    def take(self, runs: Path) -> None:
+    def import_entries(self, runs: Path) -> None:
         """Let the entries in this ``runs`` directory count: other agents of the same build made them."""
         for folder in runs.glob("*/*"):
             if (file := newest_in(folder)) is not None:
@@ -67,7 +67,7 @@ class BuildRuns:
 
     @contextmanager
     def told(self) -> Iterator[dict[str, Any]]:
-        """Yield what the worker has to know while one stage runs; see `mlbutler.reproduce.run_entries`."""
+        """Yield what the worker has to know while one stage runs; see `mlbutler.reproduce.run_cache_view`."""
         known = {key: [value, content.decode(errors="replace")] for key, (value, content) in self._known.items()}
         with TemporaryDirectory(prefix="mlbutler-runs-") as folder:
             yield {"folder": folder, "mirror": str(self.mirror) if self.mirror is not None else None, "known": known}

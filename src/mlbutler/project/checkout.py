@@ -90,7 +90,7 @@ class Checkout:
             ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
             DiskFull: no space is left.
         """
-        from mlbutler.project.lay_out import by_dvc, lay_out
+        from mlbutler.project.lay_out import checkout_with_dvc, lay_out
         from mlbutler.project.overwriting import check_laying_out, remove_links
 
         self._project.fingerprints.clear()  # bringing the objects may have taken hours
@@ -112,7 +112,7 @@ class Checkout:
         rest = [path for path in left if path not in made]
         if self._discard:
             remove_links(self._project, rest)
-        by_dvc(self._project.root, self._project.repo, rest)
+        checkout_with_dvc(self._project.root, self._project.repo, rest)
         owners = {owner[1].path for path in paths if (owner := self._project.stages.owner(path)) is not None}
         note_partial(self._project.root, add=owners - recorded.keys(), remove=recorded)
         self._project.hashes.put({path: recorded[path].as_hash() for path in left if path in recorded}, made)

@@ -62,7 +62,7 @@ def hash_directory(repo: Any, item: Any, fingerprint: TreeFingerprint) -> Record
         unknown = [
             path
             for folder, found in _files(repo.dvcignore, item.fs_path, fingerprint)
-            for path in known.take(folder, found)
+            for path in known.add_known(folder, found)
         ]
     except _Unusual:
         return None
@@ -113,7 +113,7 @@ class _KnownFiles:
         self.files: dict[str, str] = {}
         self.size = 0
 
-    def take(self, folder: str, found: Iterable[_File]) -> Iterator[str]:
+    def add_known(self, folder: str, found: Iterable[_File]) -> Iterator[str]:
         """Take those files of a folder that are known; yield the paths of the others."""
         row_of, decode, version, files = self._rows.get, _decode, self._version, self.files
         size = 0

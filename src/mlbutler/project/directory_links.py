@@ -168,6 +168,6 @@ class EagerLinks:
         except OSError:  # said when it is tried in its turn
             clear(scratch)
 
-    def take(self, path: str) -> DirectoryLinks | None:
+    def pop(self, path: str) -> DirectoryLinks | None:
         """Return what was begun of an artifact, once."""
         return self._begun.pop(path, None)

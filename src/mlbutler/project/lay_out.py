@@ -55,7 +55,7 @@ def lay_out(
         path, recorded = root / output.path, output.recorded
         if recorded is None or recorded.oid is None or output.external or os.path.lexists(path):
             continue
-        begun = early.take(output.path) if early is not None else None
+        begun = early.pop(output.path) if early is not None else None
         scratch = begun.scratch if begun is not None else new_scratch(root)
         try:
             files = dict(_files(cache, recorded.oid))
@@ -109,7 +109,7 @@ def _fingerprint(
     return None
 
 
-def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
+def checkout_with_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
     """Let DVC check out artifacts, or paths in them.
 
     Raises:

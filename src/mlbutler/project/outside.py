@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from mlbutler.errors import UntrustedRemote
 from mlbutler.project.load import address, one_line, relative
 from mlbutler.project.model import NotKnown, Recorded
-from mlbutler.remotes.trust import require
+from mlbutler.remotes.trust import require_trusted
 from mlbutler.store.missing_plugins import how_to_install
 
 PATIENCE = 30.0
@@ -90,7 +90,7 @@ class Outside:
         while location.scheme == "remote" and location.netloc not in seen:
             seen.add(location.netloc)
             try:
-                require(location.netloc, self._refused)
+                require_trusted(location.netloc, self._refused)
             except UntrustedRemote as error:
                 return NotKnown(error.message, error.remedy)
             location = urlsplit(str(self._repo.config["remote"].get(location.netloc, {}).get("url", "")))

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import PathRefused, UnsavedWork
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.project.data import ProjectData
 from mlbutler.project.left_by_stages import LeftByStages
@@ -138,7 +138,7 @@ def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> 
     if recorded is None or recorded.oid is None:
         return
     seen = _known(project, path, recorded.algorithm)
-    if seen is not None and (seen == recorded or (_same_kind(seen, recorded) and _is_at_hand(project, seen))):
+    if seen is not None and (seen == recorded or (_same_kind(seen, recorded) and _is_local(project, seen))):
         return
     target = _target(project, output, recorded, path)
     contents = _contents(project, path, recorded.algorithm, ignored=target is None or "" in target)
@@ -159,7 +159,7 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_Fi
     if seen is not None and not output.cached and seen == recorded:
         return
     known: Mapping[str, str] = {}
-    if seen is not None and output.cached and _is_at_hand(project, seen):
+    if seen is not None and output.cached and _is_local(project, seen):
         known = _files_of(project, seen) or {}
         top = str(project.root / output.path)
         if {name[len(top) + 1 :] for name, _ in statuses(top)} == known.keys():
@@ -180,7 +180,7 @@ def _same_kind(one: Recorded, other: Recorded) -> bool:
     return one.value.endswith(".dir") == other.value.endswith(".dir")
 
 
-def _is_at_hand(project: ProjectData, recorded: Recorded) -> bool:
+def _is_local(project: ProjectData, recorded: Recorded) -> bool:
     return recorded.oid is not None and project.objects.holds_whole(recorded.oid)
 
 
@@ -321,7 +321,7 @@ def _unsaved(project: ProjectData, files: Collection[_File]) -> UnsavedWork:
     commands = list(dict.fromkeys(command for file in files if (command := _to_keep(project, file))))
     ways = "; ".join(commands[:_SHOWN]) + (" ..." if len(commands) > _SHOWN else "")
     error = UnsavedWork(
-        f"Not saved in any store, and it would be lost: {few(paths, _SHOWN)}{asked}.",
+        f"Not saved in any store, and it would be lost: {first_few(paths, _SHOWN)}{asked}.",
         f"To keep it: {ways}. To give it up, run again with --discard.",
     )
     error.paths = paths[:_MOST]

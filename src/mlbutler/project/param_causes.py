@@ -102,7 +102,7 @@ def _differences(subject: str, old: Any, new: Any) -> list[Cause]:
         if name not in after:
             causes.append(Cause(kind="param", subject=where, detail="removed"))
         elif name not in before:
-            causes.append(Cause(kind="param", subject=where, detail=f"added: {_shown(after[name])}"))
+            causes.append(Cause(kind="param", subject=where, detail=f"added: {_as_json(after[name])}"))
         elif before[name] != after[name] or isinstance(before[name], bool) != isinstance(after[name], bool):
             causes.append(Cause(kind="param", subject=where, detail=difference(before[name], after[name])))
     if not causes:  # an empty group in place of another
@@ -166,7 +166,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 def difference(old: Any, new: Any) -> str:
     """Return ``old → new``; long ones from where they begin to differ."""
-    return texts_differ(_shown(old), _shown(new))
+    return texts_differ(_as_json(old), _as_json(new))
 
 
 def texts_differ(before: str, after: str) -> str:
@@ -184,5 +184,5 @@ def _cut(text: str, start: int) -> str:
     return ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")
 
 
-def _shown(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)

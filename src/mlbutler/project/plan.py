@@ -54,7 +54,7 @@ class Planner:
         lost: Collection[str] = (),
     ) -> None:
         self._stages, self._present = stages, present
-        self._find_run, self._at_hand = find_run, is_local
+        self._find_run, self._is_local = find_run, is_local
         self._targets, self._hint, self._lost = targets, hint or Hint(), lost
         self._causes: dict[str, list[Cause]] = {}
         self._cannot: set[str] = set()
@@ -261,7 +261,7 @@ class Planner:
         if output.external:
             return self._present.output(output) is not None
         return self._present.exists(output.path) or (
-            output.cached and output.path not in self._lost and (output.can_push or self._at_hand(output))
+            output.cached and output.path not in self._lost and (output.can_push or self._is_local(output))
         )
 
     # ------------------------------------------------------------------------------------ summaries

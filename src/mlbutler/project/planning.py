@@ -107,7 +107,7 @@ class Planning:
             return 0
         return bring_runs(open_cache(self._project), LocalStore("mirror", self._project.mirror))
 
-    def unsettled(self) -> tuple[StagePlan, ...]:
+    def not_up_to_date(self) -> tuple[StagePlan, ...]:
         """Return, in order, the stages whose outputs are not known to be those of the code, data and parameters here.
 
         Decided from what is at hand, like `plan`; no cache is asked what it could restore. A stage that DVC runs

@@ -45,7 +45,7 @@ def readable_stages(repo: Any, *, read_params: bool = True) -> Readable:
     lost: dict[str, str] = {}
 
     def overlook(file: str, error: Exception) -> None:
-        lost[_shown(repo, file)] = _why(repo, file, error)
+        lost[_relative_path(repo, file)] = _why(repo, file, error)
 
     guard()
     repo.stage_collection_error_handler = overlook
@@ -60,7 +60,7 @@ def readable_stages(repo: Any, *, read_params: bool = True) -> Readable:
     return Readable(repo, stages, said, declared=not any(not file.endswith(".dvc") for file in lost))
 
 
-def _shown(repo: Any, path: str) -> str:
+def _relative_path(repo: Any, path: str) -> str:
     return str(repo.fs.relpath(repo.fs.abspath(path), repo.root_dir)).replace("\\", "/")
 
 
@@ -80,7 +80,7 @@ def _without_broken_locks(repo: Any, problems: dict[str, str]) -> None:
                 known[path] = False
             except Exception as error:  # DVC raises whatever its parsers do
                 known[path] = True
-                problems[_shown(repo, path)] = _why(repo, path, error)
+                problems[_relative_path(repo, path)] = _why(repo, path, error)
         return known[path]
 
     def is_ignored_file(path: str, *args: Any, **options: Any) -> bool:

@@ -121,7 +121,7 @@ class RevisionReader:
             plot_data={path: self._source(path) for path in files},
             tables={name: stored for path in tables for name, stored in self._tables(path, same)},
             artifacts=artifacts,
-            at_hand=dict(self._at_hand(artifacts, same)),
+            local_tables=dict(self._changed_tables(artifacts, same)),
             definitions=tuple(map(_definition, self.stages.pipeline())) if self.declared else None,
             problem=self.problem,
         )
@@ -248,7 +248,9 @@ class RevisionReader:
             identity=oid.md5,
         )
 
-    def _at_hand(self, artifacts: Mapping[str, ArtifactState], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
+    def _changed_tables(
+        self, artifacts: Mapping[str, ArtifactState], same: frozenset[str]
+    ) -> Iterator[tuple[str, Stored]]:
         """Return the tables among the artifacts that are not the same on both sides."""
         for path, artifact in artifacts.items():
             recorded = self.stages.owners[path][1].recorded

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlbutler.errors import UsageError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.git import Git
 
 OWN = (".mlbutler", ".dvc/cache", ".dvc/tmp")
@@ -38,7 +38,7 @@ def refuse_tracked(git: Git, root: Path, mirror: Path | None) -> None:
     found = [path for path in listed.split("\0") if path and (path.lower() == ".dvc" or _lies_in(path, folders))]
     if not found:
         return
-    named = few([_shown(path) for path in found], _SHOWN)
+    named = first_few([_printable(path) for path in found], _SHOWN)
     inside = [folder for folder in folders if any(_lies_in(path, [folder]) for path in found)] or [".dvc"]
     command = " ".join(shlex.quote(folder) for folder in dict.fromkeys(inside))
     raise UsageError(
@@ -52,7 +52,7 @@ def _lies_in(path: str, folders: list[str]) -> bool:
     return any(path == folder.lower() or path.startswith(f"{folder.lower()}/") for folder in folders)
 
 
-def _shown(path: str) -> str:
+def _printable(path: str) -> str:
     return path.encode("ascii", "backslashreplace").decode() if not path.isprintable() else path
 
 

@@ -171,7 +171,7 @@ def _refuse_local(stage: Any) -> None:
         is_local = scheme in ("", "file", "local", "remote")
     else:
         try:
-            is_local = address.parse(str(repository.get("url", ""))).protocol == "file"
+            is_local = address.parse_git_address(str(repository.get("url", ""))).protocol == "file"
         except UsageError:  # none that is known, or one that runs a program
             is_local = True
     if is_local or dependency.def_fs_config:

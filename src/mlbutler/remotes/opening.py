@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mlbutler import file_modes
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
-from mlbutler.remotes.trust import require
+from mlbutler.remotes.trust import require_trusted
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
@@ -113,7 +113,7 @@ def open_remote(
     if name is None:
         raise ProjectError("No DVC remote is configured.", "dvc remote add --default NAME URL")
     settings = project.repo.config
-    require(name, project.refused)
+    require_trusted(name, project.refused)
     try:
         kind, config, path = get_cloud_fs(settings, name=name)
     except (ConfigError, DvcException) as error:

@@ -66,7 +66,7 @@ class Agreement:
     file: Callable[[str], bytes | None] = field(default=lambda path: None, compare=False)
 
 
-def agreed(git: Git, change: Change, prefix: str, revisions: Sequence[str]) -> tuple[Agreement, ...] | None:
+def agreed_remotes(git: Git, change: Change, prefix: str, revisions: Sequence[str]) -> tuple[Agreement, ...] | None:
     """Return what target branch and merge base configure; None where the work tree's configuration is trusted.
 
     Args:
@@ -86,7 +86,7 @@ def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
     own = settings.data.remote if settings is not None else None
     found = from_text(contents[f"{prefix}{CONFIG}"] or b"", own, _mirrors(settings))
     # Asked for later, when the project's code may have written into Git's objects.
-    return dataclasses.replace(found, file=lambda path: git_verified.file(git, revision, f"{prefix}{path}"))
+    return dataclasses.replace(found, file=lambda path: git_verified.file_at(git, revision, f"{prefix}{path}"))
 
 
 def from_text(text: bytes, chosen: str | None = None, mirrors: Mapping[str, str] | None = None) -> Agreement:
@@ -159,7 +159,7 @@ def refused(
     return found
 
 
-def require(remote: str, reasons: Mapping[str, str]) -> None:
+def require_trusted(remote: str, reasons: Mapping[str, str]) -> None:
     """Raise where a remote must not be used.
 
     Raises:
@@ -383,7 +383,7 @@ def _further(section: Mapping[str, str]) -> dict[str, str]:
 
 
 def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    if _is_directory(one) and _place(one) != _place(other):
+    if _is_directory(one) and _directory(one) != _directory(other):
         return False
     return _endpoint(one) == _endpoint(other) and _further(one) == _further(other)
 
@@ -397,7 +397,7 @@ def _path(url: str) -> str:
     return urlsplit(url).path if "://" in url else url
 
 
-def _place(section: Mapping[str, str]) -> str:
+def _directory(section: Mapping[str, str]) -> str:
     return os.path.normpath(_path(section.get("url", "")))
 
 
@@ -412,18 +412,18 @@ def _address(url: str) -> str:
 
 def _difference(section: Mapping[str, str], before: list[Mapping[str, str]]) -> str:
     if not before:
-        return f"the target branch has no such remote, and none on {_shown(section)}"
+        return f"the target branch has no such remote, and none on {_destination(section)}"
     old = before[0]
-    if _endpoint(old) != _endpoint(section) or (_is_directory(section) and _place(old) != _place(section)):
-        return f"the change sends it from {_shown(old)} to {_shown(section)}"
+    if _endpoint(old) != _endpoint(section) or (_is_directory(section) and _directory(old) != _directory(section)):
+        return f"the change sends it from {_destination(old)} to {_destination(section)}"
     ours, theirs = _further(section), _further(old)
     keys = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
     return f"the change sets its {', '.join(keys)} differently from the target branch"
 
 
-def _shown(section: Mapping[str, str]) -> str:
+def _destination(section: Mapping[str, str]) -> str:
     endpoint = _endpoint(section)
     if endpoint is None:
-        return f"the directory {_place(section)}"
+        return f"the directory {_directory(section)}"
     scheme, host, port = endpoint
     return f"{scheme}://{host}{f':{port}' if port else ''}"

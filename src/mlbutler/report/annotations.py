@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from mlbutler.escape import log_line, visible
+from mlbutler.escape import escape_invisible, log_line
 from mlbutler.frozen import frozen
 from mlbutler.record import Record
 from mlbutler.report.findings import grouped
@@ -82,7 +82,9 @@ def _remark(
     folder = record.project.strip("/")
     path = path.removeprefix("./")
     whole = f"{folder}/{path}" if folder else path
-    strange = "\\" in whole or visible(whole) != whole or ".." in whole.split("/")
+    strange = "\\" in whole or escape_invisible(whole) != whole or ".." in whole.split("/")
     if not path or path.startswith("/") or strange or line < 1:
         return
-    yield Annotation(whole, line, level, rule, visible(title, _TITLE_LIMIT), visible(message, _TEXT_LIMIT) or rule)
+    yield Annotation(
+        whole, line, level, rule, escape_invisible(title, _TITLE_LIMIT), escape_invisible(message, _TEXT_LIMIT) or rule
+    )

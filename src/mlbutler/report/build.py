@@ -20,7 +20,7 @@ from mlbutler.report import (
     stages,
     verified,
 )
-from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
+from mlbutler.report.headline import OUTCOME_TONES, headline, judged_steps, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import ReportSettings as Settings
 
@@ -76,7 +76,7 @@ def build(record: Record, settings: Settings) -> Report:
         places=tuple(
             filter(None, (_build(record), _report_page(record), results.committed(record), results.run(record)))
         ),
-        steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged(record)),
+        steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged_steps(record)),
         sections=tuple(section for section in sections if section is not None),
         head=record.change.head,
         more=_more(record, settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from mlbutler.escape import visible, web_address, xml
+from mlbutler.escape import escape_invisible, web_address, xml
 from mlbutler.record import Change, Record
 from mlbutler.report.build import title
 from mlbutler.report.headline import headline
@@ -41,7 +41,7 @@ def html(record: Record) -> str:
     said, links = headline(record), _links(record.change)
     after = f" ({', '.join(links)})" if links else ""
     shown = sum(len(re.sub(r"<[^>]*", "", part)) for part in (after, "</b>"))
-    rest = f": {' '.join(visible(said.sentence).split())}" if said.sentence else ""
+    rest = f": {' '.join(escape_invisible(said.sentence).split())}" if said.sentence else ""
     word = escape(said.word)
     room = LIMIT - len(word) - shown - 1
     return f'<b style="color:{_COLOURS[said.tone]}">{word}</b>{_escaped(rest, room)}{after}'
@@ -59,7 +59,7 @@ def _escaped(sentence: str, room: int) -> str:
 
 def _links(change: Change) -> list[str]:
     page = report_page(change) or change.build_url
-    named = f"pull request {visible(change.number, 12)}" if change.number else ""
+    named = f"pull request {escape_invisible(change.number, 12)}" if change.number else ""
     found = (("report", page), (named, change.url))
     return [
         f'<a href="{escape(address)}">{escape(name)}</a>'
@@ -71,7 +71,7 @@ def _links(change: Change) -> list[str]:
 def badge(record: Record) -> str:
     """Return the verdict as a small SVG, for a README or a dashboard; it needs neither styles nor scripts."""
     said = headline(record)
-    label, verdict = visible(title(record), _LONGEST_LABEL), " ".join(said.plain(_LONGEST_VERDICT).split())
+    label, verdict = escape_invisible(title(record), _LONGEST_LABEL), " ".join(said.plain(_LONGEST_VERDICT).split())
     left, right = _width(label), _width(verdict)
     name = escape(xml(f"{label}: {verdict}"))
     return (

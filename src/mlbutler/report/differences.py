@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from mlbutler import numbers
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.record import (
     CodeChange,
     CompareResult,
@@ -197,7 +197,7 @@ def _counts(folder: FolderChange) -> tuple[int, int, int, int]:
 def _table_row(change: TableChange) -> Row:
     parts = [f"+ {column}" for column in change.columns_added] + [f"− {column}" for column in change.columns_removed]
     parts += [f"{column}: {before} → {after}" for column, before, after in change.retyped]
-    said = few(parts, _EXAMPLES)
+    said = first_few(parts, _EXAMPLES)
     old, new = change.old_rows, change.new_rows
     difference = f" ({new - old:+,})" if old is not None and new is not None and old != new else ""
     kind = "added" if old is None else "removed" if new is None else "changed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.record import Finding
 
 
@@ -19,5 +19,6 @@ def grouped(findings: Iterable[Finding]) -> tuple[Finding, ...]:
         cause = finding.silent_remote or finding.problem
         groups.setdefault((finding.check, cause, finding.remedy), []).append(finding)
     return tuple(
-        dataclasses.replace(group[0], subject=few([finding.subject for finding in group])) for group in groups.values()
+        dataclasses.replace(group[0], subject=first_few([finding.subject for finding in group]))
+        for group in groups.values()
     )

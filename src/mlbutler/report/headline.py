@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlbutler import numbers
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.record import (
     TELLING,
     WEIGHTIEST_FIRST,
@@ -71,14 +71,14 @@ An interrupted run has its own headline.
 """
 
 
-def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
+def judged_steps(record: Record) -> tuple[tuple[str, StepResult], ...]:
     """Return the steps that a report covers: all but the report itself and its publication."""
     return tuple((name, result) for name, result in record.steps() if name not in TELLING)
 
 
 def outcome(record: Record) -> Outcome:
     """Return how the run ended, whatever became of its report."""
-    outcomes = {result.outcome for _, result in judged(record)}
+    outcomes = {result.outcome for _, result in judged_steps(record)}
     return next((o for o in WEIGHTIEST_FIRST if o in outcomes), Outcome.SKIPPED)
 
 
@@ -107,7 +107,7 @@ def _with_names(said: Headline, compare: CompareResult) -> Headline:
 
 
 def _headline(record: Record) -> Headline:
-    steps = judged(record)
+    steps = judged_steps(record)
     if outcome(record) is Outcome.INTERRUPTED:
         return _interrupted(record)
     compare = record.compare
@@ -149,7 +149,7 @@ def _interrupted(record: Record) -> Headline:
 
     What it had found by then is no verdict and is not presented as one.
     """
-    name, result = next(pair for pair in judged(record) if pair[1].outcome is Outcome.INTERRUPTED)
+    name, result = next(pair for pair in judged_steps(record) if pair[1].outcome is Outcome.INTERRUPTED)
     where = f"during {name}" if result.started else f"before {name}"
     stages = record.reproduce.stages if record.reproduce else ()
     done = sum(stage.outcome in ("ran", "restored") for stage in stages)
@@ -230,7 +230,7 @@ def _hidden(compare: CompareResult) -> Iterator[str]:
     for stage in [s for s in compare.stages if s.lost() or s.freezes()][:2]:
         lost = [part.name for part in stage.lost()]
         if lost:
-            yield f"Stage {stage.stage} no longer depends on {few(lost, 2)}: it does not run again for that"
+            yield f"Stage {stage.stage} no longer depends on {first_few(lost, 2)}: it does not run again for that"
         if stage.freezes():
             yield f"Stage {stage.stage} is frozen by this change: it never runs again"
     for change in [c for c in compare.code if c.undeclared][:2]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.record import PlotChange, Record
 from mlbutler.record_file import dumps
 from mlbutler.report import inline_svg
@@ -75,7 +75,7 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.RenderedChart]) -> Figur
         return replace(_figure(replace(plot, specification=""), {}), problem=said)
     if drawn is not None:
         prefix = "chart-" + hashlib.sha256(f"{plot.group}\n{plot.specification}".encode()).hexdigest()[:12]
-        label = f"{visible(title, TEXT_LIMIT)}: target and this change in one chart"
+        label = f"{escape_invisible(title, TEXT_LIMIT)}: target and this change in one chart"
         drawing = Markup(inline_svg.element(drawn.svg, label, prefix))
         picture = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
         chart = "" if plot.own_template else Markup(_script_safe(plot.specification))

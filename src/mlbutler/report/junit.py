@@ -10,7 +10,7 @@ from mlbutler.escape import xml
 from mlbutler.frozen import frozen
 from mlbutler.record import Outcome, Record
 from mlbutler.report.build import title
-from mlbutler.report.headline import judged, outcome
+from mlbutler.report.headline import judged_steps, outcome
 
 _TEXT_LIMIT = 20_000
 
@@ -85,7 +85,7 @@ def _steps(record: Record) -> Iterable[Case]:
         Outcome.INTERRUPTED: "skipped",
         Outcome.SKIPPED: "skipped",
     }
-    for name, result in judged(record):
+    for name, result in judged_steps(record):
         yield Case(name, states.get(result.outcome, ""), result.reason, result.remedy, result.duration)
 
 

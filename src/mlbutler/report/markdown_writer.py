@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mlbutler import numbers
-from mlbutler.escape import markdown, preformatted, visible, web_address
+from mlbutler.escape import escape_invisible, markdown, preformatted, web_address
 from mlbutler.frozen import frozen
 from mlbutler.report.model import (
     Block,
@@ -115,8 +115,8 @@ class MarkdownWriter:
     def _log(self, log: CodeBlock) -> str:
         caption = markdown(log.caption, CAPTION_LIMIT)
         if not self._html:  # indented, a line cannot end the block
-            return f"{caption}\n\n" + "\n".join(f"    {visible(line)}" for line in log.lines)
-        inside = "\n".join(preformatted(visible(line)) for line in log.lines)
+            return f"{caption}\n\n" + "\n".join(f"    {escape_invisible(line)}" for line in log.lines)
+        inside = "\n".join(preformatted(escape_invisible(line)) for line in log.lines)
         # <pre> ends at its own end tag only, whatever the lines hold; a fence could be closed by one of them
         return f"{caption}\n\n<pre>\n{inside}\n</pre>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.numbers import as_float
 from mlbutler.record import CompareResult, MetricChange, Outcome, Record, Verdict
 from mlbutler.report.headline import outcome
@@ -39,5 +39,5 @@ def _measured(compare: CompareResult, metric: MetricChange) -> float | None:
 
 def _harmless(key: str) -> str:
     """Return a metric's key; where a spreadsheet would take it for a formula, its file's path begins with ``./``."""
-    key = visible(key)
+    key = escape_invisible(key)
     return f"./{key}" if key.startswith(("=", "+", "-", "@")) else key

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange
 
@@ -175,7 +175,7 @@ class Headline:
 
     def plain(self, limit: int) -> str:
         """Return one line of at most `limit` characters, for a commit status, without invisible characters."""
-        text = visible(f"{self.word}: {self.sentence}" if self.sentence else self.word)
+        text = escape_invisible(f"{self.word}: {self.sentence}" if self.sentence else self.word)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

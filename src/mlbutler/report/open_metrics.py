@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.record import Record
 from mlbutler.report.metrics_csv import measured_numbers
 
@@ -14,4 +14,4 @@ def render(record: Record) -> str:
 
 
 def _escaped(name: str) -> str:
-    return visible(name).replace("\\", r"\\").replace('"', r"\"")
+    return escape_invisible(name).replace("\\", r"\\").replace('"', r"\"")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
-from mlbutler.escape import visible, web_address
+from mlbutler.escape import escape_invisible, web_address
 from mlbutler.numbers import count
 from mlbutler.record import PlotChange
 from mlbutler.report import sparkline
@@ -45,7 +45,7 @@ def page(report: Report, draw: Draw, style: str, scripts: Sequence[str], policy:
         policy: what of the content security policy names the scripts. record: JSON that ends no element.
     """
     headline = report.headline
-    title = Markup("%s: %s · %s") % (headline.word, _shortened(_shown(headline.sentence)), _shown(report.title))
+    title = Markup("%s: %s · %s") % (headline.word, _shortened(_visible(headline.sentence)), _visible(report.title))
     above = (_head(title, style, policy), _header(report), _steps(report))
     sections = (_section(section, draw) for section in report.sections)
     ends = [_script(record, ' type="application/json" id="record"'), *map(_script, scripts)]
@@ -73,11 +73,11 @@ script-src %s">
 
 def _header(report: Report) -> Markup:
     headline = report.headline
-    experiment = f": {_shown(report.experiment)}" if report.experiment else ""
+    experiment = f": {_visible(report.experiment)}" if report.experiment else ""
     places = _joined(Markup(" · %s") % _line(place) for place in (report.subject, *report.places))
-    said = Markup('<span class="colon">:</span> %s') % _shown(headline.sentence) if headline.sentence else ""
-    further = _list(_listed(_shown(text)) for text in headline.further) if headline.further else ""
-    remedy = Markup('<p class="remedy"><strong>What to do:</strong> %s</p>') % _shown(headline.remedy)
+    said = Markup('<span class="colon">:</span> %s') % _visible(headline.sentence) if headline.sentence else ""
+    further = _list(_listed(_visible(text)) for text in headline.further) if headline.further else ""
+    remedy = Markup('<p class="remedy"><strong>What to do:</strong> %s</p>') % _visible(headline.remedy)
     return Markup("""\
 <header class="verdict %s">
 <p class="title">%s%s%s</p>
@@ -86,7 +86,7 @@ def _header(report: Report) -> Markup:
 </header>
 <p class="unstyled">Styles and pictures are kept out of this page here, as Jenkins does by default: save it and open \
 it from there to see all of it. A resource root URL lets them through.</p>""") % (
-        headline.tone, _shown(report.title), experiment, places, headline.word, said, further,
+        headline.tone, _visible(report.title), experiment, places, headline.word, said, further,
         remedy if headline.remedy else "",
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _section(section: Section, draw: Draw) -> Markup:
             section.name, section.title, content,
         )  # fmt: skip
     unfolded = " open" if section.important or section.name in _UNFOLDED else ""
-    summary = Markup(' <span class="muted">%s</span>') % _shown(section.summary) if section.summary else ""
+    summary = Markup(' <span class="muted">%s</span>') % _visible(section.summary) if section.summary else ""
     return Markup(
         '<details id="%s"%s>\n<summary><h2>%s</h2>%s</summary>\n<div class="inside">\n%s\n</div>\n</details>'
     ) % (section.name, unfolded, section.title, summary, content)
@@ -121,13 +121,13 @@ def _block(block: Block, draw: Draw, *, alone: bool) -> Markup:
         case Table():
             return _table(block, alone=alone)
         case CodeBlock():
-            text = "".join(f"{_shown(line)}\n" for line in block.lines)
+            text = "".join(f"{_visible(line)}\n" for line in block.lines)
             return Markup("%s\n<pre>%s</pre>") % (_caption(block.caption), text)
         case Gallery():
             return _gallery(block)
         case Trends():
             one = Markup("<figure><figcaption><code>%s</code></figcaption>%s</figure>\n")
-            trends = _joined(one % (_shown(trend.name), Markup(sparkline.draw(trend))) for trend in block.items)
+            trends = _joined(one % (_visible(trend.name), Markup(sparkline.draw(trend))) for trend in block.items)
             return Markup('%s\n<div class="trends">\n%s</div>') % (_caption(block.caption), trends)
         case Picture():
             return _figure(draw(block.plot))
@@ -149,7 +149,7 @@ def _table(block: Table, *, alone: bool) -> Markup:
 <tbody role="rowgroup">
 %s</tbody>
 </table></div>%s""") % (
-        Markup(' class="unseen"') if alone else "", _shown(block.caption), _joined(map(_column, block.columns)), rows,
+        Markup(' class="unseen"') if alone else "", _visible(block.caption), _joined(map(_column, block.columns)), rows,
         note if more > 0 else "",
     )  # fmt: skip
 
@@ -174,15 +174,15 @@ def _cell(cell: Cell, column: Column) -> Markup:
 
 def _gallery(block: Gallery) -> Markup:
     one = Markup('<figure><img src="%s" alt="%s"><figcaption>%s</figcaption></figure>\n')
-    shown = [(source, _shown(text)) for source, text in block.pictures if DATA_URI.fullmatch(source)]
+    shown = [(source, _visible(text)) for source, text in block.pictures if DATA_URI.fullmatch(source)]
     pictures = _joined(one % (source, text, text) for source, text in shown)
     return Markup('%s\n<div class="gallery">\n%s</div>') % (_caption(block.caption), pictures)
 
 
 def _figure(figure: Figure) -> Markup:
-    title = _shown(figure.title)
+    title = _visible(figure.title)
     same = " (not known whether it changed)" if figure.changed is None else " (same on both sides)"
-    note = Markup('<span class="muted">: %s</span>') % _shown(figure.note) if figure.note else ""
+    note = Markup('<span class="muted">: %s</span>') % _visible(figure.note) if figure.note else ""
     drawn = Markup('<div class="drawn">%s</div>')
     picture = Markup('<img src="%s" alt="%s: target and this change in one chart">') % (figure.source, title)
     explore = Markup('<button type="button" class="explore" hidden>Explore</button>\n%s')
@@ -195,7 +195,7 @@ def _figure(figure: Figure) -> Markup:
         figure.specification and explore % _script(figure.specification, ' type="application/json"'),
         figure.heatmaps and pair % _joined(map(_heatmap, figure.heatmaps)),
         figure.images and pair % _joined(_image(image, title) for image in figure.images),
-        figure.problem and Markup('<p class="missing">%s</p>') % _shown(figure.problem),
+        figure.problem and Markup('<p class="missing">%s</p>') % _visible(figure.problem),
     )
     return Markup("<figure>\n<figcaption><strong>%s</strong>%s%s</figcaption>\n%s\n</figure>") % (
         title, "" if figure.changed else same, note, _joined((part for part in parts if part), "\n"),
@@ -205,9 +205,10 @@ def _figure(figure: Figure) -> Markup:
 def _heatmap(side: Heatmap) -> Markup:
     one = Markup('<td class="heat-%s" align="center">%s</td>')
     row = Markup('<tr><th scope="row">%s</th>%s</tr>\n')
-    columns = _joined(Markup('<th scope="col">%s</th>') % _shown(column) for column in side.columns)
+    columns = _joined(Markup('<th scope="col">%s</th>') % _visible(column) for column in side.columns)
     rows = _joined(
-        row % (_shown(label), _joined(one % (level, _strong(text) if right else text) for text, level, right in cells))
+        row
+        % (_visible(label), _joined(one % (level, _strong(text) if right else text) for text, level, right in cells))
         for label, cells in side.rows
     )
     return Markup("""\
@@ -216,12 +217,12 @@ def _heatmap(side: Heatmap) -> Markup:
 <thead><tr><td></td>%s</tr></thead>
 <tbody>
 %s</tbody>
-</table></div>""") % (side.side, side.share, _shown(side.axes), columns, rows)
+</table></div>""") % (side.side, side.share, _visible(side.axes), columns, rows)
 
 
 def _image(image: EmbeddedImage, title: str) -> Markup:
     shown = Markup('<img src="%s" alt="%s, %s">') % (image.source, title, image.side)
-    missing = Markup('<p class="missing">%s</p>') % _shown(image.problem)
+    missing = Markup('<p class="missing">%s</p>') % _visible(image.problem)
     return Markup('<div><p class="side">%s</p>%s</div>') % (image.side, shown if image.source else missing)
 
 
@@ -230,7 +231,7 @@ def _line(spans: Line) -> Markup:
 
 
 def _span(span: Span) -> Markup:
-    text = _shown(span.text)
+    text = _visible(span.text)
     match span.style:
         case Style.STRONG:
             return _strong(text)
@@ -256,7 +257,7 @@ def _toned(tone: str) -> Markup:
 
 
 def _caption(text: str) -> Markup:
-    return Markup('<p class="caption">%s</p>') % _shown(text)
+    return Markup('<p class="caption">%s</p>') % _visible(text)
 
 
 def _list(items: Iterable[Markup | str]) -> Markup:
@@ -276,8 +277,8 @@ def _joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
     return Markup(between).join(parts)
 
 
-def _shown(text: str) -> str:
-    return visible(str(text), TEXT_LIMIT)
+def _visible(text: str) -> str:
+    return escape_invisible(str(text), TEXT_LIMIT)
 
 
 def _shortened(text: str) -> str:

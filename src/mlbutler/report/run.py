@@ -8,7 +8,7 @@ from mlbutler import numbers
 from mlbutler.escape import log_line
 from mlbutler.record import CommandRun, Finding, Outcome, Record
 from mlbutler.report.findings import grouped
-from mlbutler.report.headline import OUTCOME_TONES, judged
+from mlbutler.report.headline import OUTCOME_TONES, judged_steps
 from mlbutler.report.links import short
 from mlbutler.report.model import (
     Block,
@@ -153,7 +153,7 @@ def transfers(record: Record) -> Section | None:
 
 def steps(record: Record) -> Section:
     """Return every step with outcome, time and reason; one that the project does not have is none."""
-    reached = [(name, result) for name, result in judged(record) if result.reason != _NOT_CONFIGURED]
+    reached = [(name, result) for name, result in judged_steps(record) if result.reason != _NOT_CONFIGURED]
     rows = tuple(
         (
             cell(name),

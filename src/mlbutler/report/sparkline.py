@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.report.model import Trend
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -64,4 +64,4 @@ def draw(trend: Trend) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(visible(text, 120), quote=True)
+    return escape(escape_invisible(text, 120), quote=True)

@@ -42,4 +42,4 @@ def section(record: Record) -> Section | None:
 
 
 def _tone(stage: StageVerified) -> Tone:
-    return Tone.GOOD if stage.state.holds else Tone.BAD if stage.state.is_wrong else Tone.WARN
+    return Tone.GOOD if stage.state.is_reproduced else Tone.BAD if stage.state.is_wrong else Tone.WARN

@@ -100,5 +100,5 @@ def configure(project: Path, cache: Path, directories: Mapping[str, Path] | None
 def _tree_of_work(git: Git, commit: str) -> str:
     """Return the work tree's files as a tree object: what is tracked or could be, changed or not."""
     with scratch_index(git, commit) as index:
-        index.take(git.dirty(untracked=True))
+        index.add(git.dirty(untracked=True))
         return index.tree()

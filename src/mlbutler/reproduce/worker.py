@@ -29,7 +29,7 @@ from mlbutler import isolation, linux
 from mlbutler.errors import ProjectError
 from mlbutler.project import dvc_yaml, unseen
 from mlbutler.reproduce import steady, whole_files
-from mlbutler.reproduce.run_entries import RunEntries
+from mlbutler.reproduce.run_cache_view import RunCacheView
 from mlbutler.reproduce.same_run import wait_for_the_same
 
 _EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
@@ -213,9 +213,9 @@ def _stage(command: dict[str, Any], send: Send) -> None:
 
     With `strict`, missing files count as changes. Without, the stage was planned only because one before it
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
-    missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that
-    says (`run_entries`) and not the clone's. With `force` the command runs whether anything changed or not, and no run
-    cache is asked. What `isolation` holds stands before the command, and `sight` is what that lets it see.
+    missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that says
+    (`run_cache_view`) and not the clone's. With `force` the command runs whether anything changed or not, and no
+    run cache is asked. What `isolation` holds stands before the command, and `sight` is what that lets it see.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
@@ -249,7 +249,7 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
     unseen.guard_values()
     unseen.guard_outputs()
     with unseen.in_sight(None, lambda: sight), Repo(str(Path.cwd())) as repo:
-        entries = RunEntries(runs) if runs is not None else None
+        entries = RunCacheView(runs) if runs is not None else None
         if entries is not None:
             entries.take_the_place_of(repo.stage_cache)
         else:

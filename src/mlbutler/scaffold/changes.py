@@ -73,7 +73,7 @@ def decide(
     Raises:
         UsageError: the file is no text file.
     """
-    old = _read(root, path)
+    old = _read_text(root, path)
     if old is None:
         return FileChange(path, Action.CREATE, None, new)
     if old == new or before == new:  # nothing new to say: edits stay
@@ -102,7 +102,7 @@ def merge(git: Git) -> Callable[[str, str, str], str | None]:
     return merged
 
 
-def _read(root: Path, path: str) -> str | None:
+def _read_text(root: Path, path: str) -> str | None:
     try:
         return (root / path).read_bytes().decode()
     except FileNotFoundError:

@@ -108,7 +108,7 @@ def _code() -> Iterator[tuple[str, bytes]]:
     for path in sorted(package.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             yield f"mlbutler/{path.relative_to(package).as_posix()}", path.read_bytes()
-    for page in pages.files().values():
+    for page in pages.pages_by_topic().values():
         if not page.is_relative_to(package):  # in a clone
             yield f"mlbutler/pages/{page.name}", page.read_bytes()
 

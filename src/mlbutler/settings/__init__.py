@@ -6,7 +6,7 @@ overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project with
 
 from mlbutler.settings.comment import CommentSettings
 from mlbutler.settings.gates import Gate
-from mlbutler.settings.reading import FILE_NAME, SETTINGS_FILES, LoadedSettings, load, parse, settings_at
+from mlbutler.settings.reading import FILE_NAME, SETTINGS_FILES, LoadedSettings, load, parse_settings, settings_at
 from mlbutler.settings.sections import (
     DataSettings,
     ForgeSettings,
@@ -37,6 +37,6 @@ __all__ = [
     "TrackersSettings",
     "VerifySettings",
     "load",
-    "parse",
+    "parse_settings",
     "settings_at",
 ]

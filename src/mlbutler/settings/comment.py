@@ -18,7 +18,7 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _place(place: str) -> str:
+def _checked_place(place: str) -> str:
     if not place.endswith(".git") and not place.startswith(("s3://", "/")):
         raise ValueError("must be a repository's address that ends in .git, s3://bucket/folder, or /a/folder")
     return place
@@ -61,7 +61,7 @@ class CommentSettings(SettingsSection, frozen=True):
         ),
     ] = True
     pictures_in: Annotated[
-        Annotated[str, Checked(_place)] | None,
+        Annotated[str, Checked(_checked_place)] | None,
         about(
             "where pictures go instead, on any forge: a Git repository on the same host (its address ends in "
             ".git), a bucket (s3://bucket/folder), or a folder of this machine that a web server shows"

@@ -64,10 +64,10 @@ def explained(problems: Sequence[Problem], source: Callable[[str], str]) -> tupl
     for problem in problems:
         where, named = problem.where, f"{source('.'.join(map(str, problem.where[:2])))}: "
         if problem.text.startswith("unknown key"):
-            table = f"[{where[0]}]" if len(where) == 2 else _place(where[:-1])
+            table = f"[{where[0]}]" if len(where) == 2 else _key_path(where[:-1])
             said.append(f"{named}{problem.text}" + (f" in {table}" if table else ""))
         else:
-            said.append(f"{named}{_place(where)}: {problem.sentence}")
+            said.append(f"{named}{_key_path(where)}: {problem.sentence}")
     remedies = [f"The nearest known key is '{problem.nearest}'." for problem in problems if problem.nearest]
     return f"{'; '.join(said)}.", " ".join(dict.fromkeys(remedies))
 
@@ -122,11 +122,11 @@ def plain(kind: Any) -> Any:
     return kind
 
 
-def _place(where: Sequence[int | str]) -> str:
+def _key_path(where: Sequence[int | str]) -> str:
     """Return how the file writes it: ``data.remote``, ``[[gate]] 2: min``, ``test.command, item 2``."""
     if len(where) > 1 and isinstance(where[1], int):
         table = f"[[{where[0]}]] {where[1] + 1}"
-        return f"{table}: {_place(where[2:])}" if where[2:] else table
+        return f"{table}: {_key_path(where[2:])}" if where[2:] else table
     text = ".".join(str(part) for part in where if isinstance(part, str))
     return text + "".join(f", item {part + 1}" for part in where if isinstance(part, int))
 

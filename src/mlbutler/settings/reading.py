@@ -16,7 +16,7 @@ from mlbutler.parsing import Unreadable, parse_json, parse_toml
 from mlbutler.settings.problems import Problem, explained
 from mlbutler.settings.sections import Settings
 from mlbutler.settings.types import SettingsSection
-from mlbutler.settings.values import read
+from mlbutler.settings.values import read_section
 
 FILE_NAME, SHARED = SETTINGS_FILES = "mlbutler.toml", "pyproject.toml"
 
@@ -50,7 +50,7 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> LoadedSettings
     return loaded
 
 
-def parse(text: str, name: str = FILE_NAME) -> Settings:
+def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
     """Return settings from the text of a mlbutler.toml (of any revision) or a pyproject.toml; no environment.
 
     Raises:
@@ -83,7 +83,7 @@ def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
         try:
             if name == SHARED and _table(parse_toml(text)) is None:
                 continue
-            return parse(text, name)
+            return parse_settings(text, name)
         except Unreadable:
             continue
         except SettingsError:
@@ -101,7 +101,7 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
             section_values[key] = _from_text(section, key, text)
             sources[f"{section}.{key}"] = variable
     problems: list[Problem] = []
-    settings = read(Settings, values, problems)
+    settings = read_section(Settings, values, problems)
     if problems or settings is None:
         said, remedy = explained(problems, lambda where: sources.get(where, name))
         raise SettingsError(said, remedy or "`mlbutler help settings` says what each key takes.")

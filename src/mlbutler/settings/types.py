@@ -15,7 +15,7 @@ from mlbutler.frozen import frozen
 
 
 class SettingsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A section of the settings; `values.read` makes one of what a file has.
+    """A section of the settings; `values.read_section` makes one of what a file has.
 
     Where values do not go together, its `__post_init__` raises ValueError.
     """

@@ -15,7 +15,7 @@ from mlbutler.settings.types import Checked, SettingsSection, Written
 S = TypeVar("S", bound=SettingsSection)
 
 
-def read(kind: type[S], values: object, problems: list[Problem], where: Where = ()) -> S | None:
+def read_section(kind: type[S], values: object, problems: list[Problem], where: Where = ()) -> S | None:
     """Return a section, None where `problems` got one more.
 
     Args:
@@ -58,14 +58,14 @@ def value(kind: Any, given: object) -> Any:
 
 def _field(kind: Any, given: object, where: Where, problems: list[Problem]) -> Any:
     if isinstance(kind, type) and issubclass(kind, SettingsSection):
-        return read(kind, given, problems, where)
+        return read_section(kind, given, problems, where)
     inside = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
     if not (isinstance(inside, type) and issubclass(inside, SettingsSection)):
         return _value(kind, given, where, problems)
     if not isinstance(given, list | tuple):
         problems.append(no_tables(given, where))
         return None
-    return tuple(read(inside, item, problems, (*where, number)) for number, item in enumerate(given))
+    return tuple(read_section(inside, item, problems, (*where, number)) for number, item in enumerate(given))
 
 
 def _value(kind: Any, given: object, where: Where, problems: list[Problem]) -> Any:

@@ -13,7 +13,7 @@ from mlbutler.steps.context import RunContext
 S = TypeVar("S", bound=SettingsSection)
 
 
-def agreed(work: RunContext, section: str, own: S, *, branches: bool = False) -> S:
+def agreed_section(work: RunContext, section: str, own: S, *, branches: bool = False) -> S:
     """Return a section of the settings; for a pull request on a CI server the target branch's.
 
     A variable of the agent's environment outweighs both.

@@ -10,13 +10,13 @@ from posixpath import normpath
 from mlbutler import dsse, provenance
 from mlbutler.commitback.notes import ATTESTATIONS, read_note
 from mlbutler.errors import GitError, UsageError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable
 from mlbutler.project.model import Stages
 from mlbutler.provenance import Attested
 from mlbutler.record import Origin, VerifyResult
-from mlbutler.steps.agreed import agreed
+from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
 
 
@@ -40,7 +40,7 @@ class Attestations:
 
     def __init__(self, work: RunContext) -> None:
         self._work = work
-        self.signers = _signers(agreed(work, "verify", work.settings.verify).signers)
+        self.signers = _signers(agreed_section(work, "verify", work.settings.verify).signers)
 
     @cached_property
     def _tip(self) -> str | None:
@@ -75,7 +75,7 @@ class Attestations:
             Unreadable: the line is no attestation of this commit.
         """
         envelope = dsse.opened(line)
-        attested = provenance.read(envelope.payload)
+        attested = provenance.read_statement(envelope.payload)
         if attested.commit != commit:
             raise Unreadable(f"of another commit ({attested.commit[:10]})")
         if not attested.project.startswith(self._work.prefix):
@@ -135,7 +135,7 @@ def _sentence(one: _Signed, recorded: Mapping[str, str]) -> str:
     if not one.signer:
         return f"attested with a key that verify.signers does not name ({', '.join(one.keys) or 'none'})"
     if other := [path for path, value in recorded.items() if one.outputs.get(path) != value]:
-        return f"{one.signer} attested something else: {few(other)}"
+        return f"{one.signer} attested something else: {first_few(other)}"
     how = "reproduced, and attested by" if one.attested.reproduced else "attested by"
     return f"{how} {one.signer} ({one.attested.builder}, {one.attested.when})"
 

@@ -17,7 +17,7 @@ from mlbutler import atomic, dsse, provenance
 from mlbutler.commitback.build import Author
 from mlbutler.commitback.notes import ATTESTATIONS, add_note, push_note
 from mlbutler.errors import MlbutlerError, OutsideError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.git import verified
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
@@ -73,7 +73,7 @@ def attest(work: RunContext, result: VerifyResult, key: str, file: Path | None) 
         except OSError as error:
             raise OutsideError(f"{file} cannot be written: {error.strerror or error}.", "Name another one.") from error
         how = "signed" if key else f"not signed: {SIGNING_KEY} is not set"
-        work.console.line(f"attested in {file}, {how}: {few(list(made))}")
+        work.console.line(f"attested in {file}, {how}: {first_few(list(made))}")
     if key and lines and (why := _keep(work, result.revision, lines)):
         work.console.line(f"What was attested is not kept as a note: {why}")
 
@@ -100,7 +100,7 @@ def attest_reproduced(work: RunContext, commit: str) -> tuple[tuple[str, ...], s
         return (), f"; not attested: {error.message}"
     if why:
         return (), f"; not attested: {why}"
-    said = f"; attested: {few(list(made))}" if made else ""
+    said = f"; attested: {first_few(list(made))}" if made else ""
     return tuple(made), said + "".join(f"; not attested: {problem}" for problem in problems)
 
 
@@ -170,7 +170,7 @@ def _statement(
     """Return the statement; `sha256`: path from the project's root -> that of the file, '' where it is not known."""
     git, change, environment = work.git.at(work.git.toplevel()), work.record.change, work.record.environment
     locks = {name: hashlib.sha256(content).hexdigest() for name in _LOCKS
-             if (content := verified.file(git, commit, f"{work.prefix}{name}")) is not None}  # fmt: skip
+             if (content := verified.file_at(git, commit, f"{work.prefix}{name}")) is not None}  # fmt: skip
     versions = {name: getattr(environment, name) for name in ("mlbutler", "dvc", "git", "python")}
     return provenance.statement(
         entry.content, commit=commit, repository=change.repository or "", project=f"{work.prefix}{entry.folder}",
@@ -192,7 +192,7 @@ def _entry(work: RunContext, commit: str, name: str, directory: str) -> _LockEnt
     """
     file, _, key = name.rpartition(":")
     lock = f"{(file or 'dvc.yaml').rpartition('.')[0]}.lock"
-    content = verified.file(work.git.at(work.git.toplevel()), commit, f"{work.prefix}{lock}")
+    content = verified.file_at(work.git.at(work.git.toplevel()), commit, f"{work.prefix}{lock}")
     found = parse_yaml(decoded(content, lock), lock) if content is not None else {}
     stages = found.get("stages") if isinstance(found, Mapping) else None
     entry = stages.get(key) if isinstance(stages, Mapping) else None

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.numbers import count
 from mlbutler.project.artifact import NO_REMOTE, UNCACHED
-from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
+from mlbutler.project.not_in_git import not_in_git
 from mlbutler.project.overlooked import tracked_and_ignored, why
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, Verification, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
 from mlbutler.steps import plan as plan_step
-from mlbutler.steps.agreed import agreed
+from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
 
 def _verified(work: RunContext, plan: PlanResult) -> VerifyResult | None:
     """Verify the share of what the change brings that the settings ask for."""
-    settings = agreed(work, "verify", work.settings.verify)
+    settings = agreed_section(work, "verify", work.settings.verify)
     if settings.sample is None:
         return None
     from mlbutler.steps.verification_note import keep
@@ -276,7 +276,7 @@ def _sentence(
                 _KEPT: "kept nowhere"}  # fmt: skip
     for check, words in words_of.items():
         if names := [f.subject for f in findings if f.check == check and not f.problem.startswith(NO_REMOTE)]:
-            parts.append(f"{words}: {few(names)}")
+            parts.append(f"{words}: {first_few(names)}")
     parts += list(dict.fromkeys(finding.problem for finding in findings if finding.problem.startswith(NO_REMOTE)))
     if undetermined:
         first, *others = grouped(undetermined)

@@ -17,7 +17,7 @@ _GIVEN = "MLBUTLER_"
 _LONGEST_TEMPLATE = 200_000
 
 
-def agreed(work: RunContext) -> CommentSettings:
+def agreed_comment_settings(work: RunContext) -> CommentSettings:
     """Return the settings of the target branch for a pull request, else the project's own.
 
     What the agent's environment says counts in any case.
@@ -35,7 +35,7 @@ def layout(work: RunContext) -> Layout:
     """Return how the team wants the comment; a template is read from the target branch."""
     from mlbutler.report.layout import Layout
 
-    settings = agreed(work)
+    settings = agreed_comment_settings(work)
     template = _template(work, settings.template) if settings.template else ""
     return Layout(settings.title or "", settings.sections, template)
 

@@ -17,7 +17,7 @@ from mlbutler.commitback.push_results import (
     push_results,
     push_to_own_ref,
 )
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.git import Git
 from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
@@ -58,7 +58,9 @@ def run(work: RunContext) -> CommitResult:
     if gone := take_out(work.root, work.project.stages.orphans):
         results = collect(git, work.record.change.checkout, declared)
     done = _committed(git, work, results, (*depended, *declared))
-    return dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {few(gone)}") if gone else done
+    return (
+        dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {first_few(gone)}") if gone else done
+    )
 
 
 def _from_root(work: RunContext, paths: Iterable[str]) -> tuple[str, ...]:
@@ -171,7 +173,7 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         files = {path: results.files[path] for path in results.changed}
     from mlbutler.steps import tracked
 
-    files |= tracked.files(work, git, change.head, touched)
+    files |= tracked.tracking_files(work, git, change.head, touched)
     text = message(settings.message, change, _stages(work), _runs(work))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
     if settings.way == "pull-request":
@@ -267,8 +269,8 @@ def _by_hand(work: RunContext, changed: Sequence[str], inputs: Sequence[str]) ->
     """Return what the user has to commit: the results and what they were made from, so that both belong together."""
     own, made_from = ([posixpath.relpath(path, work.prefix or ".") for path in paths] for paths in (changed, inputs))
     command = f"git add -- {' '.join(map(shlex.quote, (*own, *made_from)))} && git commit"
-    reason = f"on a laptop you commit yourself: {few(own, 5)}"
-    reason += f"; and what they were made from: {few(made_from, 5)}" if made_from else ""
+    reason = f"on a laptop you commit yourself: {first_few(own, 5)}"
+    reason += f"; and what they were made from: {first_few(made_from, 5)}" if made_from else ""
     return CommitResult(outcome=Outcome.SKIPPED, reason=reason, remedy=command, files=tuple(changed))
 
 

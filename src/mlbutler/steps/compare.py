@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from mlbutler.comparison.comparison import Comparison, compare, conclude, reason_for, without_stale_outputs
+from mlbutler.comparison.comparison import Comparison, compare_snapshots, conclude, reason_for, without_stale_outputs
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.history import with_noise
 from mlbutler.comparison.snapshot import Snapshot, Source
@@ -26,14 +26,14 @@ from mlbutler.record import (
     Verdict,
 )
 from mlbutler.settings import ReportSettings
-from mlbutler.steps.compare_screen import show
+from mlbutler.steps.compare_screen import show_comparison
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.example_pictures import picture
-from mlbutler.steps.judge import judged, tables
+from mlbutler.steps.judge import judge_change, tables
 from mlbutler.steps.logged_runs import LoggedRuns, with_logged_runs
-from mlbutler.steps.past import metric_histories_of
+from mlbutler.steps.metric_history import metric_histories_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
-from mlbutler.steps.settled import stale_outputs
+from mlbutler.steps.stale_outputs import stale_outputs
 
 
 def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
@@ -62,7 +62,7 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
     try:
         repeats = repeated(work, comparison.metrics, asked)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
-        results, remarks = judged(work, old, new, comparison, repeats, doubtful)
+        results, remarks = judge_change(work, old, new, comparison, repeats, doubtful)
     except MlbutlerError as error:
         error.partial = dataclasses.replace(compared, reason=error.message)
         raise
@@ -97,7 +97,9 @@ def _compare(work: RunContext, old: Snapshot, new: Snapshot, goals: Mapping[str,
 
         return with_specifications(work.root, plots, old, new)
 
-    return compare(old, new, goals, work.settings.predictions, lambda path: picture(work.project, path), charts)
+    return compare_snapshots(
+        old, new, goals, work.settings.predictions, lambda path: picture(work.project, path), charts
+    )
 
 
 def _not_yet_judged(
@@ -136,7 +138,7 @@ def _show(console: Console, done: CompareResult, change: Change, settings: Repor
         return
     if edited := change.uncommitted_count:
         console.line(f"Compared is {change.head[:8]} and {count(edited, 'uncommitted file')}")
-    show(console, done, settings)
+    show_comparison(console, done, settings)
 
 
 def _about_target(change: Change) -> str:

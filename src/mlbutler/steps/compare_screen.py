@@ -15,7 +15,7 @@ from mlbutler.settings import ReportSettings as Settings
 _ROWS, _LINES = 50, 20
 
 
-def show(console: Console, result: CompareResult, settings: Settings) -> None:
+def show_comparison(console: Console, result: CompareResult, settings: Settings) -> None:
     """Print metrics as the report's table; params, data, code, predictions, repeats and gates a line each."""
     screen = Screen(console)
     metrics, hidden = table(result, settings)

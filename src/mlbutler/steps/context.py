@@ -196,7 +196,7 @@ class RunContext:
 
         runs = BuildRuns(self.mirror)
         if self.environ.get(HANDED_RUNS):
-            runs.take(self.root / ".dvc" / "cache" / "runs")
+            runs.import_entries(self.root / ".dvc" / "cache" / "runs")
         return runs
 
     @property
@@ -217,7 +217,7 @@ class RunContext:
     @cached_property
     def _eviction(self) -> tuple[bool, int | None]:
         from mlbutler.settings import settings_at
-        from mlbutler.steps.eviction import agreed
+        from mlbutler.steps.eviction import agreed_eviction
 
         def target() -> Settings | None:
             change, revisions = self.record.change, self.agreed_at
@@ -225,7 +225,7 @@ class RunContext:
                 return self.settings if change.kind == "branch" else None
             return settings_at(lambda name: self.git.show(revisions[0], f"{self.prefix}{name}"))
 
-        return agreed(self.loaded, self.record.change, target)
+        return agreed_eviction(self.loaded, self.record.change, target)
 
     @cached_property
     def agreed_at(self) -> tuple[str, ...]:

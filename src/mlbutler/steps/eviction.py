@@ -10,7 +10,9 @@ from mlbutler.settings import LoadedSettings, Settings
 _KEYS = ("mirror", "mirror_limit")
 
 
-def agreed(loaded: LoadedSettings, change: Change, target: Callable[[], Settings | None]) -> tuple[bool, int | None]:
+def agreed_eviction(
+    loaded: LoadedSettings, change: Change, target: Callable[[], Settings | None]
+) -> tuple[bool, int | None]:
     """Return (whether the mirror may be marked as one and evict objects, the size above which it does).
 
     On a CI server both come from the environment or from the target branch's settings; on one's own machine from the

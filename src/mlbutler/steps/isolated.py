@@ -22,7 +22,7 @@ from mlbutler.secret_files import AS_FILE, NAMED
 from mlbutler.secrets import is_secret_name
 from mlbutler.settings import IsolationSettings
 from mlbutler.sockets import sockets
-from mlbutler.steps.agreed import agreed
+from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import passed
 
@@ -106,7 +106,7 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         OutsideError: isolation is required, and does not work on this machine. UsageError: the command line asks for
             less than what is required.
     """
-    settings = agreed(work, "isolation", work.settings.isolation)
+    settings = agreed_section(work, "isolation", work.settings.isolation)
     mode = work.options.isolate or settings.mode
     if mode != "require" and is_required(work):
         raise UsageError(
@@ -144,13 +144,13 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
 
 def is_required(work: RunContext) -> bool:
     """Return whether no command of a CI server's build may run the project's code without isolation."""
-    settings = agreed(work, "isolation", work.settings.isolation)
+    settings = agreed_section(work, "isolation", work.settings.isolation)
     return settings.mode == "require" and work.record.change.ci != "local"
 
 
 def sight(work: RunContext) -> VisiblePaths | None:
     """Return what the project's code may see on this machine, None where it is not isolated."""
-    settings = agreed(work, "isolation", work.settings.isolation)
+    settings = agreed_section(work, "isolation", work.settings.isolation)
     mode = work.options.isolate or settings.mode
     here = mode != "off" and (mode != "auto" or work.record.change.ci != "local") and not problem()
     return VisiblePaths.of(_places(work, settings)) if here else None

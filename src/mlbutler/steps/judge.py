@@ -25,7 +25,7 @@ def tables(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(spec.file for spec in settings.predictions), *counted)))
 
 
-def judged(
+def judge_change(
     work: RunContext,
     old: Snapshot,
     new: Snapshot,

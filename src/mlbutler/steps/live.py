@@ -14,11 +14,11 @@ from mlbutler.forge.opening import NoToken
 from mlbutler.frozen import frozen
 from mlbutler.record import TELLING, Outcome, Record, ReproduceResult
 from mlbutler.record_file import read_record
-from mlbutler.record_file import redacted as without_secrets
+from mlbutler.record_file import redacted_record as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
 from mlbutler.reproduce.progress import StageProgress, load_progress
 from mlbutler.settings import ReportSettings as Settings
-from mlbutler.steps.comment_settings import agreed, layout
+from mlbutler.steps.comment_settings import agreed_comment_settings, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import opened, placed
 
@@ -123,7 +123,13 @@ class Live:
         takes = forge.capabilities
         limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
         text = markdown.fit(report, limits, layout=layout(work))
-        forge.comment(change, report.title, text, is_older(work.git, change), create=agreed(work).when == "always")
+        forge.comment(
+            change,
+            report.title,
+            text,
+            is_older(work.git, change),
+            create=agreed_comment_settings(work).when == "always",
+        )
 
 
 class LiveThread:

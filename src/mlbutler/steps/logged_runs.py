@@ -11,7 +11,7 @@ from datetime import datetime
 
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
 from mlbutler.record import TrackedRun
@@ -54,7 +54,7 @@ def with_logged_runs(work: RunContext, old: Snapshot, new: Snapshot) -> LoggedRu
         return LoggedRuns(listed, tuple(notes), old, new)
     twice = [name for name, count in Counter(name for one in runs for name in one.metrics).items() if count > 1]
     if twice:
-        notes.append(("logged runs", f"several of them measured {few(twice)}: the last one counts"))
+        notes.append(("logged runs", f"several of them measured {first_few(twice)}: the last one counts"))
     before, after = _in_git(work, runs) if work.settings.trackers.git is not None else ({}, _by_tracker(runs))
     return LoggedRuns(
         listed, tuple(notes), replace(old, metrics=before), replace(new, metrics=after), frozenset((*before, *after))

@@ -19,7 +19,7 @@ def notified(work: RunContext) -> str:
     Raises:
         SettingsError, ForgeError: the webhook's address is invalid, or it did not accept the message.
     """
-    from mlbutler.forge.webhook import Message, send
+    from mlbutler.forge.webhook import Message, send_webhook
     from mlbutler.report import build, headline
     from mlbutler.variables import WEBHOOK
 
@@ -47,7 +47,7 @@ def notified(work: RunContext) -> str:
         sentence=said.sentence,
         previous=previous,
     )
-    send(url, work.settings.notify.form, message, work.environ, work.console.line)
+    send_webhook(url, work.settings.notify.form, message, work.environ, work.console.line)
     if not interrupted:
         hints.write({key: said.word})  # only now: a message that failed is sent the next time
     return "the webhook was notified"

@@ -42,7 +42,7 @@ class _Place(Protocol):
         ...
 
 
-def put(
+def upload_pictures(
     work: RunContext, change: Change, settings: CommentSettings, files: Sequence[File], is_older: Callable[[str], bool]
 ) -> dict[str, str]:
     """Put the pictures there, by names that follow from their content; return name -> address that shows it.
@@ -132,7 +132,7 @@ def _in_repository(
     from mlbutler.commitback.build import Author
     from mlbutler.commitback.report_branch import ReportBranch, prune
 
-    there = git_address.parse(settings.pictures_in or "")
+    there = git_address.parse_git_address(settings.pictures_in or "")
     own = parse_address(change.repository)
     at = parse_address(there.url)
     if there.protocol != "file" and (own is None or at is None or at.host != own.host):

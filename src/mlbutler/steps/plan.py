@@ -42,7 +42,7 @@ def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     if (
         not lost
         and before is not None
-        and before.settled()
+        and before.is_up_to_date()
         and work.state.plans.is_valid(_states(before.stages), targets)
     ):
         work.progress.plan_held = True
@@ -55,7 +55,7 @@ def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     with read.recording():
         project = work.project
         result = _planned(work, lost)
-    if fresh and not lost and result.stages and result.settled() and not project.stages.asks_elsewhere:
+    if fresh and not lost and result.stages and result.is_up_to_date() and not project.stages.asks_elsewhere:
         from mlbutler.project.pushed import key_of
 
         artifacts = key_of(project.artifacts(), _address(work))
@@ -97,7 +97,7 @@ def _planned(work: RunContext, lost: Collection[str]) -> PlanResult:
     planning = project.planning
     plans = planning.plan(work.settings.reproduce.targets, times, lost)
     stages = tuple(dataclasses.replace(plan, need_bytes=planning.missing_bytes([plan])) for plan in plans)
-    show(work.console, stages)
+    show_plan(work.console, stages)
     before = work.record.plan
     expected = before.expected if before is not None and before.expected is not None else _cost(planning, stages)
     for note in leftovers(project.stages.orphans):
@@ -137,7 +137,7 @@ def _cost(planning: Planning, stages: Sequence[StagePlan]) -> Cost | None:
     )
 
 
-def show(console: Console, stages: Sequence[StagePlan]) -> None:
+def show_plan(console: Console, stages: Sequence[StagePlan]) -> None:
     """Show the stages that are not up to date, all when verbose, each below those of them that it follows."""
     depths: dict[str, int] = {}
     for stage in stages:
@@ -159,7 +159,7 @@ def _sentence(result: PlanResult) -> str:
     counts = {state: sum(stage.state == state for stage in result.stages) for state in StageState}
     if not result.stages:
         return "the project has no stages"
-    if result.settled():
+    if result.is_up_to_date():
         frozen = f", {counts[StageState.FROZEN]} frozen" if counts[StageState.FROZEN] else ""
         stages = count(len(result.stages), "stage")
         return f"nothing is stale: {counts[StageState.UP_TO_DATE]} of {stages} up to date{frozen}"

@@ -17,10 +17,10 @@ from mlbutler.record_ended import ended
 from mlbutler.report.plots.figure import File
 from mlbutler.steps import agreed as steps_agreed
 from mlbutler.steps import unshared
-from mlbutler.steps.comment_settings import agreed, is_wanted, layout
+from mlbutler.steps.comment_settings import agreed_comment_settings, is_wanted, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.notify import notified
-from mlbutler.steps.report_branch import LeftReport, leave
+from mlbutler.steps.report_branch import BranchReport, publish_report
 from mlbutler.steps.results_pull_request import open_pull_request
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 from mlbutler.steps.tracked import logged
@@ -157,7 +157,7 @@ def _left(work: RunContext, forge: Forge, change: Change, error: NotOffered) -> 
     """Push the report to a branch, whose files the forge shows, where the forge accepts no comment."""
     kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"
     try:
-        left = leave(work, change, forge.capabilities, is_older(work.git, change))
+        left = publish_report(work, change, forge.capabilities, is_older(work.git, change))
     except MlbutlerError as problem:
         reason = f"{kept}, and on no branch: {problem.message}"
         return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
@@ -204,11 +204,13 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     older = is_older(work.git, change)
     files = pictures.of_report(report) if change.number is not None else ()
     short = not takes.folds and bool(markdown.shown_on_demand(report))
-    elsewhere = bool(files) and agreed(work).pictures and agreed(work).pictures_in is not None
-    linked = takes.pictures == "linked" and bool(files) and agreed(work).pictures and not elsewhere
-    left = _on_branch(work, forge, change) if short or linked else LeftReport()
+    elsewhere = (
+        bool(files) and agreed_comment_settings(work).pictures and agreed_comment_settings(work).pictures_in is not None
+    )
+    linked = takes.pictures == "linked" and bool(files) and agreed_comment_settings(work).pictures and not elsewhere
+    left = _on_branch(work, forge, change) if short or linked else BranchReport()
     branch = left.branch if short else ""
-    form, create = layout(work), is_wanted(agreed(work), record)
+    form, create = layout(work), is_wanted(agreed_comment_settings(work), record)
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
         text = markdown.fit(report, limits, placed, branch, form)
@@ -243,23 +245,23 @@ def _put_elsewhere(
     work: RunContext, change: Change, files: Sequence[File], is_older: Callable[[str], bool]
 ) -> dict[str, str] | None:
     """Return the pictures' addresses where the team wants them; None where they could not be put there."""
-    from mlbutler.steps.pictures_place import put
+    from mlbutler.steps.pictures_place import upload_pictures
 
-    settings = steps_agreed.agreed(work, "comment", work.settings.comment, branches=True)
+    settings = steps_agreed.agreed_section(work, "comment", work.settings.comment, branches=True)
     try:
-        return put(work, change, settings, files, is_older) if settings.pictures_in else None
+        return upload_pictures(work, change, settings, files, is_older) if settings.pictures_in else None
     except MlbutlerError as error:
         work.console.line(f"The comment has no pictures: {error.message} {error.remedy}")
         return None
 
 
-def _on_branch(work: RunContext, forge: Forge, change: Change) -> LeftReport:
+def _on_branch(work: RunContext, forge: Forge, change: Change) -> BranchReport:
     """Return the report as it was pushed to its branch; where it could not be, the comment goes without."""
     try:
-        return leave(work, change, forge.capabilities, is_older(work.git, change))
+        return publish_report(work, change, forge.capabilities, is_older(work.git, change))
     except MlbutlerError as error:
         work.console.line(f"The report is on no branch, so that the comment has no pictures: {error.message}")
-        return LeftReport()
+        return BranchReport()
 
 
 def _status(work: RunContext, forge: Forge, change: Change) -> str:
@@ -304,7 +306,7 @@ def _results_commit(work: RunContext, change: Change) -> Change | None:
     ref = f"refs/heads/{branch}"
     try:
         tip = work.git.remote_refs(remote, ref).get(ref)
-        parents = git_verified.parents(git_verified.read(work.git, [made.commit]).get(made.commit, b""))
+        parents = git_verified.parents(git_verified.read_objects(work.git, [made.commit]).get(made.commit, b""))
     except MlbutlerError:
         return None
     if tip != made.commit or parents != [change.head]:

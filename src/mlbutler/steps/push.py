@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.numbers import count
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult
 from mlbutler.report.findings import grouped
@@ -41,7 +41,9 @@ def run(work: RunContext) -> PushResult:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
     nothing = _nothing_to_do(work)
     if not work.options.shares:
-        return unshared.push(work, all_there=nothing and work.record.plan is not None and work.record.plan.settled())
+        return unshared.push(
+            work, all_there=nothing and work.record.plan is not None and work.record.plan.is_up_to_date()
+        )
     if nothing:
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
     project = work.project
@@ -105,10 +107,10 @@ def _where_results_are(work: RunContext, mirrored: bool, kept: str) -> str:
     host = work.record.environment.host
     if mirrored:
         way = "a new build that shares it restores them and pushes" if kept else f"mlbutler push on {host} sends them"
-        return f"Until then the results of {few(made)} are in the mirror of {host}: {way}."
+        return f"Until then the results of {first_few(made)} are in the mirror of {host}: {way}."
     return (
-        f"Until then the results of {few(made)} are in this workspace on {host} and nowhere else: run mlbutler push "
-        "there before it is cleaned, or the next build makes them again."
+        f"Until then the results of {first_few(made)} are in this workspace on {host} and nowhere else: "
+        "run mlbutler push there before it is cleaned, or the next build makes them again."
     )
 
 
@@ -137,10 +139,11 @@ def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> Pu
     for finding in (*grouped(found.findings), *grouped(found.undetermined)):
         work.console.line(f"{finding.subject}: {finding.problem}")
     if found.findings:
+        lacking = first_few([finding.subject for finding in found.findings])
         return dataclasses.replace(
             result,
             outcome=Outcome.FAILED,
-            reason=f"neither here nor on the remote: {few([f.subject for f in found.findings])} ({result.reason})",
+            reason=f"neither here nor on the remote: {lacking} ({result.reason})",
             remedy="Push from where they were made, or make them again: dvc repro, then mlbutler push.",
         )
     if found.undetermined:
@@ -198,7 +201,7 @@ def _result(
         parts = [_NOTHING_HERE]
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
     if unknown and work.options.pipeline:
-        paths = few([artifact.path for artifact in away])
+        paths = first_few([artifact.path for artifact in away])
         parts.append(f"not verified for {count(len(away), 'artifact')} without data here ({paths})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 

@@ -186,7 +186,7 @@ def measure(
         for number, seed in enumerate(seeds, 1):
             work.console.heading(f"run {number} of {len(seeds)} {side}, seed {seed}: {', '.join(targets)}")
             set_params(root, work.settings.repeat.seed, seed)
-            problem = _once(scratch, found) or _read(scratch, found)
+            problem = _once(scratch, found) or _read_metrics(scratch, found)
             if problem:
                 found.problem = f"{side}, seed {seed}: {problem}"
                 return found
@@ -238,7 +238,7 @@ def _once(scratch: RunContext, found: Series) -> str:
     return ""
 
 
-def _read(scratch: RunContext, found: Series) -> str:
+def _read_metrics(scratch: RunContext, found: Series) -> str:
     """Read the metrics of the run that just ended; return why one is missing, '' when none is."""
     for (file, name), values in found.values.items():
         owner = scratch.project.stages.owner(file)

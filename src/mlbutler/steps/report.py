@@ -79,7 +79,7 @@ def _summarise(work: RunContext, report: Path) -> None:
 def _shorter(work: RunContext) -> bytes:
     from mlbutler.report import markdown
 
-    record = record_file.redacted(ended(work.record), work.console.redactor)
+    record = record_file.redacted_record(ended(work.record), work.console.redactor)
     limits = markdown.Limits(_LONGEST_SUMMARY, "bytes")
     return markdown.render(record, work.settings.report, limits).encode("utf-8", "replace")
 
@@ -95,7 +95,7 @@ def write_report(
     from mlbutler.report.renderings import FILES, render
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
-    record = record_file.redacted(ended(record), redactor)
+    record = record_file.redacted_record(ended(record), redactor)
     files = tuple((kind, directory / name, render(kind, record, settings)) for kind, name in FILES.items())
     try:
         for _, path, text in files:

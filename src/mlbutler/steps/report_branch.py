@@ -9,18 +9,18 @@ from urllib.parse import quote
 
 from mlbutler.commitback.report_branch import PREFIX
 from mlbutler.errors import AccessDenied, GitError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.forge.interface import Capabilities
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.record import Change
-from mlbutler.steps.comment_settings import agreed
+from mlbutler.steps.comment_settings import agreed_comment_settings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
 
 
 @frozen
-class LeftReport:
+class BranchReport:
     """The report as it is on a branch.
 
     Attributes:
@@ -33,7 +33,9 @@ class LeftReport:
     pictures: Mapping[str, str] = field(default_factory=dict)
 
 
-def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Callable[[str], bool]) -> LeftReport:
+def publish_report(
+    work: RunContext, change: Change, takes: Capabilities, is_older: Callable[[str], bool]
+) -> BranchReport:
     """Put the report, with its pictures, on the pull request's report branch; remove branches that are too old.
 
     There is none without a git remote or a name for it.
@@ -51,7 +53,7 @@ def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Calla
 
     name = f"{PREFIX}{change.number}"
     if change.number is None or change.git_remote is None or not work.git.is_branch_name(name):
-        return LeftReport()
+        return BranchReport()
     report = build.build(redacted(work, change), work.settings.report)
     files = {file.name: file.content for file in pictures.of_report(report)}
     limits = markdown.Limits(html=takes.html, folds=takes.folds)
@@ -62,17 +64,17 @@ def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Calla
     done = branch.publish(folder, files | {"README.md": text.encode("utf-8", "replace")}, change.head, is_older)
     _prune(work, change.git_remote, name)
     if done.newer or not takes.raw:
-        return LeftReport(name, done.newer)
+        return BranchReport(name, done.newer)
     paths = {file: quote(f"{folder}/{file}") for file in files}
     raw = takes.raw.replace("{commit}", done.commit)
-    return LeftReport(name, pictures={file: raw.replace("{path}", path) for file, path in paths.items()})
+    return BranchReport(name, pictures={file: raw.replace("{path}", path) for file, path in paths.items()})
 
 
 def _prune(work: RunContext, remote: str, name: str) -> None:
     """Remove report branches that are too old. That it fails is no reason to publish nothing."""
     from mlbutler.commitback.report_branch import prune
 
-    keep = agreed(work).keep
+    keep = agreed_comment_settings(work).keep
     if not keep:
         return
     try:
@@ -81,4 +83,6 @@ def _prune(work: RunContext, remote: str, name: str) -> None:
         work.console.line(f"Old report branches stay: {error.message}")
         return
     if gone:
-        work.console.line(f"{count(len(gone), 'old report branch', 'old report branches')} removed: {few(list(gone))}")
+        work.console.line(
+            f"{count(len(gone), 'old report branch', 'old report branches')} removed: {first_few(list(gone))}"
+        )

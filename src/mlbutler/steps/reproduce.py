@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, PathRefused, UnsavedWork, UsageError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.process import output_redactor
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.stale_again import stale_again
@@ -162,7 +162,7 @@ def _with_stale_again(project: Project, result: ReproduceResult) -> ReproduceRes
     again = stale_again(project.planning.judged(), ran)
     if not again:
         return result
-    named = few([f"{found.subject} ({found.problem})" for found in again], _SHOWN, "; ")
+    named = first_few([f"{found.subject} ({found.problem})" for found in again], _SHOWN, "; ")
     return dataclasses.replace(
         result,
         reason=f"{result.reason}; stale again as soon as it ran: {named}",
@@ -262,7 +262,7 @@ def _changed_inputs(work: RunContext, done: Reproduction, before: Collection[str
 def _nothing_to_run(plan: PlanResult) -> ReproduceResult:
     count = len(plan.stages)
     reason = "nothing to run"
-    if plan.settled():
+    if plan.is_up_to_date():
         reason += ": the only stage is up to date" if count == 1 else f": all {count} stages are up to date"
     stages = tuple(not_run(stage) for stage in plan.stages)
     return _with_left_alone(plan, ReproduceResult(outcome=Outcome.PASSED, reason=reason, stages=stages))
@@ -272,7 +272,7 @@ def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResu
     """Return the result, not passed where the plan has stages that could not be run."""
     cannot = [stage.name for stage in plan.stages if stage.state is StageState.CANNOT_RUN]
     unknown = [stage.name for stage in plan.stages if stage.state is StageState.NOT_KNOWN]
-    said = [f"{words}: {few(names)}"
+    said = [f"{words}: {first_few(names)}"
             for words, names in (("cannot run", cannot), ("not known whether to run", unknown)) if names]  # fmt: skip
     if not said:
         return result
@@ -304,7 +304,7 @@ def _judged(done: Reproduction, timeout: float | None) -> ReproduceResult:
 def _result(done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
     put_back = sorted(set(done.put_back))
     if put_back and outcome is Outcome.FAILED:
-        reason = f"{reason}; put back as it was: {few(put_back)}"
+        reason = f"{reason}; put back as it was: {first_few(put_back)}"
     return ReproduceResult(
         outcome=outcome, reason=reason, remedy=remedy, stages=tuple(done.runs.values()), log=RELATIVE
     )

@@ -6,7 +6,7 @@ import dataclasses
 
 from mlbutler.commitback.propose import PREFIX, withdraw_orphans
 from mlbutler.errors import ForgeError, MlbutlerError, UsageError
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.forge.interface import Forge, NotOffered
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome
@@ -64,7 +64,7 @@ def _closed(work: RunContext, forge: Forge, change: Change) -> str:
         return ""
     except MlbutlerError as error:
         return f"pull requests of results that are not needed any more may be open: {error.message.rstrip('.')}"
-    return f"closed, since nothing of it is needed: pull request {few(closed)}" if closed else ""
+    return f"closed, since nothing of it is needed: pull request {first_few(closed)}" if closed else ""
 
 
 def _proposal(work: RunContext, change: Change, name: str) -> str:
@@ -76,6 +76,10 @@ def _proposal(work: RunContext, change: Change, name: str) -> str:
         return ""
     try:
         tip = work.git.fetch_one(change.git_remote, f"refs/heads/{name}") or ""
-        return tip if git_verified.parents(git_verified.read(work.git, [tip]).get(tip, b"")) == [change.head] else ""
+        return (
+            tip
+            if git_verified.parents(git_verified.read_objects(work.git, [tip]).get(tip, b"")) == [change.head]
+            else ""
+        )
     except MlbutlerError:
         return ""

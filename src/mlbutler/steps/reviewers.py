@@ -18,7 +18,7 @@ from mlbutler.record import Change, Outcome, Record
 from mlbutler.record_ended import ended
 from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import settings_at
-from mlbutler.steps.comment_settings import agreed
+from mlbutler.steps.comment_settings import agreed_comment_settings
 from mlbutler.steps.context import RunContext
 
 STATES = {
@@ -48,7 +48,7 @@ def opened(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | No
         place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy,
         check=work.symlinks.check_inside,
         refs=partial(work.git.remote_refs, change.git_remote) if change.git_remote else None,
-        behavior=agreed(work).behavior,
+        behavior=agreed_comment_settings(work).behavior,
     )  # fmt: skip
     return open_forge(opening)
 
@@ -72,11 +72,11 @@ def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
 
 def _settings_before(work: RunContext) -> list[Settings]:
     """Return the settings of the target branch and of the merge base."""
-    found = [settings_at(partial(_shown, work, revision)) for revision in work.trust.target_revisions or ()]
+    found = [settings_at(partial(_file_at, work, revision)) for revision in work.trust.target_revisions or ()]
     return [settings.forge for settings in found if settings is not None]
 
 
-def _shown(work: RunContext, revision: str, name: str) -> bytes | None:
+def _file_at(work: RunContext, revision: str, name: str) -> bytes | None:
     return work.git.show(revision, work.prefix + name)
 
 
@@ -98,7 +98,7 @@ def placed(work: RunContext, forge: Forge) -> Change:
 
 def redacted(work: RunContext, change: Change) -> Record:
     """Return the record with `change` in it and without secrets, as that of a finished run."""
-    return record_file.redacted(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
+    return record_file.redacted_record(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
 
 
 def announce(work: RunContext, state: CommitStatus, sentence: str) -> None:

@@ -60,15 +60,15 @@ def to_mirror(
 ) -> Moved | None:
     """Send objects, then run cache, to the mirror; None when it failed, which is only reported."""
     from mlbutler.errors import DiskFull, StoreError
-    from mlbutler.store.holdings import at_hand, is_complete
-    from mlbutler.store.send import send
+    from mlbutler.store.holdings import is_complete, local_objects
+    from mlbutler.store.send import send_to_store
 
     recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
-    objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
+    objects = local_objects(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
     work.mirror_use.hold(recorded)
     try:
         with work.console.progress("to the mirror") as progress:
-            sent = send(objects, cache, mirror, progress=progress)
+            sent = send_to_store(objects, cache, mirror, progress=progress)
         if sent.errors:
             raise sent.errors[0]
         send_runs(cache, mirror, [run for run in runs if is_complete(cache, run.outputs)])
@@ -109,14 +109,14 @@ def send_objects(
     work: RunContext, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]
 ) -> int:
     """Send what the store is missing; return how many of these objects were read back and are whole."""
-    from mlbutler.store.holdings import at_hand
-    from mlbutler.store.send import send, worst
+    from mlbutler.store.holdings import local_objects
+    from mlbutler.store.send import send_to_store, worst
 
-    objects = at_hand(cache, oids)
+    objects = local_objects(cache, oids)
     if not objects:
         return 0
     with work.console.progress(f"to {store.name}") as progress:
-        sent = send(objects, cache, store, progress=progress)
+        sent = send_to_store(objects, cache, store, progress=progress)
     moved.extend(sent.moved)
     error = worst(sent.errors)
     if error is not None:

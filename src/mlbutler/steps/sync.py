@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.numbers import count
 from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.steps.context import RunContext
@@ -38,7 +38,7 @@ def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ())
     plan = work.record.plan
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
-        which = "no stage is stale" if plan.settled() else "no stage that can run is known to be stale"
+        which = "no stage is stale" if plan.is_up_to_date() else "no stage that can run is known to be stale"
         return SyncResult(outcome=Outcome.PASSED, reason=f"nothing to bring: {which}")
     if everything and (known := _in_place(work)) is not None:
         return known
@@ -114,7 +114,7 @@ def _made_again(work: RunContext, plan: PlanResult, failed: SyncResult, absent: 
         result, absent, *_ = _bring(work, work.project.planning.needed(anew.stale()))
         plan = anew
     work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
-    named = few(sorted(lost), _SHOWN)
+    named = first_few(sorted(lost), _SHOWN)
     return dataclasses.replace(result, reason=f"{result.reason}; in no store, so made again: {named}")
 
 
@@ -225,7 +225,7 @@ def _result(work: RunContext, brought: Brought, absent: frozenset[str], paths: t
         reason = brought_now if arrived else f"nothing to bring: {count(here, 'object')} here already"
         return SyncResult(outcome=Outcome.PASSED, reason=reason, paths=paths, moved=brought.moved)
     missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
-    shown = few(missing, _SHOWN)
+    shown = first_few(missing, _SHOWN)
     targets = " ".join(_quoted(path) for path in sorted(absent)[:_SHOWN])
     remote = work.project.remote_name
     where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"

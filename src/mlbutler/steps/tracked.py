@@ -18,7 +18,7 @@ from mlbutler.report.links import report_page
 from mlbutler.report.metrics_csv import measured_numbers
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import TrackersSettings
-from mlbutler.steps.agreed import agreed
+from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
 from mlbutler.trackers import git_files
@@ -31,7 +31,7 @@ _FILE = "100644"
 
 def settings(work: RunContext) -> TrackersSettings:
     """Return the settings that the team agreed on: a credential goes where they say."""
-    return agreed(work, "trackers", work.settings.trackers, branches=True)
+    return agreed_section(work, "trackers", work.settings.trackers, branches=True)
 
 
 def used_params(stages: Stages) -> dict[str, Scalar]:
@@ -47,7 +47,7 @@ def used_params(stages: Stages) -> dict[str, Scalar]:
 # ------------------------------------------------------------------------------------ files in Git
 
 
-def files(work: RunContext, git: Git, parent: str, depended: Sequence[str]) -> dict[str, TreeEntry]:
+def tracking_files(work: RunContext, git: Git, parent: str, depended: Sequence[str]) -> dict[str, TreeEntry]:
     """Return what the results commit has besides, for trackers that read Git.
 
     Files that the project has itself under these names stay; that is said.
@@ -108,13 +108,13 @@ def logged(work: RunContext) -> str:
     result = _result(work) if where.mlflow and work.trusted else None
     if where.mlflow is None or result is None:
         return ""
-    page = send(work, where, result)
+    page = send_run(work, where, result)
     if work.record.commit is not None:
         work.record = dataclasses.replace(work.record, commit=dataclasses.replace(work.record.commit, tracker_run=page))
     return "the result is on the MLflow server"
 
 
-def send(work: RunContext, where: TrackersSettings, result: Result) -> str:
+def send_run(work: RunContext, where: TrackersSettings, result: Result) -> str:
     """Have a run for the result on the server; return its page.
 
     Raises:

@@ -40,7 +40,7 @@ def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
         StoreError: a remote does not answer what it has.
     """
     from mlbutler.remotes.opening import Remotes, open_cache
-    from mlbutler.store.holdings import at_hand
+    from mlbutler.store.holdings import local_objects
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.send import lacking
 
@@ -55,7 +55,7 @@ def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
     for name, oids in by_remote.items():
         store = remotes(name)
         assert store is not None
-        missing = lacking(at_hand(cache, oids), cache, store)
+        missing = lacking(local_objects(cache, oids), cache, store)
         if missing:
             sizes = [found.st_size for oid in missing if (found := cache.stat(oid)) is not None]
             yield name, len(missing), sum(sizes)

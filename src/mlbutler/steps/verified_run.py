@@ -210,7 +210,7 @@ class CleanRun:
 
     def _contents(self, output: Output) -> tuple[bytes, bytes] | None:
         """Return what is recorded of a file and what was made; None where one is too large or cannot be had."""
-        new = _read(self._scratch.root / output.path)
+        new = _read_file(self._scratch.root / output.path)
         if new is None:
             return None
         if not output.cached:
@@ -231,7 +231,7 @@ class CleanRun:
         # A manifest alone, without its files: these come one by one.
         wanted: Need | ObjectId = oid if oid.is_directory else Need(path or oid.md5, oid, (), size, checkout=False)
         brought = bring([wanted], cache, self._brought, open_stores(self._work).remotes, self._options())
-        return None if brought.missing or brought.errors else _read(cache.path(oid))
+        return None if brought.missing or brought.errors else _read_file(cache.path(oid))
 
     def _options(self, progress: Progress | None = None) -> BringOptions:
         from mlbutler.store.engine import BringOptions
@@ -273,12 +273,12 @@ class CleanRun:
     def _file_in(self, output: Output, first: FirstDifference) -> tuple[bytes, bytes] | None:
         from mlbutler.store.interface import ObjectId
 
-        new = _read(self._scratch.root / output.path / first.where)
+        new = _read_file(self._scratch.root / output.path / first.where)
         old = self._object(ObjectId(first.recorded), None, f"{output.path}/{first.where}")
         return None if old is None or new is None else (old, new)
 
 
-def _read(path: Path) -> bytes | None:
+def _read_file(path: Path) -> bytes | None:
     try:
         return path.read_bytes() if path.is_file() and path.stat().st_size <= _LARGEST else None
     except OSError:

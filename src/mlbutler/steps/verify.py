@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlbutler.errors import Interrupted
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.process import project_environment
@@ -153,7 +153,7 @@ class _Verifying:
             clean = CleanRun(self.work, scratch, self.place / "brought", self.asked)
             lacking = clean.bring(inputs(scratch.project.stages, stage))
             if lacking:
-                said = f"what it needs is on no remote: {few(sorted(lacking))}"
+                said = f"what it needs is on no remote: {first_few(sorted(lacking))}"
                 return StageVerified(name=stage.name, state=Verification.LACKING, reason=said)
             run, problem = clean.run(stage)
             if problem:
@@ -250,7 +250,7 @@ def _clean_place(root: Path) -> Iterator[Path]:
 
 def _judged(asked: Asked, found: Sequence[StageVerified], drawn_from: int = 0, chance: str = "") -> VerifyResult:
     wrong = [one for one in found if one.state.is_wrong]
-    good = [one for one in found if one.state.holds]
+    good = [one for one in found if one.state.is_reproduced]
     outcome = Outcome.FAILED if wrong else Outcome.PASSED if good else Outcome.SKIPPED
     if not good and not wrong and found:
         outcome = Outcome.NOT_KNOWN
@@ -274,7 +274,7 @@ def _sentence(found: Sequence[StageVerified], chance: str) -> str:
     parts = []
     for state in Verification:
         if names := [one.name for one in found if one.state is state]:
-            parts.append(f"{state}: {few(names)}")
+            parts.append(f"{state}: {first_few(names)}")
     return "; ".join(parts) + (f", {chance}" if chance else "")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.comparison.usual_causes import causes_in
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.project.code import python_sources, used_undeclared
 from mlbutler.project.model import Stage, Stages
 from mlbutler.steps.context import RunContext
@@ -86,16 +86,17 @@ def _of_no_repetition(root: Path, stage: Stage, first: Made, again: Made) -> Ite
     drawing = [path for path, text in texts.items() if _RANDOM.search(text)]
     seeded = any(_SEEDED.search(text) for text in texts.values())
     if drawing and not seeded:
-        yield f"Random numbers without a seed: {few(drawing)} uses a library that draws them, and nothing sets a seed."
+        users = first_few(drawing)
+        yield f"Random numbers without a seed: {users} uses a library that draws them, and nothing sets a seed."
     for path, (_, made) in first.contents.items():
         if path in again.contents:
             yield from causes_in(made, again.contents[path][1])
     if clocks := [path for path, text in texts.items() if _CLOCK.search(text)]:
-        yield f"The time, a process id or a random id may be in the outputs: {few(clocks)} asks for one."
+        yield f"The time, a process id or a random id may be in the outputs: {first_few(clocks)} asks for one."
     if drawing and seeded:
         yield (
-            f"A seed is set, and {few(drawing)} draws random numbers: is every library seeded, and does each draw in "
-            "the same order with several threads or on a GPU (OMP_NUM_THREADS=1, deterministic algorithms)?"
+            f"A seed is set, and {first_few(drawing)} draws random numbers: is every library seeded, and does each "
+            "draw in the same order with several threads or on a GPU (OMP_NUM_THREADS=1, deterministic algorithms)?"
         )
     yield "It makes something else each time: no run can confirm what dvc.lock records."
 

@@ -23,7 +23,7 @@ def files_of(store: LocalStore, directory: ObjectId) -> tuple[ObjectId, ...] | N
     return tuple(dict.fromkeys(ObjectId(md5, directory.legacy) for md5 in files.values()))
 
 
-def at_hand(store: LocalStore, oids: Iterable[ObjectId]) -> tuple[ObjectId, ...]:
+def local_objects(store: LocalStore, oids: Iterable[ObjectId]) -> tuple[ObjectId, ...]:
     """Return those of these objects, and of the files of directories among them, that the store holds.
 
     A manifest is among them only if all its files are: elsewhere it must not promise what is not there.

@@ -62,9 +62,9 @@ def _parsed(content: bytes, name: str) -> Manifest:
             raise _refusal(name, "an entry is not a file")
         path, md5 = entry
         if problem := _problem(path, md5):
-            raise _refusal(name, f"{problem}: {_shown(path)}")
+            raise _refusal(name, f"{problem}: {_shortened(path)}")
         if path in files:
-            raise _refusal(name, f"a path is listed twice: {_shown(path)}")
+            raise _refusal(name, f"a path is listed twice: {_shortened(path)}")
         files[path] = md5
         folder = path.rpartition("/")[0]
         while folder and folder not in folders:
@@ -72,7 +72,7 @@ def _parsed(content: bytes, name: str) -> Manifest:
             folder = folder.rpartition("/")[0]
     for folder in folders:
         if folder in files:
-            raise _refusal(name, f"a path is both a file and a folder: {_shown(folder)}")
+            raise _refusal(name, f"a path is both a file and a folder: {_shortened(folder)}")
     return files
 
 
@@ -129,7 +129,7 @@ def _refusal(name: str, problem: str) -> CorruptObject:
     )
 
 
-def _shown(path: object) -> str:
+def _shortened(path: object) -> str:
     text = ascii(path)
     return text if len(text) <= 120 else text[:117] + "..."
 

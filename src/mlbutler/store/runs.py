@@ -69,7 +69,7 @@ def _local_keys(root: Path) -> Iterator[str]:
                 yield key
 
 
-def read(store: LocalStore, key: str) -> RunCacheEntry | None:
+def read_entry(store: LocalStore, key: str) -> RunCacheEntry | None:
     """Read one entry of a local store; return None when it is no valid one."""
     return _entry(store.root / key, key)
 
@@ -99,7 +99,7 @@ def _object(out: Mapping[str, Any]) -> ObjectId | None:
 def current(cache: LocalStore, outputs: Collection[ObjectId]) -> tuple[RunCacheEntry, ...]:
     """Return the cache's entries whose outputs are all among `outputs`: the runs that made what is recorded now."""
     wanted = set(outputs)
-    runs = (read(cache, key) for key in sorted(keys(cache)))
+    runs = (read_entry(cache, key) for key in sorted(keys(cache)))
     return tuple(run for run in runs if run is not None and run.outputs <= wanted)
 
 
@@ -156,7 +156,7 @@ def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:
     lacking = keys(mirror) - keys(cache)
     copied = 0
     for key in sorted(lacking):
-        if read(mirror, key) is None:
+        if read_entry(mirror, key) is None:
             continue
         try:
             copy_entry(mirror, cache, key)

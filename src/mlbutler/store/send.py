@@ -50,7 +50,7 @@ class SendResult:
     read_back: int = 0
 
 
-def send(
+def send_to_store(
     oids: Iterable[ObjectId],
     cache: LocalStore,
     store: Store,

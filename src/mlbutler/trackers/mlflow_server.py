@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.errors import AccessDenied, OutsideError, SettingsError, UsageError
-from mlbutler.escape import markdown, visible, web_address
+from mlbutler.escape import escape_invisible, markdown, web_address
 from mlbutler.extras import how_to_get
 from mlbutler.frozen import frozen
 from mlbutler.record import TrackedRun
@@ -166,7 +166,7 @@ def _quiet_client() -> Iterator[None]:
 
 
 def _explained(server: MlflowServer, error: Any) -> OutsideError:
-    said = visible(str(error.message).partition("\n")[0], 300)
+    said = escape_invisible(str(error.message).partition("\n")[0], 300)
     for secret in filter(None, (server.password, server.token)):
         said = said.replace(secret, "[hidden]")
     if error.error_code in _REFUSED:
@@ -226,13 +226,15 @@ class _Runs:
         from mlflow.entities import RunTag
 
         tags = [RunTag(name, value[:_LONGEST_TAG]) for name, value in _tags(result).items() if value]
-        self._store.create_run(self._id, "", _now(), tags, visible(result.name, _LONGEST_NAME))
+        self._store.create_run(self._id, "", _now(), tags, escape_invisible(result.name, _LONGEST_NAME))
 
     def _fill(self, run: str, result: Result) -> None:
         from mlflow.entities import Metric, Param, RunStatus
 
         now = _now()
-        params = [Param(name, visible(str(value), _LONGEST_VALUE)) for name, value in _fit(result.params).items()]
+        params = [
+            Param(name, escape_invisible(str(value), _LONGEST_VALUE)) for name, value in _fit(result.params).items()
+        ]
         metrics = [Metric(name, number, now, 0) for name, number in _fit(result.metrics).items()]
         for some in _batches(params):
             self._store.log_batch(run, [], some, [])

@@ -90,7 +90,7 @@ def _mlflow_db(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
 
 def _is_inner(folder: Path) -> bool:
     """Return whether it is a step of another run, such as one of a search for parameters."""
-    return _read(folder / "tags" / "mlflow.parentRunId") is not None
+    return _read_plain_file(folder / "tags" / "mlflow.parentRunId") is not None
 
 
 def _metrics(folder: Path, before: str, depth: int = 0) -> Iterator[tuple[str, float]]:
@@ -99,7 +99,7 @@ def _metrics(folder: Path, before: str, depth: int = 0) -> Iterator[tuple[str, f
         name = f"{before}{entry.name}"
         if entry.is_dir(follow_symlinks=False) and depth < _MOST_DEPTH:
             yield from _metrics(Path(entry.path), f"{name}/", depth + 1)
-        elif (value := _last(_read(Path(entry.path), tail=True))) is not None:
+        elif (value := _last(_read_plain_file(Path(entry.path), tail=True))) is not None:
             yield name, value
 
 
@@ -175,7 +175,7 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _read(path: Path, *, tail: bool = False) -> bytes | None:
+def _read_plain_file(path: Path, *, tail: bool = False) -> bytes | None:
     """Return a plain file's content, or its end; None where there is none or it is too large."""
     try:
         with open_plain(path) as file:
@@ -191,7 +191,7 @@ def _read(path: Path, *, tail: bool = False) -> bytes | None:
 
 
 def _document(path: Path, parse: Any) -> dict[str, Any]:
-    content = _read(path)
+    content = _read_plain_file(path)
     try:
         made = parse(decoded(content)) if content is not None else {}
     except Unreadable:

@@ -18,7 +18,7 @@ def show_help(directory: object, console: Any, topic: str | None) -> int:
     from mlbutler import pages
     from mlbutler.commands.help import show
 
-    if topic is not None and topic in cli.commands and topic not in pages.files():
+    if topic is not None and topic in cli.commands and topic not in pages.pages_by_topic():
         parent = click.get_current_context().parent
         click.echo(cli.commands[topic].get_help(click.Context(cli.commands[topic], parent, topic)))
         return 0

@@ -159,7 +159,7 @@ def test_another_signature_or_way_is_left_to_dvcs_client(monkeypatch: pytest.Mon
 @given(st.binary(max_size=200))
 def test_what_is_no_list_is_a_value_error(answer: bytes) -> None:
     with pytest.raises(ValueError, match="no list"):
-        listing.read(answer, "p/")
+        listing.read_page(answer, "p/")
 
 
 def test_names_in_a_list_are_decoded_where_they_are_encoded() -> None:
@@ -169,6 +169,6 @@ def test_names_in_a_list_are_decoded_where_they_are_encoded() -> None:
         entries = f"<Contents><Key>{name}</Key><Size>3</Size></Contents><Contents><Key>else</Key></Contents>"
         return f'<ListBucketResult xmlns="x">{encoding}{entries}</ListBucketResult>'.encode()
 
-    plain = listing.read(answer(f"a+b {key}"), "a+b ")
-    encoded = listing.read(answer(f"a%2Bb+{quote(key, safe='')}", "<EncodingType>url</EncodingType>"), "a+b ")
+    plain = listing.read_page(answer(f"a+b {key}"), "a+b ")
+    encoded = listing.read_page(answer(f"a%2Bb+{quote(key, safe='')}", "<EncodingType>url</EncodingType>"), "a+b ")
     assert plain.objects == encoded.objects == {ObjectId("ab" + "0" * 30): 3}

@@ -17,7 +17,7 @@ from mlbutler.store.local import LocalStore
 from mlbutler.store.s3 import listing
 from mlbutler.store.s3.signing import Signer
 from mlbutler.store.s3.store import S3Store
-from mlbutler.store.send import send
+from mlbutler.store.send import send_to_store
 from tests.http_client import plain
 from tests.store.buckets import bucket
 from tests.store.s3.gate import Gate, Seen, error
@@ -64,7 +64,7 @@ def test_there_and_back(gate: Gate, cache: LocalStore, tmp_path: Path, prefix: s
     (cache.root / legacy.key).parent.mkdir()
     (cache.root / legacy.key).write_bytes(b"by DVC 2")
     everything = [directory, legacy, *(ObjectId(md5(content)) for content in FILES.values())]
-    send(everything, cache, bucket(gate.url, f"{gate.bucket}{prefix}", dvc=True))
+    send_to_store(everything, cache, bucket(gate.url, f"{gate.bucket}{prefix}", dvc=True))
     gate.requests.clear()
     store = bucket(gate.url, f"{gate.bucket}{prefix}")
     elsewhere = bring_it(store, directory, tmp_path / "other")
@@ -123,8 +123,8 @@ def test_a_bucket_that_cannot_be_listed_is_asked_for_each_object(
 def test_few_objects_are_not_worth_a_list() -> None:
     assert listing.most_pages(100) == 0
     assert listing.most_pages(5_000) == 2
-    assert len(listing.parts(5_000, 20)) == 16
-    assert listing.parts(5_000, 4_000) == []  # a million objects
+    assert len(listing.list_prefixes(5_000, 20)) == 16
+    assert listing.list_prefixes(5_000, 4_000) == []  # a million objects
 
 
 # --------------------------------------------------------------------------------------- faults

@@ -51,7 +51,7 @@ def test_the_least_recently_used_goes(mirror: LocalStore, monkeypatch: pytest.Mo
     done = prune.prune(mirror.root, 3 * SIZE)
     assert there(mirror, old, middle, new, never) == [False, True, True, False]  # 0.9 of the limit: two
     assert (done.objects, done.bytes, done.left_objects, done.left_bytes) == (2, 2 * SIZE, 2, 2 * SIZE)
-    assert set(uses.read(mirror.root).last) == {middle, new}
+    assert set(uses.read_uses(mirror.root).last) == {middle, new}
 
 
 def test_a_directory_is_used_with_its_files(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,4 +62,4 @@ def test_an_object_healed_meanwhile_stays(mirror: LocalStore, monkeypatch: pytes
 
 def test_a_mirror_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no mirror at"):
-        verification.require(LocalStore("mirror", tmp_path / "nowhere"))
+        verification.require_folder(LocalStore("mirror", tmp_path / "nowhere"))

@@ -17,7 +17,7 @@ from mlbutler.project.past_numbers import MOST_POINTS, CommittedCurve, Numbers, 
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.report.board.columns import columns, main_column
 from mlbutler.report.board.model import Board, BoardRow, Points
-from mlbutler.report.board.redaction import redacted
+from mlbutler.report.board.redaction import redacted_board
 from mlbutler.state.hints import Hints
 from mlbutler.steps.context import RunContext
 
@@ -55,7 +55,7 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
         title=_title(work), target=target, rows=tuple(rows), columns=shown_columns,
         main=main_column(shown_columns, [str(gate.metric) for gate in gates]), curves=curves, notes=tuple(notes),
     )  # fmt: skip
-    return redacted(board, work.console.redactor.hide)
+    return redacted_board(board, work.console.redactor.hide)
 
 
 def _stores(work: RunContext) -> list[Path]:

@@ -29,7 +29,7 @@ def gates(work: RunContext) -> Examined:
         remedy = "Set repeat.seed (`mlbutler help compare`)."
         return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
     committed, here = work.project.snapshots.read(work.record.change.checkout, work.prefix)
-    sources = _at_hand(here.metrics, committed.metrics)
+    sources = _available_metrics(here.metrics, committed.metrics)
     numbers = compare_metrics({}, sources, {})[0]
     keys = {name for metric in numbers for name in (metric.key, metric.name)}
     unread = {file: source.problem for file, source in sources.items() if source.content is None and not source.absent}
@@ -48,7 +48,7 @@ def gates(work: RunContext) -> Examined:
     return Examined("gates", OK, f"{len(configured)} on {', '.join(gate.subject for gate in configured)}")
 
 
-def _at_hand(here: Mapping[str, Source], committed: Mapping[str, Source]) -> dict[str, Source]:
+def _available_metrics(here: Mapping[str, Source], committed: Mapping[str, Source]) -> dict[str, Source]:
     """Return the metrics files of the work tree; one that is not in it as it was committed."""
     return {
         file: committed[file] if source.content is None and file in committed else source

@@ -23,7 +23,7 @@ from mlbutler.experiments.gpu_lease import lease_gpus
 from mlbutler.experiments.log import LogFile
 from mlbutler.experiments.saver import restore_checkpoint, saver_factory
 from mlbutler.experiments.state import State
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
 from mlbutler.record import Outcome
@@ -175,7 +175,10 @@ def _ran(
             restore_checkpoint(own, root, Symlinks(root, Git(root), every=True), line)
             saver = saver_factory(own, root, train, experiment.attempt, line)
         elif paths := (*handed.declared().persisted, *train.checkpoints):
-            line(f"No checkpoint of {few(paths, 3)} is kept: train.checkpoint_store names no folder that agents share.")
+            line(
+                f"No checkpoint of {first_few(paths)} is kept: "
+                "train.checkpoint_store names no folder that agents share."
+            )
         place = AttemptContext(
             folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
             say_signs=say_signs, lease=lease,

@@ -17,7 +17,7 @@ from mlbutler.experiments.applying import AppliedChanges, apply_results, is_with
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import ENDED, State
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.pipeline import run_step
 from mlbutler.record import SyncResult
 from mlbutler.steps import sync
@@ -46,9 +46,9 @@ def fetch(directory: Path, console: Console, name: str, *, data: bool, only: Seq
     paths = [os.path.normpath(path) for path in only]
     owned, recorded = _kept_by_dvc(training, experiment, paths)
     done = _apply(training, experiment, [*paths, *recorded] if only else None)
-    console.line(f"written: {few(done.written, 5)}" if done.written else "Everything is here already.")
+    console.line(f"written: {first_few(done.written, 5)}" if done.written else "Everything is here already.")
     if done.removed:
-        console.line(f"removed: {few(done.removed, 5)}")
+        console.line(f"removed: {first_few(done.removed, 5)}")
     document: dict[str, Any] = {"name": experiment.name, "written": list(done.written), "removed": list(done.removed)}
     code = EXIT_PASSED
     if data or owned:

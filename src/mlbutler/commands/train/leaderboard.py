@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 
 from mlbutler.console import human_seconds
-from mlbutler.escape import markdown, visible
+from mlbutler.escape import escape_invisible, markdown
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.notices import judge_metrics
 from mlbutler.experiments.ranking import best_first, goal_of, main_metric
@@ -43,9 +43,9 @@ class Leaderboard:
         """Return it as a page."""
 
         def row(cells: Sequence[str], tag: str) -> str:
-            return f"<tr>{''.join(f'<{tag}>{html.escape(visible(cell))}</{tag}>' for cell in cells)}</tr>"
+            return f"<tr>{''.join(f'<{tag}>{html.escape(escape_invisible(cell))}</{tag}>' for cell in cells)}</tr>"
 
-        title = html.escape(visible(self.title))
+        title = html.escape(escape_invisible(self.title))
         return [
             "<!doctype html>", '<html lang="en">', f'<head><meta charset="utf-8"><title>{title}</title></head>',
             "<body>", f"<h1>{title}</h1>", "<table>", f"<thead>{row(self.head, 'th')}</thead>",

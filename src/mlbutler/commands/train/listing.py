@@ -21,7 +21,7 @@ from mlbutler.experiments.measures import baseline_values
 from mlbutler.experiments.ranking import best_first, main_metric, metric_of
 from mlbutler.experiments.scheduling import is_standing_still, open_searches, trials_of
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.live_lines import clean
 from mlbutler.numbers import as_float, count, difference, value
 from mlbutler.settings import Gate
@@ -198,7 +198,7 @@ def stuck_lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterat
     for engine, what in ((LOCAL, "process that ran"), (JENKINS, "build of")):
         lost = [one.name for state, one in shown if state is State.LOST and one.engine == engine]
         if lost:
-            yield f"The {what} {few(lost, 5)} is gone: {again}"
+            yield f"The {what} {first_few(lost, 5)} is gone: {again}"
     for grid, found in open_searches(one for _, one in shown).items():
         if is_standing_still(found):
             yield f"Nothing goes on with the search {grid}: `mlbutler train wait {grid}` does."

@@ -34,4 +34,4 @@ def log_experiment(work: RunContext, experiment: Experiment) -> str:
         metrics={names[key]: number for key, number in numbers.items()},
         links=(("build", experiment.build),) if experiment.build else (),
     )
-    return tracked.send(work, where, result)
+    return tracked.send_run(work, where, result)

@@ -18,7 +18,7 @@ from mlbutler.errors import EXIT_PASSED, GitError, StoreError, UsageError
 from mlbutler.escape import markdown
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.sending_data import DataToSend
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.forge.detect import ForgeLocation, locate_forge
 from mlbutler.forge.interface import Forge, NotOffered, PullRequest
 from mlbutler.forge.new_pull_request import page
@@ -101,7 +101,7 @@ def _send_data(training: Training, experiment: Experiment) -> None:
             training.console.line(said)
     if lost := data.lost(artifacts):
         raise StoreError(
-            f"{few(lost)} of {experiment.name} is neither in the cache nor on the DVC remote.",
+            f"{first_few(lost)} of {experiment.name} is neither in the cache nor on the DVC remote.",
             f"Push it from where it was made, or have it made again: mlbutler train retry {experiment.name}",
         )
 

@@ -13,7 +13,7 @@ from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.experiments import saved_results as results
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.state import ENDED
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 
 
 def remove(
@@ -36,7 +36,9 @@ def remove(
         before = time.time() - older_than
         found = [kept for kept in found if kept.experiment.ended is not None and kept.experiment.ended < before]
     if open_ones := [kept.experiment.name for kept in found if kept.experiment.state not in ENDED]:
-        raise UsageError(f"{few(open_ones, 5)} has not ended.", f"mlbutler train cancel {' '.join(open_ones[:5])}")
+        raise UsageError(
+            f"{first_few(open_ones, 5)} has not ended.", f"mlbutler train cancel {' '.join(open_ones[:5])}"
+        )
     if not found:
         console.line("There are no such experiments.")
     if len(found) > 1 and not yes:
@@ -68,7 +70,7 @@ def _ask(console: Console, experiments: Sequence[Experiment]) -> None:
     """
     states = [one.state for one in experiments]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ENDED if state in states)
-    said = f"{len(experiments)} experiments ({counts}): {few([one.name for one in experiments], 5)}"
+    said = f"{len(experiments)} experiments ({counts}): {first_few([one.name for one in experiments], 5)}"
     if console.json or console.quiet or not sys.stdin.isatty():
         raise UsageError(f"These are {said}.", "Pass --yes to remove them all.")
     import click

@@ -9,7 +9,7 @@ from mlbutler.commands.train.opening import Training, experiment_json
 from mlbutler.console import human_bytes
 from mlbutler.experiments.plans import ExperimentPlan
 from mlbutler.experiments.submission import Fate, SubmittedExperiment
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.record import StageState
@@ -37,9 +37,9 @@ def describe_plan(planned: ExperimentPlan) -> Iterator[str]:
         ("not known", StageState.NOT_KNOWN),
     ):  # fmt: skip
         if names := planned.names(state):
-            yield f"{words}: {few(names, 5)}"
+            yield f"{words}: {first_few(names, 5)}"
     if settled := planned.names(StageState.UP_TO_DATE, StageState.FROZEN):
-        yield f"up to date: {few(settled, 5)}"
+        yield f"up to date: {first_few(settled, 5)}"
     if planned.download is None:
         yield "bytes to bring: not known"
     elif planned.download:

@@ -26,7 +26,7 @@ from mlbutler.experiments.experiment import OPTION_CHECKS
 from mlbutler.experiments.plans import ExperimentPlan, plan_experiments
 from mlbutler.experiments.search_submission import resolve_search
 from mlbutler.experiments.submission import ExperimentOptions, Fate, SubmittedExperiment, resolve_experiments
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.process import project_environment
 from mlbutler.project.project import Project
@@ -173,7 +173,7 @@ def _from_work_tree(
     captured = capture_work_tree(training.git, [f"{training.prefix}{path}" for path in copied])
     _check(training, main, captured, options)
     if captured.untracked:
-        training.console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
+        training.console.line(f"not sent (untracked): {first_few(captured.untracked, 5)}")
     args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(options))
     if options.search is None:
         return resolve_experiments(training.git, *args), captured.untracked

@@ -29,7 +29,7 @@ from mlbutler.experiments.submission import (
     find_existing,
     store_experiments,
 )
-from mlbutler.few import few
+from mlbutler.first_few import first_few
 from mlbutler.project.project import Project
 
 
@@ -145,7 +145,7 @@ class JenkinsSubmitter:
         unsent = data.find()
         size = sum(one.bytes for one in unsent)
         for one in unsent:
-            console.line(f"data for {one.store.name}: {human_bytes(one.bytes)} ({few(one.paths, 5)})")
+            console.line(f"data for {one.store.name}: {human_bytes(one.bytes)} ({first_few(one.paths, 5)})")
         if size > training.settings.train.ask_above and not self._yes:
             self._ask(size)
         with console.progress("sending data") as progress:

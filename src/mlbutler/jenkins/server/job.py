@@ -26,10 +26,10 @@ def job_dsl(server: JenkinsServer, credentials: str | None) -> str:
     """
     repository = server.repository
     lines = [
-        f"multibranchPipelineJob({quoted(server.name)}) {{",
-        f"    description({quoted(f'Pull requests of {repository.url}, judged by mlbutler')})",
+        f"multibranchPipelineJob({groovy_literal(server.name)}) {{",
+        f"    description({groovy_literal(f'Pull requests of {repository.url}, judged by mlbutler')})",
         "    factory {",
-        f"        workflowBranchProjectFactory {{ scriptPath({quoted(server.script)}) }}",
+        f"        workflowBranchProjectFactory {{ scriptPath({groovy_literal(server.script)}) }}",
         "    }",
         "    orphanedItemStrategy { discardOldItems { daysToKeep(30) } }",
         "    configure { node ->",
@@ -55,10 +55,10 @@ def train_job_dsl(server: JenkinsServer, credentials: str | None) -> str:
     Args:
         credentials: as for `job_dsl`.
     """
-    logins = [f"                        credentials({quoted(credentials)})"] if credentials else []
+    logins = [f"                        credentials({groovy_literal(credentials)})"] if credentials else []
     lines = [
-        f"pipelineJob({quoted(server.train_job)}) {{",
-        f"    description({quoted(f'Experiments of {server.repository.url}, which mlbutler train sends')})",
+        f"pipelineJob({groovy_literal(server.train_job)}) {{",
+        f"    description({groovy_literal(f'Experiments of {server.repository.url}, which mlbutler train sends')})",
         "    parameters {",
         "        stringParam('EXPERIMENT', '', 'The experiment; mlbutler train sets it.')",
         "        stringParam('LABEL', '', 'Of the agents; empty for the usual one.')",
@@ -68,13 +68,13 @@ def train_job_dsl(server: JenkinsServer, credentials: str | None) -> str:
         "            scm {",
         "                git {",
         "                    remote {",
-        f"                        url({quoted(server.repository.url)})",
+        f"                        url({groovy_literal(server.repository.url)})",
         *logins,
         "                    }",
-        f"                    branch({quoted(f'refs/heads/{server.branch}')})",
+        f"                    branch({groovy_literal(f'refs/heads/{server.branch}')})",
         "                }",
         "            }",
-        f"            scriptPath({quoted(server.train)})",
+        f"            scriptPath({groovy_literal(server.train)})",
         "            lightweight(true)",
         "        }",
         "    }",
@@ -83,7 +83,7 @@ def train_job_dsl(server: JenkinsServer, credentials: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def quoted(text: str) -> str:
+def groovy_literal(text: str) -> str:
     """Return a Groovy string literal that holds `text` and interpolates nothing."""
     plain = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{plain}'"
@@ -189,11 +189,11 @@ def _element(fields: Element, indent: int) -> Iterator[str]:
         if name == "@class":
             continue
         # XStream writes an underscore in an element's name twice.
-        tag = quoted(name.replace("_", "__")) if "." in name else name
+        tag = groovy_literal(name.replace("_", "__")) if "." in name else name
         if isinstance(value, str):
-            yield f"{space}{tag}({quoted(value)})"
+            yield f"{space}{tag}({groovy_literal(value)})"
             continue
-        attribute = f"class: {quoted(value['@class'])}" if "@class" in value else ""
+        attribute = f"class: {groovy_literal(value['@class'])}" if "@class" in value else ""
         inner = list(_element(value, indent + 4))
         if inner:
             yield f"{space}{tag}{f'({attribute})' if attribute else ''} {{"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from mlbutler.escape import visible, web_address
+from mlbutler.escape import escape_invisible, web_address
 from mlbutler.record import Scalar
 from mlbutler.report.board.model import Board, BoardColumn, BoardRow, Points, RowKind
 
@@ -39,20 +39,20 @@ def columnar(board: Board) -> dict[str, Any]:
     rows = board.rows
     return {
         "title": board.title,
-        "target": _shown(board.target),
+        "target": _visible(board.target),
         "main": board.main,
         "columns": [
-            {"key": c.key, "label": _shown(c.label), "metric": c.metric, "goal": c.goal} for c in board.columns
+            {"key": c.key, "label": _visible(c.label), "metric": c.metric, "goal": c.goal} for c in board.columns
         ],
         "rows": {
             "kind": [kinds(str(row.kind)) for row in rows],
-            "name": [_shown(row.name) for row in rows],
+            "name": [_visible(row.name) for row in rows],
             "commit": [row.commit for row in rows],
-            "branch": [branches(_shown(row.branch)) for row in rows],
+            "branch": [branches(_visible(row.branch)) for row in rows],
             "pull": [row.pull for row in rows],
             "when": [row.when for row in rows],
-            "author": [authors(_shown(row.author)) for row in rows],
-            "state": [_shown(row.state) for row in rows],
+            "author": [authors(_visible(row.author)) for row in rows],
+            "state": [_visible(row.state) for row in rows],
             "baseline": [at.get(row.baseline, -1) if row.baseline != row.commit else -1 for row in rows],
             "same": [int(row.same) for row in rows],
             "links": [_links(row.links, row.commit) for row in rows],
@@ -89,7 +89,7 @@ class _Curves:
 
 
 def _drawn(row: BoardRow, board: Board, names: _Words, drawn: _Curves) -> list[list[int]]:
-    return [[names(_shown(name)), drawn(key)] for name, key in row.curves.items() if key in board.curves]
+    return [[names(_visible(name)), drawn(key)] for name, key in row.curves.items() if key in board.curves]
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -118,12 +118,12 @@ def _values(column: BoardColumn, rows: Sequence[BoardRow]) -> list[Scalar]:
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return _shown(value) if isinstance(value, str) else value
+    return _visible(value) if isinstance(value, str) else value
 
 
 @lru_cache(100_000)
-def _shown(text: str) -> str:
-    return visible(text, _LONGEST)
+def _visible(text: str) -> str:
+    return escape_invisible(text, _LONGEST)
 
 
 def _links(found: Mapping[str, str], commit: str) -> list[list[str]]:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mlbutler import numbers
-from mlbutler.escape import visible, web_address
+from mlbutler.escape import escape_invisible, web_address
 from mlbutler.numbers import as_float
 from mlbutler.record import Scalar
 from mlbutler.report import sparkline
@@ -63,8 +63,8 @@ def environment() -> Environment:
         loader=PackageLoader("mlbutler.report.board"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters["shown"] = lambda text: visible(str(text), _LONGEST)
-    made.filters["value"] = lambda value: visible(numbers.value(value), _LONGEST)
+    made.filters["shown"] = lambda text: escape_invisible(str(text), _LONGEST)
+    made.filters["value"] = lambda value: escape_invisible(numbers.value(value), _LONGEST)
     made.filters["address"] = lambda text: web_address(text) if isinstance(text, str) else None
     made.filters["day"] = lambda seconds: iso(seconds)[:10]
     return made
@@ -126,7 +126,7 @@ def _trend(board: Board) -> Trend | None:
     found = found[-_STATIC_POINTS:]
     if len(found) < 2:
         return None
-    labels = tuple(f"{row.commit[:8]} {visible(row.name, 60)}: {value:.5g}" for value, row in found)
+    labels = tuple(f"{row.commit[:8]} {escape_invisible(row.name, 60)}: {value:.5g}" for value, row in found)
     return Trend(board.main, tuple(value for value, _ in found), None, labels)
 
 

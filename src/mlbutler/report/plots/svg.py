@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 
-from mlbutler.escape import visible
+from mlbutler.escape import escape_invisible
 from mlbutler.frozen import frozen
 from mlbutler.numbers import as_float
 from mlbutler.record import PlotChange, Scalar
@@ -90,7 +90,7 @@ def on_white(chart: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(visible(text, _LABEL_LIMIT), quote=True)
+    return escape(escape_invisible(text, _LABEL_LIMIT), quote=True)
 
 
 def _positions(plot: PlotChange) -> dict[Scalar, int] | None:

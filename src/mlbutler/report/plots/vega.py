@@ -69,7 +69,7 @@ def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Rende
         answer = _asked({"specifications": new, "png": png, "bundle": False})
         for index, text in enumerate(new):
             _KNOWN[text, png] = (
-                RenderedChart(problem=answer) if isinstance(answer, str) else _read(answer["charts"][index])
+                RenderedChart(problem=answer) if isinstance(answer, str) else _rendered_chart(answer["charts"][index])
             )
     return {text: _KNOWN[text, png] for text in asked}
 
@@ -77,7 +77,7 @@ def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Rende
 _KNOWN: dict[tuple[str, bool], RenderedChart] = {}
 
 
-def _read(chart: dict[str, str]) -> RenderedChart:
+def _rendered_chart(chart: dict[str, str]) -> RenderedChart:
     return RenderedChart(chart.get("svg", ""), base64.b64decode(chart.get("png", "")), chart.get("problem", ""))
 
 

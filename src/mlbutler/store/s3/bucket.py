@@ -143,7 +143,7 @@ class Bucket(HttpStore):
         look = self._lists([f"{wanted[0].folder}/"], most, stop) if most else None
         if look is None:
             return {}
-        parts = listing.parts(len(wanted), len(look))
+        parts = listing.list_prefixes(len(wanted), len(look))
         pages = len(look) * 256 // len(parts) // listing.PAGE + _SPARE_PAGES if parts else 0
         return self._lists(parts, pages, stop) or {}
 
@@ -180,7 +180,7 @@ class Bucket(HttpStore):
         )
         HttpStore._refuse(self, response)  # what is refused here may be allowed for single objects
         try:
-            page = listing.read(bytes(body), prefix)
+            page = listing.read_page(bytes(body), prefix)
         except ValueError:
             raise LeftToDvc from None
         self._there = True

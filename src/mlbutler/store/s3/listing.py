@@ -32,7 +32,7 @@ def query(prefix: str, token: str = "") -> str:
     return urlencode(asked, quote_via=quote, safe="")
 
 
-def read(answer: bytes, prefix: str) -> Page:
+def read_page(answer: bytes, prefix: str) -> Page:
     """Return what a page says of the store whose keys begin with `prefix`.
 
     Raises:
@@ -72,7 +72,7 @@ def _name(element: Any) -> str:
     return str(element.tag).rpartition("}")[2]
 
 
-def parts(wanted: int, in_one_folder: int) -> list[str]:
+def list_prefixes(wanted: int, in_one_folder: int) -> list[str]:
     """Return beginnings of keys whose lists say of all objects; none where asking for each costs less.
 
     Names are hashes: each folder holds about as many objects.
@@ -88,4 +88,4 @@ def parts(wanted: int, in_one_folder: int) -> list[str]:
 
 def most_pages(wanted: int) -> int:
     """Return pages of one folder after which its store is too large for lists; 0 where asking is cheaper anyhow."""
-    return wanted // (_COSTS * 256) + 1 if parts(wanted, 0) else 0
+    return wanted // (_COSTS * 256) + 1 if list_prefixes(wanted, 0) else 0

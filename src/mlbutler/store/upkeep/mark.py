@@ -51,7 +51,7 @@ def adopt(mirror: Path, remotes: Iterable[Path]) -> None:
         raise explained(error, "marking the mirror", mirror) from error
 
 
-def require(mirror: Path, remotes: Iterable[Path]) -> None:
+def require_mirror(mirror: Path, remotes: Iterable[Path]) -> None:
     """Let a marked mirror pass that is no DVC remote of the project.
 
     Args:

@@ -111,7 +111,7 @@ def prune(
         StoreError: it cannot be read or written.
     """
     try:
-        mark.require(mirror, remotes)
+        mark.require_mirror(mirror, remotes)
         with _alone(mirror, dry):
             return _prune(mirror, limit, older_than, dry, progress)
     except (OSError, DiskFull) as error:
@@ -137,7 +137,7 @@ def _prune(
             unfinished += 1
             if not dry:
                 item.path.unlink(missing_ok=True)
-    use = uses.read(mirror)
+    use = uses.read_uses(mirror)
     store = LocalStore("mirror", mirror)
     last = _with_files(store, use.last)
     running = _Running(mirror, store)
@@ -180,7 +180,7 @@ class _Running:
             return self._objects
         if changed != self._seen:
             self._seen = changed
-            named = uses.read(self._mirror).running
+            named = uses.read_uses(self._mirror).running
             self._objects = frozenset(_with_files(self._store, dict.fromkeys(named, 0.0)))
         return self._objects
 

@@ -76,7 +76,7 @@ def acquire(mirror: Path, oids: Collection[ObjectId], *, ephemeral: bool = False
     return BuildLease(file, segment.file if ephemeral else None)
 
 
-def read(mirror: Path) -> UsedArtifacts:
+def read_uses(mirror: Path) -> UsedArtifacts:
     """Return all that is known of who used what."""
     now = time.time()
     last: dict[ObjectId, float] = {}

@@ -92,7 +92,7 @@ def _same(path: Path, before: os.stat_result) -> bool:
         return False
 
 
-def require(store: LocalStore) -> None:
+def require_folder(store: LocalStore) -> None:
     """Refuse a directory that is not there.
 
     Raises:

@@ -11,7 +11,7 @@ import pytest
 from mlbutler.comparison.snapshot import Snapshot, StageDefinition
 from mlbutler.record import Cause, Outcome, PlanResult, ReproduceResult, StagePlan, StageRun, StageState
 from mlbutler.steps.context import RunContext, StepOptions
-from mlbutler.steps.settled import stale_outputs
+from mlbutler.steps.stale_outputs import stale_outputs
 from tests.project.conftest import full, master
 
 __all__ = ["full", "master"]

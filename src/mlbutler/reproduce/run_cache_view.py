@@ -11,7 +11,7 @@ from typing import Any
 from mlbutler.store.runs import newest_in
 
 
-class RunEntries:
+class RunCacheView:
     """Stands between DVC and its run cache; one for one stage.
 
     Args:

@@ -34,10 +34,10 @@ def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
         )
     plan = work.record.plan
     planned = work.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
-    stages = list(plan.stages) if planned and plan is not None else list(work.project.planning.unsettled())
+    stages = list(plan.stages) if planned and plan is not None else list(work.project.planning.not_up_to_date())
     reasons = dict(_in_run(work) if planned else _reasons(stages))
     if planned and plan is not None and (beyond := _beyond(work, plan)):
-        stages += (others := [stage for stage in work.project.planning.unsettled() if stage.name in beyond])
+        stages += (others := [stage for stage in work.project.planning.not_up_to_date() if stage.name in beyond])
         reasons |= _reasons(others)
     for name in _as_in_target(work, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
         del reasons[name]

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from mlbutler.ci.servers import SERVERS
 from tests import forked_python
 from tests.elsewhere import Elsewhere, listening
+from tests.patience import be_patient
 from tests.soon import retry_soon
 from tests.trackers.mlflow_server import Tracker, served
 
@@ -43,6 +44,7 @@ settings.register_profile("tests", settings.get_profile("random"), derandomize=T
 settings.load_profile("tests")
 
 retry_soon()
+be_patient()
 
 
 # What is collected is no garbage. Verbs that tests call here have it look seldom where they are a process of their own.

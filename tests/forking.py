@@ -143,10 +143,12 @@ def _prepare() -> None:
     from mlbutler.forge import http
     from mlbutler.report.board import page
     from mlbutler.settings import types
+    from tests.patience import be_patient
     from tests.soon import retry_soon, save_soon
 
     retry_soon()
     save_soon()
+    be_patient()
     core.DEFAULT_SETTINGS["sqlite_synchronous"] = 0  # as `os.fsync` above
     for section in ({}, {"core": {"remote": "one"}, "remote": {"one": {"url": "/one"}}, "cache": {"dir": "/two"}}):
         config.get_compiled_schema()(config.Config._map_dirs(section, str))

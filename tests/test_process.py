@@ -224,7 +224,7 @@ def test_a_ci_server_signals_the_children_before_us(tmp_path: Path, end: str) ->
     if "HUP" in end and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         pytest.skip("these tests were started with nohup, which their children inherit")
     with pytest.raises(Interrupted):
-        go(f"(sleep 0.4; kill -TERM {os.getpid()}) > /dev/null 2>&1 & {end}", tmp_path, grace=Grace(0.5, 0.5, told=30))
+        go(f"(sleep 0.4; kill -TERM {os.getpid()}) > /dev/null 2>&1 & {end}", tmp_path, grace=Grace(0.5, 0.5, told=600))
 
 
 def test_a_child_that_is_ended_while_we_wait_for_our_own_signal_is_reaped(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_child_that_is_ended_while_we_wait_for_our_own_signal_is_reaped(tmp_pa
         "import os, sys, time\nchild, we = map(int, sys.argv[1:])\nos.kill(child, 15)\n"
         "while os.path.exists(f'/proc/{child}/status'): time.sleep(0.01)\nos.kill(we, 15)"
     )
-    grace = Grace(0.5, 0.5, told=30)
+    grace = Grace(0.5, 0.5, told=600)
     with Process(
         ["sh", "-c", "echo $$; exec sleep 600"],
         cwd=tmp_path,

@@ -53,13 +53,13 @@ def told(world: World, root: Path, environ: Mapping[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A pull request whose stage `train` says that it has begun, and goes on for a minute.
+    """A pull request whose stage `train` says that it has begun, and goes on for minutes.
 
     `build-1` is its build up to `check`; `kept` beside it is the same.
     """
     world = make(tmp_path_factory.mktemp("made") / "world")
     text = (world.project / "src" / "train.py").read_text()
-    wait = f"import pathlib, time; pathlib.Path({str(world.directory / 'begun')!r}).touch(); time.sleep(60)\n"
+    wait = f"import pathlib, time; pathlib.Path({str(world.directory / 'begun')!r}).touch(); time.sleep(600)\n"
     world.branch("slow", {"src/train.py": wait + text, "params.yaml": params(0.02)})
     root = world.clone("origin/slow")
     for verb in ("plan", "test", "lint", "sync", "check"):
@@ -90,18 +90,35 @@ def test_a_reproduction_that_was_killed_between_commands(slow: World) -> None:
     assert 'name="reproduce"' in (root / ".mlbutler/report/report.xml").read_text()
 
 
+# mlbutler, which waits for minutes for its own signal after a child was asked to stop.
+PATIENT = """
+import runpy
+from mlbutler.process import Grace
+Grace._layout.defaults["told"] = 600.0
+runpy.run_module("mlbutler", run_name="__main__", alter_sys=True)
+"""
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str) -> int:
     """Run the verb and end it as Jenkins does once its stage has begun: every process of the build, children first."""
-    process = forked_python.Popen(
-        [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
+    process = subprocess.Popen(
+        [sys.executable, "-c", PATIENT, verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert began(world.directory, process)
-    own = psutil.Process(process.pid)
-    for child in reversed(own.children(recursive=True)):
+    children = psutil.Process(process.pid).children(recursive=True)
+    for child in reversed(children):
         with suppress(psutil.NoSuchProcess):
             child.terminate()
-    time.sleep(0.3)  # the stage is dead before its parents learn of it
+    while not has_ended(children[-1]):  # the stage is dead before its parents learn of it
+        time.sleep(0.02)
     process.terminate()
     return process.wait()
 
@@ -124,7 +141,7 @@ def test_an_abort_that_does_not_find_mlbutler_itself_ends_it_all_the_same(slow: 
     """Of an ordinary user Jenkins sees the shell and the stage: our own environment is closed to it."""
     root, environ = slow.directory / "build-1", slow.jenkins("slow") | IN_RUN
     shell = subprocess.Popen(
-        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "mlbutler", "reproduce"], cwd=root,
+        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", PATIENT, "reproduce"], cwd=root,
         env=slow.run_environ(environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert began(slow.directory, shell)
@@ -153,7 +170,7 @@ def test_a_step_that_was_killed_is_taken_again_and_all_is_well(slow: World) -> N
     for verb in ("plan", "sync"):
         assert slow.run(root, environ, verb=verb).code == 0
     killed(slow, root, environ, "reproduce")
-    (root / "src/train.py").write_text((root / "src/train.py").read_text().replace("sleep(60)", "sleep(0)"))
+    (root / "src/train.py").write_text((root / "src/train.py").read_text().replace("sleep(600)", "sleep(0)"))
     for verb in ("reproduce", "compare"):
         again = slow.run(root, environ, verb=verb)
         assert again.code == 0, again.out + again.err

@@ -318,7 +318,7 @@ def test_a_build_that_is_aborted_is_interrupted_though_its_stage_dies_first(worl
             "m.json": "{}",
         }
     )
-    done = project.reproduce(stale("a"), stale("b"), told=30)
+    done = project.reproduce(stale("a"), stale("b"), told=600)
     assert done.interrupted
     assert project.outcomes(done) == {"a": "interrupted", "b": "not reached"}
     assert project.read("m.json") == "{}"

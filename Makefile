@@ -13,7 +13,7 @@ GROOVY_LINT := $(VENV)/groovy-lint/.installed
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench fuzz properties lock libraries audit reference site pictures release
+.PHONY: help install demo test test-oldest test-oldest-quick coverage lint types bench fuzz properties lock libraries audit reference site pictures release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -25,6 +25,7 @@ help:
 	@echo "make properties   the tests of properties with other examples, ten times; ROUNDS=100 for more"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
+	@echo "make test-oldest-quick  the first minute of it, as CI does"
 	@echo "make lock         resolve requirements.lock and constraints.txt again, from pyproject.toml"
 	@echo "make libraries    bundles what the page of experiments has of others; needs npm"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
@@ -42,7 +43,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 		{ echo "mlbutler needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV) || \
 		{ echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
+	@{ sed -n '/^uv==/,/[^\]$$/p' requirements.lock >$(VENV)/uv.txt && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.txt && \
 		UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/python -m uv pip install --quiet --python $(BIN)/python \
 			--link-mode copy --require-hashes --requirement requirements.lock; } || \
 		{ echo "uv did not do it; pip takes longer." >&2; \
@@ -76,15 +78,19 @@ demo: $(INSTALLED)
 test: $(INSTALLED) $(GROOVY_LINT)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q
 
-# What a new minor version of DVC would break first.
+# What a new minor version of DVC would break first; and of that what uses most of its private names: half a minute.
 ON_DVC := tests/project tests/remotes tests/reproduce tests/steps tests/store
+ON_PRIVATE_NAMES := tests/remotes tests/store/test_other.py tests/reproduce/test_worker.py tests/reproduce/test_whole_files.py \
+	$(addprefix tests/project/test_,$(addsuffix .py,committed directory_hash dvc_state dvc_yaml opened overrides plain_paths stage_order))
 
-test-oldest: $(INSTALLED)
+test-oldest: TESTS := $(ON_DVC)
+test-oldest-quick: TESTS := $(ON_PRIVATE_NAMES)
+test-oldest test-oldest-quick: $(INSTALLED)
 	$(BIN)/python -m venv $(VENV)-oldest
 	sed -n 's/.*"dvc>=\([0-9.]*\),.*/dvc==\1/p' pyproject.toml >$(VENV)-oldest/dvc.txt
 	UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv pip install --quiet --python $(VENV)-oldest/bin/python \
 		--override $(VENV)-oldest/dvc.txt --editable '.[dev]'
-	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal -q $(ON_DVC)
+	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
 
 coverage: $(INSTALLED) $(GROOVY_LINT)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report term:skip-covered --cov-report html

@@ -23,7 +23,7 @@ _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, repor
 @against
 @click.option("--only", metavar="STEP,...", default="", show_envvar=True,
               help=f"Take only these steps, of {_STEPS}.")  # fmt: skip
-@click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Leave these steps out.")
+@click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Skip these steps.")
 @click.option("--share", is_flag=True, show_envvar=True,
               help="Outside CI too: push the results and tell the forge.")  # fmt: skip
 @click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")

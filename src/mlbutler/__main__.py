@@ -45,7 +45,7 @@ _ESCAPED = "mlbutler-escaped"
 
 
 class _Patient(io.FileIO):
-    """A stream that ignores its reader's leaving."""
+    """A stream that ignores that its reader has gone."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -65,7 +65,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 def _outlast_readers() -> None:
     """Let `mlbutler compare | head` work to its end: the record is whole, the exit code says what was found.
 
-    So it does where the locale's encoding has no word for what is said.
+    The same holds for text that the locale's encoding cannot express.
     """
     codecs.register_error(_ESCAPED, _escaped)
     for name, number in (("stdout", 1), ("stderr", 2)):

@@ -1,4 +1,4 @@
-"""Work for a fork's change: nothing that a remote would accept as a credential is within reach.
+"""Work on a fork's change without anything that a remote would accept as a credential.
 
 Libraries for S3, Google, Azure and SSH look for credentials in the process' own environment and in files that it
 names, whatever is passed to them. So the process itself has to forget them. As credentials have any name, it keeps

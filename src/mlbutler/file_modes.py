@@ -1,4 +1,4 @@
-"""Hold the project's code to the modes of files where mlbutler runs as root, who may else write into any file.
+"""Make file modes bind the project's code where mlbutler runs as root, who could otherwise write into any file.
 
 Files of the work tree that are links to objects of cache and mirror are read-only. That binds an ordinary user, and
 root who gave up the capability to override it. As a program, ``file_modes.py COMMAND...``, this gives it up and becomes
@@ -21,9 +21,9 @@ _FAILED = 126
 
 
 def bind(folder: Path) -> bool:
-    """Tell whether modes of files hold back the project's code in a folder, with `prefix` before its commands.
+    """Return whether file modes bind the project's code in a folder when `prefix` stands before its commands.
 
-    They do not where it is root's code that works on another user's files, or where root may not give anything up.
+    They do not where root's code works on another user's files, or where root cannot give the capability up.
     """
     if not _is_root():
         return True

@@ -49,8 +49,7 @@ def held_back(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str
 def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of what looks like a credential, and on a CI server of all that is held back.
 
-    What a harmless variable says too is not hidden: a branch's name stays readable though a variable of the job
-    repeats it.
+    A value that a harmless variable holds too stays readable, such as a branch's name that a job's variable repeats.
     """
     known = (name for name in environ if is_harmless(name) or is_setting(name))
     open_ones = [environ[name] for name in known if not (is_secret_name(name) or has_userinfo(environ[name]))]

@@ -2,9 +2,9 @@
 
 tqdm and flatten_dict look for their own versions in the metadata of packages, and fsspec looks for other storages in
 those of all packages, while the classes of DVC's remotes name their storage themselves. asyncio, which brings ssl,
-psutil, multiprocessing and the validators of attrs are for a few calls. While those packages are imported, a module of
-its name stands in for each of these. It imports the true one once anything else of it is used, so that a release that
-needs more goes on as it was.
+psutil, multiprocessing and the validators of attrs are for a few calls. While those packages are imported, a
+stand-in takes the place of each of these modules. It imports the real one as soon as anything else of it is used, so
+that a release that needs more still works.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _PACKAGES = {
 
 
 def install() -> None:
-    """Have this process, which must be all ours, import those packages so from now on."""
+    """Import those packages this way from now on, in a process that runs nothing but mlbutler."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 

@@ -29,7 +29,7 @@ _OVERLAP = 4_096
 def clean(text: str) -> str:
     """Return text without escape sequences and control characters (tabs and newlines stay).
 
-    A space parts what a CI server would take for a command to it.
+    A space is put into what a CI server would take for a command.
     """
     return _COMMAND.sub(lambda found: f"{found[0]} ", _CONTROL.sub("", _ESCAPE.sub("", text)))
 

@@ -44,7 +44,7 @@ def pair(old: object, new: object, precision: int = PRECISION, noise: float | No
 
 
 def compared(old: object, new: object, precision: int = PRECISION, noise: float | None = None) -> tuple[str, str, str]:
-    """Return both sides and what the second has more, all three with the same number of decimals.
+    """Return both sides and their difference, all three with the same number of decimals.
 
     There are more digits than asked for where both sides would look the same and are not.
 

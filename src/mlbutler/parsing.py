@@ -1,6 +1,6 @@
-"""Parse text that others wrote: the one place where what parsers raise becomes an error of ours.
+"""Parse text that others wrote; only here do errors of parsers become mlbutler's own.
 
-A pull request brings such text. It ends in data or in `Unreadable`, after time and memory that grow with its length.
+A pull request brings such text: parsing it gives data or `Unreadable`, in time and memory bounded by its length.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Unreadable(ProjectError):
 
 @contextmanager
 def reading(kind: str, name: str = "") -> Iterator[None]:
-    """Turn whatever a parser raises into `Unreadable`; errors of ours rise as they are.
+    """Turn any error of a parser into `Unreadable`; mlbutler's own errors pass.
 
     Args:
         kind: of text, such as ``YAML``. name: the file's, for the message.

@@ -1,7 +1,7 @@
 """Run the steps of the run, as a list.
 
-`STEPS` says what may follow a failure of what: a step is not run when one that it `needs` has failed; its result then
-gives the reason. After an interruption nothing but the reporting follows.
+`STEPS` says which steps run after another has failed: a step is not run when one that it `needs` has failed; its result
+then gives the reason. After an interruption nothing but the reporting follows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
     """Run every step in order; the record is written after each.
 
     Args:
-        only: take these alone. skip: leave these out.
+        only: run these alone. skip: do not run these.
 
     Returns:
         the exit code.

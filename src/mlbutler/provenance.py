@@ -103,7 +103,7 @@ def read_statement(payload: bytes) -> Attested:
     """Return what a statement says.
 
     Raises:
-        Unreadable: it is none of a stage.
+        Unreadable: it is no statement about a stage.
     """
     with reading("statement"):
         return _attested(parse_json(payload))
@@ -128,7 +128,7 @@ def _attested(found: Any) -> Attested:
 
 
 def fingerprint(entry: Mapping[str, Any]) -> str:
-    """Return what tells an entry of dvc.lock from any other, whether it was read or is about to be written."""
+    """Return the fingerprint of an entry of dvc.lock, whether it was read or is about to be written."""
     return hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ _NEVER = f"The run ended before it: {_AGAIN}."
 
 
 def ended(record: Record) -> Record:
-    """Return the record of a run that is over: what is unended in it has become an error.
+    """Return the record of a run that is over: steps without an end have become errors.
 
     After a step that failed, those behind it may be missing: it is to blame. Where nothing ran, a whole run was due.
     A run that was interrupted owes nothing. What `check` left to the run is judged by what became of it.
@@ -45,8 +45,6 @@ def interrupted(record: Record) -> Record:
 
     Where nothing was under way it is the first step that was to come. Where every step has its result the abort came
     too late, and nothing changes.
-
-    Where every step has its result the abort came too late, and nothing changes.
     """
     missing = [name for name in RESULTS if name not in TELLING and getattr(record, name) is None]
     under_way = [name for name in RESULTS if name in record.began and name not in TELLING]

@@ -1,4 +1,4 @@
-"""The run as a table: its steps in order, and what may follow a failure of what."""
+"""The run as a table: its steps in order, and which of them run after another has failed."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class History:
         return self._commit(f"refs/heads/{branch}")
 
     def load_refs(self, *branches: str | None) -> None:
-        """Ask for these of the remote's branches as the clone last saw them, and for its default, by one process."""
+        """Read these remote branches as the clone last saw them, and the remote's default branch, by one process."""
         if self.remote is None:
             return
         prefix, self._default = f"refs/remotes/{self.remote}/", ""
@@ -87,7 +87,7 @@ class History:
         return self._fetched[branch]
 
     def fetch_together(self, *branches: str | None) -> None:
-        """Fetch branches that are going to be asked for by one request, where that tells of each what `fetch` would."""
+        """Fetch several branches by one request, where its answer says as much of each as `fetch` would."""
         names = [name for name in dict.fromkeys(branches) if name is not None and name not in self._fetched]
         if self.remote is None or len(names) < 2 or not all(map(self.git.is_branch_name, names)):
             return

@@ -235,7 +235,7 @@ def _balance(comparison: Comparison) -> _Balance:
 def _is_lost(metric: MetricChange) -> bool:
     """Return whether the target had a number that is missing here.
 
-    That a number is new, or was none before, is no loss.
+    A number that is new, or was not a number before, is no loss.
     """
     return is_number(metric.old) and not is_number(metric.new) and metric.goal is not None
 

@@ -36,7 +36,7 @@ _SCHEMES = ("http", "https", "ssh", "git", "git+ssh", "ssh+git")
 
 @frozen
 class RepositoryAddress:
-    """Where Git reads a repository: `path` as it stands there, `port` None where it is the scheme's own."""
+    """The address of a Git repository, in parts; `port` is None for the scheme's own."""
 
     scheme: str
     host: str

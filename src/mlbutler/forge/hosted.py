@@ -67,7 +67,7 @@ class Hosted:
         return self._me
 
     def _learn(self, created: Comment) -> None:
-        """Remember who wrote what the token wrote: it may not be allowed to ask for its own account."""
+        """Remember which account wrote our comments: the token may not be allowed to ask for its own account."""
         if created.author:
             self._me = TokenOwner(created.author)
 

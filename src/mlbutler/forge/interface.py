@@ -1,4 +1,4 @@
-"""What a forge can do for us, whichever it is."""
+"""The interface that all forges have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Behavior = Literal["update", "new", "hide-and-new"]
 
 
 class NotOffered(ForgeError):
-    """The forge has no such thing at all, whatever the token: the report stays with the build."""
+    """The forge does not offer this at all, whatever the token: the report stays with the build."""
 
 
 class CommitStatus(StrEnum):

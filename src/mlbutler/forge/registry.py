@@ -1,4 +1,4 @@
-"""Which forges there are."""
+"""All supported forges, and how one is opened."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Evidence:
 class Measurement:
     """The number, or why there is none.
 
-    `excused`: that there is none is no fault of the change. `unchanged`: it is the same on both sides, whatever it is.
+    `excused`: the change is not to blame for a missing number. `unchanged`: both sides are the same.
     """
 
     number: MetricChange | None = None
@@ -51,7 +51,7 @@ class Measurement:
 
 
 def find(gate: Gate, evidence: Evidence) -> Measurement:
-    """Return the number that `gate` judges; one that is from before the change is none."""
+    """Return the number that `gate` judges; a number from before the change does not count."""
     found = _FINDERS[gate.kind](gate, evidence)
     if gate.kind == "stage" or (found.number is not None and found.number.key in evidence.repeats):
         return found

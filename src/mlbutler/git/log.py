@@ -40,7 +40,7 @@ def log(
         trailers: names of trailers to read.
 
     Raises:
-        GitError: a name is none's.
+        GitError: a name leads to no commit.
     """
     given = [*names, *(f"^{name}" for name in without)]
     if not given:

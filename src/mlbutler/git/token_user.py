@@ -1,4 +1,4 @@
-"""Find the user name that git gives beside a token."""
+"""Find the user name that git sends with a token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _API_TOKEN, _ACCESS_TOKEN = "ATATT", "ATCTT"
 
 
 def token_user(token: str, named: str) -> str:
-    """Return `named`, or what the token's kind wants where that is empty.
+    """Return `named`, or where that is empty the user name that this kind of token needs.
 
     Bitbucket Cloud's API tokens go with an e-mail address over REST, and with a name of their own in git, where the
     address is refused.

@@ -177,7 +177,7 @@ class JenkinsClient:
         return self.checked(response, path, expected)
 
     def read(self, answer: httpx.Response, made: Callable[[Any], Found]) -> Found:
-        """Return what `made` finds in the JSON of a response; it may raise whatever it likes where that is another.
+        """Return what `made` makes of a response's JSON; any error of `made` means an unexpected answer.
 
         Raises:
             OutsideError: it is no JSON, or not what was asked for.

@@ -18,7 +18,7 @@ class SectionRule:
     """Hold what may stand in a section.
 
     Attributes:
-        names: of sections, options or steps. what: such a one, in words.
+        names: of sections, options or steps. what: the word for one of these.
         needs: those that it has to have. one_of: exactly one of these has to be there. once: each only once.
         extensible: plugins bring others.
     """

@@ -1,4 +1,4 @@
-"""Groovy's text as tokens and nested blocks: as much of it as finding mistakes in a Jenkinsfile takes."""
+"""Split a Jenkinsfile's Groovy into tokens and nested blocks: as much as checking and reading one needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Jenkinsfile says of its environment, as facts with their lines. It is read and never run."""
+"""Read what a Jenkinsfile says of its environment, as facts with their lines; it is never run."""
 
 from __future__ import annotations
 

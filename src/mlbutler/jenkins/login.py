@@ -13,7 +13,7 @@ from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
 
 @dataclass(frozen=True)
 class Login:
-    """Hold what a controller is asked with; `token` is '' for anonymous access."""
+    """Hold the user and the token for a controller; `token` is '' for anonymous access."""
 
     user: str = ""
     token: str = field(default="", repr=False)

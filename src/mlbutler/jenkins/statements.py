@@ -1,4 +1,4 @@
-"""Groovy's statements, each with the block that follows it: what reading a Jenkinsfile's environment takes."""
+"""Parse Groovy into statements, each with the block that follows it, to read a Jenkinsfile's environment."""
 
 from __future__ import annotations
 

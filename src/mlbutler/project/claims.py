@@ -1,4 +1,4 @@
-"""Which stages' results a change brings: the entries of dvc.lock that it has otherwise than another commit."""
+"""Find the stages whose results a change brings: entries of dvc.lock that differ from another commit's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Content = Callable[[str], bytes | None]
 
 
 def claimed(stages: Stages, before: Content, now: Content) -> tuple[str, ...]:
-    """Return names of stages whose entry in dvc.lock is new or differs, in order; where one cannot be read, of all."""
+    """Return the stages whose entry in dvc.lock is new or differs, in order; all where a dvc.lock cannot be read."""
     files: dict[str, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]] = {}
     found = []
     for stage in stages.pipeline():

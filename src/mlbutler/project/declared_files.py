@@ -53,7 +53,7 @@ class DeclaredFiles:
 
 
 def is_of_dvc(name: str) -> bool:
-    """Return whether a file of this name has a say in what a project declares."""
+    """Return whether a file of this name can change what a project declares."""
     return name in (DVC_YAML, IGNORE) or name.endswith(".dvc")
 
 
@@ -91,7 +91,7 @@ class _Raw:
 
 
 class Declarations:
-    """Tells commits apart by what decides what they declare: equal keys, equal files.
+    """Gives commits keys: two commits with equal keys declare the same files.
 
     Args:
         git, trees: of the repository.
@@ -200,7 +200,7 @@ def as_row(declared: DeclaredFiles) -> list[Any]:
 
 
 def from_row(row: Any) -> DeclaredFiles | None:
-    """Return what `as_row` made, None where it is something else: what is remembered may be anybody's."""
+    """Return what `as_row` made, None for anything else: anybody may have written it."""
     try:
         metrics, params, objects, curves, recorded, problem = row
         lists = [tuple(map(str, one)) for one in (metrics, params, objects, recorded)]

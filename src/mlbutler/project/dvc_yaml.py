@@ -1,4 +1,4 @@
-"""DVC's own reading of YAML, kept from what would not end and from errors that are not its own."""
+"""Bound DVC's own reading of YAML: its time and memory, and the errors that it raises."""
 
 from __future__ import annotations
 

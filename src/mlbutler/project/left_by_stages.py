@@ -1,8 +1,8 @@
-"""Which outputs are what stages of mlbutler's left there, though no store holds them: they are nobody's unsaved work.
+"""Remember outputs that mlbutler's stages left and that no store holds: they are not a user's unsaved work.
 
 A stage that failed or was killed may have left half of them; one that ended well leaves its ``cache: false`` outputs.
-Their fingerprints are kept: what somebody changes afterwards is his. Where mlbutler itself was
-killed with a stage, nobody took them: whatever is at its outputs counts as left by it, until it runs again.
+Their fingerprints are kept: what somebody changes afterwards is unsaved work. Where mlbutler itself was
+killed with a stage, there are none: whatever is at its outputs counts as left by it, until it runs again.
 """
 
 from __future__ import annotations

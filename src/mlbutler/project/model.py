@@ -158,7 +158,7 @@ class Stage:
         return bool(self.command) and not (self.data_source or self.frozen or self.imported)
 
     def is_meant(self, targets: Collection[str]) -> bool:
-        """Tell whether one of these targets is it: its name, the file that defines it, or an output."""
+        """Tell whether one of these targets names this stage, the file that defines it, or an output of it."""
         names = {self.name, self.name.split("@")[0], self.file}
         return bool(names & set(targets)) or any(out.path in targets for out in self.outputs)
 

@@ -1,4 +1,4 @@
-"""Which outputs that DVC does not keep Git does not keep either: a clone has no way to them."""
+"""Find outputs that neither DVC nor Git keeps: a clone cannot get them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AT_ONCE = 500
 
 
 def not_in_git(git: Git, paths: Collection[str]) -> Mapping[str, bool]:
-    """Return those of `paths` (files or folders, from git's directory) not in Git -> does Git ignore them."""
+    """Map those of `paths` (from git's directory) that are not in Git to whether Git ignores them."""
     tracked: set[str] = set()
     left = iter(paths)
     while some := list(islice(left, _AT_ONCE)):

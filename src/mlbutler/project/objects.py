@@ -21,7 +21,7 @@ _LARGEST_PARAMS = 64 << 20
 
 
 class Objects:
-    """What is asked about objects on the way to a plan or a comparison.
+    """Answers what plans and comparisons ask about objects.
 
     Attributes:
         problem: why the remote could not be asked; from then on it is not asked again.
@@ -176,7 +176,7 @@ class Objects:
         return name is not None and self.problem is None
 
     def _asked_quickly(self, name: str | None) -> Store:
-        """Return a remote, for questions that a run can do without an answer to."""
+        """Return a remote for optional questions: a run goes on without an answer."""
         from mlbutler.remotes.opening import open_remote
         from mlbutler.store.retry import RetryPolicy
 

@@ -1,4 +1,4 @@
-"""A DVC project opened: its configuration and its stages, with DVC itself behind this door."""
+"""An opened DVC project: its configuration and its stages, as DVC reads them."""
 
 from __future__ import annotations
 

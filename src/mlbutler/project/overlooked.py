@@ -1,4 +1,4 @@
-"""Files of DVC's that are here and that DVC does not read: Git or DVC ignores them, be they tracked or not.
+"""Find DVC's files that DVC does not read because Git or DVC ignores them, whether Git tracks them or not.
 
 At a commit DVC reads them all the same, so that what they track looks as if it had been removed since.
 """
@@ -28,7 +28,7 @@ def why(file: str) -> str:
 
 
 def remedy(file: str) -> str:
-    """Return how the file is read again."""
+    """Return what to do so that DVC reads the file."""
     quoted = shlex.quote(file)
     return (
         f"Take out the line that ignores it: git check-ignore --verbose --no-index {quoted} names it, "
@@ -43,5 +43,5 @@ def tracked_and_ignored(git: Git) -> tuple[str, ...]:
 
 
 def hidden(root: Path, stages: Stages, paths: Iterable[str]) -> dict[str, str]:
-    """Return those of `paths` that a file tracks which DVC does not read -> that file."""
+    """Map those of `paths` that an ignored file tracks to that file."""
     return {path: file for path in paths if stages.owner(path) is None and (file := overlooked(root, stages, path))}

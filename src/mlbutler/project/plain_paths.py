@@ -1,4 +1,4 @@
-"""DVC's look at the configuration for each path that a stage names: for files of this machine once is enough."""
+"""Make DVC look at its configuration once for all files of this machine, and not for each path that a stage names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @contextmanager
 def plain_paths() -> Iterator[None]:
-    """Let DVC meanwhile take a path without a scheme for what the first one was: a file, with the same settings.
+    """Make DVC use the first plain path's settings for every path without a scheme, during the block.
 
-    It validates settings of a remote for each dependency and output: of thousands that is a tenth of reading a project.
+    It would validate settings for each dependency and output: with thousands, a tenth of the time to read a project.
     """
     from dvc import output
 

@@ -92,7 +92,7 @@ def check_pushed(
 
 
 def key_of(artifacts: Iterable[Artifact], address: Callable[[str | None], str]) -> str:
-    """Return what tells these artifacts, on these remotes, from all others; '' where one is asked for in a directory.
+    """Return a key for these artifacts on these remotes; '' where a remote is a directory, which answers fast.
 
     Args:
         address: where a remote (None: the project's) is, '' for a directory.

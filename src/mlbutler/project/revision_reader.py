@@ -44,14 +44,14 @@ _DEFAULT_PARAMS = "params.yaml"
 def leads_out(root: Path, file: Path) -> bool:
     """Tell whether it lies outside the project, by its name or by a link that DVC did not make.
 
-    Others' files are not for the report: what a dvc.yaml names may come from a pull request.
+    A pull request may name any path in dvc.yaml: files outside must not get into the report.
     """
     outside = not file.resolve().is_relative_to(root.resolve())
     return outside and not (file.is_symlink() and _is_dvc_link(root, file))
 
 
 def _is_dvc_link(root: Path, file: Path) -> bool:
-    """Tell a link of DVC's: with ``cache.type = symlink`` outputs are links into a cache outside the project."""
+    """Tell whether a link is DVC's: ``cache.type = symlink`` makes outputs links into a cache outside the project."""
     return "/files/md5/" in file.resolve().as_posix() and (root / ".dvc").is_dir()
 
 
@@ -59,7 +59,7 @@ class Tracked(Protocol):
     """The files of one revision that Git keeps."""
 
     def ahead(self, paths: Iterable[str]) -> None:
-        """Prepare to read these paths, which will be asked for."""
+        """Read these paths together, before they are asked for one by one."""
         ...
 
     def __call__(self, path: str) -> Source | None:

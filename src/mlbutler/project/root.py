@@ -1,4 +1,4 @@
-"""Where the DVC project of a directory is."""
+"""Find the DVC project that holds a directory."""
 
 from __future__ import annotations
 

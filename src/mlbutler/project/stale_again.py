@@ -1,4 +1,4 @@
-"""Stages that are stale as soon as they have run: each build would run them again, and none says why."""
+"""Explain stages that are stale as soon as they have run: every build would run them again."""
 
 from __future__ import annotations
 

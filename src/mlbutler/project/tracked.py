@@ -1,8 +1,8 @@
-"""What mlbutler and DVC remember of a clone never comes from a commit.
+"""Refuse a project in which Git tracks files that only mlbutler and DVC may write.
 
-A commit below ``.mlbutler`` or into DVC's cache could make mlbutler believe what it has not seen: that all is on the
-remote, what a stage once made. So what Git tracks there is refused before anything of it is read, files as well as a
-link or a submodule in a folder's place.
+A commit with files below ``.mlbutler`` or in DVC's cache could make mlbutler believe what it has not seen: that all is
+on the remote, or what a stage made. So whatever Git tracks there, also a link or a submodule, is refused before any of
+it is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHOWN = 3
 
 
 def refuse_tracked(git: Git, root: Path, mirror: Path | None) -> None:
-    """Let a project pass in whose memories, cache and mirror Git tracks nothing.
+    """Refuse a project in which Git tracks anything in mlbutler's folder, DVC's cache or the mirror.
 
     Args:
         git: at `root`, the project's.

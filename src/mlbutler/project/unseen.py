@@ -1,7 +1,7 @@
-"""Have DVC read nothing for the project's code that this code may not read.
+"""Keep DVC from reading, for the project's code, files that this code may not read itself.
 
-DVC is not isolated: it fills values of files into commands, records parameters, and takes what an output's link leads
-to into the cache, from where the next stage, or who reads the remote, has it.
+DVC is not isolated: it fills values of files into commands, records parameters, and follows an output's link into the
+cache. From there the next stage, or anybody who reads the remote, would have the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _held: tuple[Path | None, Ask] = (None, lambda: None)  # one for each process, a
 
 @contextmanager
 def in_sight(workspace: Path | None, of_code: Ask) -> Iterator[None]:
-    """Hold DVC, during the block, to what the project's code sees.
+    """Let DVC read only what the project's code sees, during the block.
 
     Args:
         workspace: what it sees in any case. of_code: is asked once, when something else is read; None: it sees all.

@@ -26,7 +26,7 @@ class RunCacheView:
         self.made: dict[str, str] = {}
 
     def take_the_place_of(self, stage_cache: Any) -> None:
-        """Let `stage_cache`, DVC's, look here and nowhere else."""
+        """Make DVC's `stage_cache` look here and nowhere else."""
         known, mirror = self._told["known"], self._told["mirror"]
         found = Path(tempfile.mkdtemp(dir=self._told["folder"]))
         save, place = stage_cache.save, stage_cache._get_cache_dir

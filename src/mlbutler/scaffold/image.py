@@ -29,5 +29,5 @@ _DATA = ("ca-certificates",)
 
 
 def packages() -> tuple[str, ...]:
-    """Return the packages to install; those that no Debian is without are left away."""
+    """Return the packages to install, without those that every Debian has."""
     return tuple(sorted({*PROGRAMS.values(), *_DATA} - {*_ESSENTIAL}))

@@ -1,4 +1,4 @@
-"""What a file or directory is now, in few words: equal fingerprints mean that nothing was written meanwhile.
+"""Fingerprints of files and directories: equal ones mean that nothing was written in between.
 
 A fingerprint covers inode, size, time of last change and, for files with one name, of last status change: more than
 DVC's own state database compares.

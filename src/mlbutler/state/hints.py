@@ -1,6 +1,6 @@
 """Small things that builds remember for one another: in the mirror for every build on the agent, and in the project.
 
-They are hints: what is read may be anybody's.
+They are only hints: anybody may have written what is read.
 """
 
 from __future__ import annotations

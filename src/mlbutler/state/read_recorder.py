@@ -94,7 +94,7 @@ def names_in(root: Path, folder: str) -> Names:
 
 
 def digest_of_others(names: Names, folder: str, tracked: Collection[str]) -> str:
-    """Return what tells the names in a folder that lead to no tracked path from others.
+    """Return a digest of the names in a folder that lead to no tracked path.
 
     Args:
         tracked: paths, and all folders above them.

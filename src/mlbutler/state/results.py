@@ -62,7 +62,7 @@ class InputFingerprints:
         return known is not None and known.value == value
 
     def of_folder(self, path: str, tracked: Collection[str]) -> str:
-        """Return what tells the names in a folder that lead to no tracked path."""
+        """Return a digest of the names in a folder that lead to no tracked path."""
         return digest_of_others(names_in(self.root, path), path, tracked)
 
 
@@ -167,12 +167,12 @@ class PlanCache:
 
     @property
     def artifacts(self) -> str:
-        """Return what tells the artifacts that belong to the plan from others, '' where that is not known."""
+        """Return the key of the plan's artifacts, '' where it is not known."""
         known = self.get()
         return known.artifacts if known is not None and isinstance(known.artifacts, str) else ""
 
     def digest(self) -> str:
-        """Return what tells this plan from any other, '' where there is none."""
+        """Return a digest of this plan, '' where there is none."""
         try:
             return hashlib.sha256(self._segment.file.read_bytes()).hexdigest()
         except OSError:

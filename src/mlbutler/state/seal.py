@@ -1,4 +1,4 @@
-"""What shows that something remembered was written by mlbutler, and not by the project's code.
+"""Seal what mlbutler remembers, so that the project's code cannot forge it.
 
 On a CI server tests and stages can write wherever mlbutler remembers something, in this build and, where a workspace or
 a mirror is kept, in those before it. They are given no credential. So what is remembered carries a code that only those
@@ -38,7 +38,7 @@ class Seal:
 
     @cached_property
     def name(self) -> str:
-        """Return what tells files of one secret from those of others."""
+        """Return the name of files that are sealed with this secret."""
         return self.code(b"name")[:16] if self._secret else ""
 
     def code(self, *parts: bytes | memoryview) -> str:

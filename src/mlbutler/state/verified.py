@@ -4,7 +4,7 @@ An object's mode says that it was thought whole, once. Writing into it in place,
 changes its fingerprint: then it is hashed again before it is used. What was seen before the machine last started is not
 believed either, because a power cut tears files that look as they should.
 
-What shows in none of this: a disk that changes bytes by itself, and somebody who makes a file writable, writes into it
+Two things are not detected: a disk that changes bytes by itself, and somebody who makes a file writable, writes into it
 in place and sets its time back. `mlbutler store verify` hashes everything.
 """
 
@@ -115,7 +115,7 @@ def object_named(name: str) -> tuple[str, bool]:
 
 
 def machine_start() -> str:
-    """Return what tells one start of this machine from the next, and from other machines that share the directory."""
+    """Return an id of this start of this machine; several machines may share the directory."""
     try:
         return _BOOT.read_text(encoding="ascii").strip()
     except OSError:  # not Linux: power cuts do not show

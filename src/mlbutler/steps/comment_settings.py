@@ -1,4 +1,4 @@
-"""How the comment on a pull request is to be: as the team agreed, not as the pull request says itself."""
+"""Find the settings of a pull request's comment: those that the team agreed on, not the pull request's own."""
 
 from __future__ import annotations
 

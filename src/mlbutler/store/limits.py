@@ -1,4 +1,4 @@
-"""What a remote may send: no more than an object has, and no slower than a disk of long ago."""
+"""Bound what a remote may send: no more bytes than the object has, and not too slowly."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _AT_ONCE = 512 * linker.FIELDS
 
 @frozen
 class Jobs:
-    """What `linker.link` takes."""
+    """The arguments of `linker.link`: many links to make."""
 
     source: str
     target: str

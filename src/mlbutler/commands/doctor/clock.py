@@ -22,7 +22,7 @@ _REMEDY = "Let the machine keep its time: timedatectl set-ntp true, or chrony."
 
 
 def clock(work: RunContext) -> Examined:
-    """Compare it with the first server that sends the time: the remote's, the forge's, Git's."""
+    """Compare this machine's clock with the first server that sends the time: the remote's, the forge's, Git's."""
     asked = []
     for name, origin in _servers(work):
         skew = ahead(origin)

@@ -19,11 +19,11 @@ _LONGEST = 60.0  # seconds for `java -version`; it takes less than one
 
 @dataclass(frozen=True)
 class Line:
-    """Hold what holds from one version of Jenkins to the next line's.
+    """Describe a range of Jenkins versions, up to the first one of the next range.
 
     Attributes:
-        lts: the first version with long-term support. weekly: the second number of the first weekly version, from
-            which every later version of both kinds counts.
+        lts: the first version with long-term support. weekly: the second number of the first weekly version,
+            such as 419 of 2.419.
         java: versions that controller and agents run with.
     """
 
@@ -47,7 +47,7 @@ NAMES_ITS_CONTROLLER = 3186
 
 @dataclass(frozen=True)
 class War:
-    """Hold what a ``jenkins.war`` says of itself.
+    """Hold the versions that a ``jenkins.war`` contains.
 
     Attributes:
         jenkins: its version, as ``java -jar jenkins.war --version`` prints it.

@@ -103,7 +103,7 @@ def results(names: str | Sequence[str] = (), path: str | Path = ".") -> Any:
     """
     with unchanged_directory():
         training = _training(path)
-        found = training.named(_listed(names)) if names else training.all()
+        found = training.select(_listed(names)) if names else training.all()
         rows = [_row(training, kept.experiment) for kept in found]
     # By its name: mlbutler works without it.
     return importlib.import_module("pandas").DataFrame(rows) if importlib.util.find_spec("pandas") else rows
@@ -143,7 +143,8 @@ def _value(value: object) -> str:
 def _row(training: Training, experiment: Experiment) -> dict[str, Any]:
     started, ended = experiment.started, experiment.ended
     row: dict[str, Any] = {
-        "name": experiment.name, "state": str(training.engine.shown(experiment)), "reason": experiment.reason,
+        "name": experiment.name, "state": str(training.engines.effective_state(experiment)),
+        "reason": experiment.reason,
         "seconds": ended - started if started is not None and ended is not None else None,
     }  # fmt: skip
     row |= {key: _parsed(text) for key, _, text in (given.partition("=") for given in experiment.overrides)}

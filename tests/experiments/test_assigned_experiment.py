@@ -23,7 +23,7 @@ def test_an_end_whose_answer_was_lost_is_no_other_attempt_s(
     remote.laptop("laptop").keep_all([(one, None)])
     experiments = remote.agent("agent")
     assigned = AssignedExperiment(experiments, one.id, "http://jenkins.example/job/train/1/", "one")
-    assert assigned.take().reason == ""
+    assert assigned.claim().reason == ""
     replace = experiments.replace
 
     def cut(*given: object) -> StoredExperiment | None:

@@ -30,7 +30,7 @@ class Bench:
             input=self._head, targets=(str(state),), state=state, host=host_name(), place=str(self.place.root),
             attempt=1,
         ).with_(**more)  # fmt: skip
-        self.place.claim(experiment.id)
+        self.place.mark_sent(experiment.id)
         self.experiments.create(experiment)
         return experiment
 
@@ -50,7 +50,7 @@ def bench(tmp_path: Path, git: GitCommand) -> Bench:
 @pytest.mark.parametrize("state", UNDER_WAY)
 def test_what_nobody_works_at_is_lost_and_waits_again(bench: Bench, state: State) -> None:
     experiment = bench.left(state)
-    assert bench.engine.shown(experiment) is State.LOST
+    assert bench.engine.effective_state(experiment) is State.LOST
     assert bench.engine.is_idle()
     bench.engine.recover()
     assert bench.now(experiment).state is State.WAITING
@@ -60,15 +60,15 @@ def test_what_nobody_works_at_is_lost_and_waits_again(bench: Bench, state: State
 @pytest.mark.parametrize("state", UNDER_WAY)
 def test_what_somebody_works_at_is_left_alone(bench: Bench, state: State) -> None:
     experiment = bench.left(state)
-    with bench.place.holding(experiment.id):
-        assert bench.engine.shown(experiment) is state
+    with bench.place.lock(experiment.id):
+        assert bench.engine.effective_state(experiment) is state
         bench.engine.recover()
         assert bench.now(experiment) == experiment
 
 
 def test_nothing_is_known_of_another_machine(bench: Bench) -> None:
     experiment = bench.left(State.RUNNING, host="elsewhere")
-    assert bench.engine.shown(experiment) is State.RUNNING
+    assert bench.engine.effective_state(experiment) is State.RUNNING
     bench.engine.recover()
     assert bench.now(experiment) == experiment
     assert not bench.engine.is_idle()
@@ -82,7 +82,7 @@ def test_what_was_to_be_cancelled_is_cancelled(bench: Bench) -> None:
 
 def test_what_is_lost_again_and_again_is_given_up(bench: Bench) -> None:
     experiment = bench.left(State.RUNNING, attempt=3)
-    bench.place.log(experiment.id).write_text("its last words\n")
+    bench.place.log_file(experiment.id).write_text("its last words\n")
     bench.engine.recover()
     now = bench.now(experiment)
     assert now.state is State.NOT_SET_UP
@@ -103,8 +103,8 @@ def test_what_is_not_under_way_cannot_be_lost(bench: Bench, state: State) -> Non
 @pytest.mark.parametrize("state", [State.WAITING, State.RUNNING])
 def test_what_was_fetched_and_says_that_it_is_from_here_is_never_run(bench: Bench, state: State) -> None:
     experiment = bench.left(state)
-    (bench.place.folder / f"{experiment.id}.sent").unlink()
-    assert bench.engine.mine() == []
+    (bench.place.path / f"{experiment.id}.sent").unlink()
+    assert bench.engine.own_experiments() == []
     bench.engine.recover()
     assert bench.now(experiment) == experiment
 
@@ -114,6 +114,6 @@ def test_a_place_that_was_fetched_is_not_written_to(bench: Bench, tmp_path: Path
     (elsewhere / ".mlbutler" / "train").mkdir(parents=True)
     experiment = bench.left(State.RUNNING, place=str(elsewhere))
     (elsewhere / ".mlbutler" / "train" / f"{experiment.id}.lock").touch()
-    assert bench.engine.shown(experiment) is State.LOST
+    assert bench.engine.effective_state(experiment) is State.LOST
     assert not (elsewhere / ".mlbutler" / ".gitignore").exists()
-    assert bench.engine.shown(experiment.with_(place="/" + "x" * 5000)) is State.LOST
+    assert bench.engine.effective_state(experiment.with_(place="/" + "x" * 5000)) is State.LOST

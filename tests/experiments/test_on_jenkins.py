@@ -97,12 +97,18 @@ class Yard:
     def seen(self) -> dict[str, tuple[State, str]]:
         """Return how each is shown, and why it waits."""
         found = self.looked()
-        return {one.name: (self.engine.shown(one), self.engine.why(one) if one.state is State.WAITING else "")
-                for one in (kept.experiment for kept in found)}  # fmt: skip
+        waiting = State.WAITING
+        return {
+            one.name: (
+                self.engine.effective_state(one),
+                self.engine.waiting_reason(one) if one.state is waiting else "",
+            )
+            for one in (kept.experiment for kept in found)
+        }
 
     def looked(self) -> tuple[StoredExperiment, ...]:
         found = self.laptop.all()
-        self.engine.look([kept.experiment for kept in found])
+        self.engine.refresh([kept.experiment for kept in found])
         return found
 
     def until(self, **states: State) -> None:
@@ -246,8 +252,8 @@ def test_a_build_that_saves_its_end_while_one_looks_is_not_lost(yard: Yard, tmp_
     yard.go.set()
     yard.until(a=State.DONE)
     engines, everywhere = both(yard, tmp_path / "laptop")
-    (kept,) = engines.look(everywhere, before)
-    assert engines.shown(kept.experiment) is State.DONE
+    (kept,) = engines.refresh(everywhere, before)
+    assert engines.effective_state(kept.experiment) is State.DONE
 
 
 def test_builds_that_never_begin_with_it_end_the_experiment_with_their_address(yard: Yard) -> None:
@@ -365,7 +371,7 @@ def test_how_far_an_experiment_is_stands_at_the_end_of_its_log_however_long_that
     for number in (0.2, 0.5, 0.4):
         build.say(f"[mlbutler: stage 2 of 2: train; m.json:accuracy {number}]")
     (kept,) = yard.looked()
-    found = yard.engine.signs(kept.experiment)
+    found = yard.engine.progress(kept.experiment)
     assert (found.stage, found.metrics) == ("stage 2 of 2: train", {"m.json:accuracy": (0.2, 0.5, 0.4)})
 
 
@@ -375,17 +381,17 @@ def test_a_controller_that_does_not_answer_leaves_the_states_as_git_has_them(yar
     yard.until(a=State.RUNNING)
     yard.controller.token = "another"
     engines, everywhere = both(yard, tmp_path / "laptop")
-    (kept,) = engines.look(everywhere, everywhere.all())
-    assert engines.shown(kept.experiment) is State.RUNNING
-    assert "refused" in engines.complaint()
-    engines.look(everywhere, everywhere.all())
-    assert engines.complaint() == "", "who waits hears it once"
+    (kept,) = engines.refresh(everywhere, everywhere.all())
+    assert engines.effective_state(kept.experiment) is State.RUNNING
+    assert "refused" in engines.unreported_error()
+    engines.refresh(everywhere, everywhere.all())
+    assert engines.unreported_error() == "", "who waits hears it once"
 
 
 def test_a_job_that_drops_what_it_is_given_is_refused_before_anything_is_sent(yard: Yard) -> None:
     (one,) = yard.send("a")
-    yard.engine.check([one])
+    yard.engine.check_parameters([one])
     yard.farm.declared = ("EXPERIMENT",)
-    yard.engine.check([one.with_(label="")])
+    yard.engine.check_parameters([one.with_(label="")])
     with pytest.raises(UsageError, match="'team/train' has no parameter LABEL"):
-        yard.engine.check([one])
+        yard.engine.check_parameters([one])

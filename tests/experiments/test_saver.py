@@ -51,7 +51,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_the_last_one_is_taken_of_what_is_whole(bench: Bench, written: int, by_itself: bool, kept: int) -> None:
     asked = time.time() - 10
     bench.write(asked + written)
-    bench.saver.at_end(asked, by_itself=by_itself)
+    bench.saver.save_last(asked, by_itself=by_itself)
     assert bench.kept() == kept
 
 
@@ -78,7 +78,7 @@ def test_what_is_open_for_writing_is_waited_for(bench: Bench) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
         time.sleep(0.05)  # it is due
-        bench.saver.look(process.pid)
+        bench.saver.poll(process.pid)
         bench.saver.close()
         assert bench.kept() == 0
         process.stdin.write("\n")
@@ -88,7 +88,7 @@ def test_what_is_open_for_writing_is_waited_for(bench: Bench) -> None:
             Checkpoints(bench.store, ID), bench.root, lambda: ["state"], 1, 0.01, bench.said.append
         )
         time.sleep(0.05)
-        bench.saver.look(process.pid)
+        bench.saver.poll(process.pid)
         end = time.monotonic() + 300
         while bench.kept() == 0:
             assert time.monotonic() < end, bench.said
@@ -100,7 +100,7 @@ def test_what_is_open_for_writing_is_waited_for(bench: Bench) -> None:
 def test_what_has_just_changed_is_waited_for(bench: Bench) -> None:
     time.sleep(0.05)
     bench.write(time.time() + 60)
-    bench.saver.look(os.getpid())
+    bench.saver.poll(os.getpid())
     bench.saver.close()
     assert bench.kept() == 0
 
@@ -118,7 +118,7 @@ def test_one_file_is_kept_however_often_it_is_replaced_and_of_several_the_log_sa
         (bench.root / "state" / f"{number}").write_text("1")
     time.sleep(0.05)  # it is due, and was for a while
     for _ in range(2):
-        bench.saver.look(os.getpid())
+        bench.saver.poll(os.getpid())
     if bench.saver._thread is not None:
         bench.saver._thread.join()
     assert bench.kept() == (1 if files == 1 else 0)

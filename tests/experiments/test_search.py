@@ -64,7 +64,7 @@ class Desk:
         return one.experiment
 
     def grow(self, name: str = "s", wanted: tuple[Search, int] | None = None) -> list[Experiment]:
-        return TrialCreator(self.git, self.experiments).grow(name, wanted)
+        return TrialCreator(self.git, self.experiments).create(name, wanted)
 
     def trials(self, name: str = "s") -> list[Experiment]:
         return trials_of((kept.experiment for kept in self.experiments.all()), name)

@@ -82,10 +82,10 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_kept(
 
 def test_waiting_ends_where_no_process_can_begin(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a full disk, on which a worker can write no state."""
-    monkeypatch.setattr("mlbutler.commands.train.submitters.start", lambda *_: None)
+    monkeypatch.setattr("mlbutler.commands.train.submitters.start_workers", lambda *_: None)
     train.submit(laptop.root, name="one", params={"train.rate": 0.02})
     tried: list[object] = []
-    monkeypatch.setattr("mlbutler.commands.train.waiting.start", lambda *given: tried.append(given))
+    monkeypatch.setattr("mlbutler.commands.train.waiting.start_workers", lambda *given: tried.append(given))
     with pytest.raises(MlbutlerError, match="end before they begin") as error:
         train.wait(path=laptop.root)
     assert "df -h ." in error.value.remedy

@@ -115,7 +115,7 @@ def test_what_is_sent_or_refused_leaves_everything_as_it_was(
     before = snapshot(root)
     wanted = RequestedOptions("lr", ("rate=0.2,0.3",), (), None, None, None, 2, None, None, False, None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submitters, "start", lambda *_: None)  # nothing is run
+        patch.setattr(submitters, "start_workers", lambda *_: None)  # nothing is run
         patch.setattr(os, "environ", environ(folder))
         patch.chdir(root)
         try:

@@ -26,7 +26,7 @@ class Bench:
 
     def later(self, seconds: float) -> float | None:
         self.now += seconds
-        return self.watch.look()
+        return self.watch.poll()
 
     def write(self, text: str) -> None:
         path = self.root / "metrics.json"
@@ -43,7 +43,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_without_a_sign_of_life_it_is_stalled(bench: Bench) -> None:
     assert bench.later(59) is None
     assert bench.later(1) == 60
-    bench.watch.heard()
+    bench.watch.note_output()
     assert bench.later(59) is None
 
 

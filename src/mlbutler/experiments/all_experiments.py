@@ -1,4 +1,4 @@
-"""Experiments wherever they run: those of this repository, and those that its remote has."""
+"""All experiments together: those that run on this machine, and those on the Git remote, which Jenkins runs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class AllExperiments:
     """Read and change experiments, each where it is kept.
 
     Args:
-        here: those that run on this machine. shared: those on the Git remote, None where none is configured.
+        local: those that run on this machine. shared: those on the Git remote, None where none is configured.
         warn: takes a sentence when the remote does not answer, and what it had when it was asked last is shown.
 
     Attributes:
         damaged: the refs that held no experiment when `all` was called last.
     """
 
-    def __init__(self, here: Experiments, shared: SharedExperiments | None, warn: Callable[[str], None]) -> None:
-        self.here, self.shared, self._warn = here, shared, warn
+    def __init__(self, local: Experiments, shared: SharedExperiments | None, warn: Callable[[str], None]) -> None:
+        self.local, self.shared, self._warn = local, shared, warn
         self._warned = ""
         self.damaged: tuple[DamagedRef, ...] = ()
 
     def all(self) -> tuple[StoredExperiment, ...]:
         """Return every experiment in the order of submission; of two with the same id the one that was sent last."""
-        here, self.damaged = self.here.survey()
+        here, self.damaged = self.local.survey()
         if self.shared is None:
             return here
         try:
@@ -50,21 +50,21 @@ class AllExperiments:
 
     def read(self, id: str) -> StoredExperiment | None:
         """Return one experiment as it is now, None where there is no such one."""
-        here = self.here.read(id)
+        here = self.local.read(id)
         there = self.shared.read(id) if self.shared is not None and here is None else None
         return here or there
 
-    def again(self, kept: StoredExperiment) -> StoredExperiment | None:
-        """Return an experiment as it is now, from where it was read."""
-        return self.of(kept.experiment).read(kept.experiment.id)
+    def reread(self, kept: StoredExperiment) -> StoredExperiment | None:
+        """Return an experiment as it is now, read from the repository that it came from."""
+        return self.repository_of(kept.experiment).read(kept.experiment.id)
 
-    def of(self, experiment: Experiment) -> Experiments:
-        """Return where this experiment is kept."""
-        return self.shared if self.shared is not None and experiment.engine == JENKINS else self.here
+    def repository_of(self, experiment: Experiment) -> Experiments:
+        """Return the experiments that this one is kept among: those here, or those on the remote."""
+        return self.shared if self.shared is not None and experiment.engine == JENKINS else self.local
 
     def log(self, kept: StoredExperiment) -> bytes | None:
         """Return the log that was kept with it; None while there is none."""
-        return self.of(kept.experiment).log(kept)
+        return self.repository_of(kept.experiment).log(kept)
 
 
 def latest_of_each(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
@@ -97,38 +97,38 @@ class Engines:
             self._jenkins = self._open_jenkins()
         return self._jenkins
 
-    def complaint(self) -> str:
-        """Return why the controller does not answer, each reason once; '' for none."""
-        said = self.silent.message if self.silent is not None else ""
+    def unreported_error(self) -> str:
+        """Return why the controller does not answer, where that was not returned before; '' otherwise."""
+        said = self.jenkins_error.message if self.jenkins_error is not None else ""
         new, self._said = said if said != self._said else "", said
         return new
 
     @property
-    def silent(self) -> MlbutlerError | None:
+    def jenkins_error(self) -> MlbutlerError | None:
         """Return why the controller did not answer when it was asked last; None where it did, or was not asked."""
-        return self._jenkins.silent if self._jenkins is not None else None
+        return self._jenkins.error if self._jenkins is not None else None
 
-    def of_jenkins(self, experiment: Experiment) -> bool:
+    def runs_on_jenkins(self, experiment: Experiment) -> bool:
         """Return whether the controller runs it, or is to."""
         return self.has_jenkins and experiment.engine == JENKINS
 
-    def shown(self, experiment: Experiment) -> State:
+    def effective_state(self, experiment: Experiment) -> State:
         """Return the state to show: an experiment whose process, or build, is gone is lost."""
         if experiment.engine == JENKINS:
-            return self._jenkins.shown(experiment) if self._jenkins is not None else experiment.state
-        return self.local.shown(experiment)
+            return self._jenkins.effective_state(experiment) if self._jenkins is not None else experiment.state
+        return self.local.effective_state(experiment)
 
-    def look(self, experiments: AllExperiments, found: tuple[StoredExperiment, ...]) -> tuple[StoredExperiment, ...]:
-        """Ask the controller about those that have not ended; return them all as they are then.
+    def refresh(self, experiments: AllExperiments, found: tuple[StoredExperiment, ...]) -> tuple[StoredExperiment, ...]:
+        """Ask the controller about those that have not ended; return all of them with their new states.
 
         One whose build has ended since its state was read has not been lost by that: its state is read again.
         """
-        if not any(self.of_jenkins(one.experiment) and one.experiment.state not in ENDED for one in found):
+        if not any(self.runs_on_jenkins(one.experiment) and one.experiment.state not in ENDED for one in found):
             return found
-        self.jenkins.look([one.experiment for one in found])
+        self.jenkins.refresh([one.experiment for one in found])
         now = []
         for one in found:
-            lost = one.experiment.engine == JENKINS and self.shown(one.experiment) is State.LOST
-            if (kept := experiments.again(one) if lost else one) is not None:
+            lost = one.experiment.engine == JENKINS and self.effective_state(one.experiment) is State.LOST
+            if (kept := experiments.reread(one) if lost else one) is not None:
                 now.append(kept)
         return tuple(now)

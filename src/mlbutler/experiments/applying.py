@@ -1,4 +1,4 @@
-"""An experiment's results into the work tree, without losing anything that lies there."""
+"""Write an experiment's results into the work tree, without losing unsaved changes there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiment that a CI server's build was given: one attempt takes it, and no other writes of it meanwhile."""
+"""The experiment that a CI server's build was given: one attempt claims it, and no other one may change it then."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _AT_WORK = "another build is at it"
 
 @frozen
 class Claim:
-    """What came of asking for it: the experiment, and why there is no attempt, '' where one has begun."""
+    """The answer to a claim. `reason`: why no attempt has begun, '' where one has."""
 
-    kept: StoredExperiment
+    stored: StoredExperiment
     reason: str
 
 
@@ -38,7 +38,7 @@ class AssignedExperiment:
         self._kept: StoredExperiment | None = None
         self._sent: Experiment | None = None
 
-    def take(self) -> Claim:
+    def claim(self) -> Claim:
         """Begin an attempt, unless it has ended or another build is at it.
 
         An attempt of this very build is over: its agent was lost, or the build would not ask.
@@ -50,7 +50,7 @@ class AssignedExperiment:
 
         def taken(now: Experiment) -> Experiment | None:
             nonlocal reason
-            after, reason = self._taken(now)
+            after, reason = self._claimed(now)
             return after
 
         self._kept = kept = self._experiments.change(self._id, taken)
@@ -58,7 +58,7 @@ class AssignedExperiment:
             raise UsageError(f"There is no experiment {self._id}.", "`mlbutler train list` shows them.")
         return Claim(kept, reason)
 
-    def _taken(self, now: Experiment) -> tuple[Experiment | None, str]:
+    def _claimed(self, now: Experiment) -> tuple[Experiment | None, str]:
         """Return the experiment as this attempt begins it (None: as it is), and why it does not."""
         if now.state in ENDED:
             return None, f"it is {now.state} already"
@@ -69,7 +69,7 @@ class AssignedExperiment:
             if now.state in ENDED:
                 return now, now.reason
         if now.cancel is not None:
-            return CANCELLED.on(now), "it was cancelled"
+            return CANCELLED.applied_to(now), "it was cancelled"
         return now.with_(
             state=State.PREPARING, started=time.time(), ended=None, attempt=now.attempt + 1, reason="", remedy="",
             build=self._build, agent=self._agent,
@@ -93,7 +93,7 @@ class AssignedExperiment:
         def fenced(now: Experiment) -> Experiment | None:
             if now == self._sent:
                 return None
-            self.require(now, attempt)
+            self.require_current(now, attempt)
             self._sent = change(now)
             return self._sent
 
@@ -104,7 +104,7 @@ class AssignedExperiment:
         self._sent = None
         return kept.experiment
 
-    def require(self, now: Experiment, attempt: int) -> None:
+    def require_current(self, now: Experiment, attempt: int) -> None:
         """Refuse an attempt that is not under way any more.
 
         Raises:
@@ -118,8 +118,8 @@ class AssignedExperiment:
         if now.state not in UNDER_WAY:
             raise Interrupted(f"{now.name} is {now.state} already.", "Nothing more of this attempt is kept.")
 
-    def not_prepared(self, attempt: int, end: AttemptEnd) -> Experiment:
-        """Keep that an attempt came to nothing before the project's code ran; return the experiment.
+    def end_unprepared(self, attempt: int, end: AttemptEnd) -> Experiment:
+        """End an attempt that failed before the project's code ran; return the experiment.
 
         Args:
             end: `LOST` where another agent may be able to: it waits for the next attempt then, if there is to be one.
@@ -127,16 +127,18 @@ class AssignedExperiment:
 
         def changed(now: Experiment) -> Experiment:
             if end.state is not State.LOST:
-                return end.on(now)
+                return end.applied_to(now)
             after = after_loss(now, end.reason, f"could not be prepared on {self._agent}")
-            return after if after.state is State.WAITING else dataclasses.replace(end, state=after.state).on(now)
+            return (
+                after if after.state is State.WAITING else dataclasses.replace(end, state=after.state).applied_to(now)
+            )
 
         return self.change(attempt, changed)
 
-    def aborted(self, now: Experiment) -> Experiment | None:
-        """Return an experiment that this build has not run, when the build was aborted; None to leave it."""
+    def as_aborted(self, now: Experiment) -> Experiment | None:
+        """Return the experiment as cancelled, where the build was aborted before running it; None to leave it."""
         if now.state is State.WAITING or (now.state in UNDER_WAY and self._is_mine(now)):
-            return AttemptEnd(State.CANCELLED, ABORTED).on(now)
+            return AttemptEnd(State.CANCELLED, ABORTED).applied_to(now)
         return None
 
 

@@ -1,4 +1,4 @@
-"""The middle of an attempt, where the project's code runs: its stages, watched until they end or are to end.
+"""Run the stages of one attempt, where the project's code runs, and watch them until they end or are to end.
 
 It needs no credential. What comes before (a work tree with the data) and after (keeping the results) differs from one
 engine to the other, and is theirs.
@@ -43,12 +43,12 @@ _LAST_PART = 0.1
 
 
 class Stopped(Exception):
-    """This process was asked to stop: the experiment is to be taken up again."""
+    """Raised when this process was asked to stop: another attempt runs the experiment."""
 
 
 @frozen
 class AttemptContext:
-    """Where the stages of one experiment run.
+    """What an attempt needs: where its stages run, and what is called as they do.
 
     Attributes:
         folder: below which nothing but this experiment runs. root: the project's root in there.
@@ -59,7 +59,7 @@ class AttemptContext:
         lease: the GPUs that the experiment was given.
         stall: seconds without a sign of life after which it is stalled, None for never.
         stalled: takes for how long nothing has happened when it stalls, and None when it goes on.
-        say_signs: takes a line of its log that says how far it is, when that has changed; None for `line`.
+        log_progress: takes a line of its log that says how far it is, when that has changed; None for `line`.
         saver: returns what keeps its checkpoints, given the paths that DVC leaves in place; None for none.
         nearly_over: is called once, with the seconds that are left, when a tenth of the time that it may take is left.
     """
@@ -74,7 +74,7 @@ class AttemptContext:
     lease: GpuLease = NO_GPUS
     stall: float | None = None
     stalled: Callable[[float | None], None] = lambda seconds: None
-    say_signs: Callable[[str], None] | None = None
+    log_progress: Callable[[str], None] | None = None
     saver: Callable[[Callable[[], Sequence[str]]], CheckpointSaver] | None = None
     nearly_over: Callable[[float], None] = lambda left: None
 
@@ -94,7 +94,7 @@ class Attempt:
         self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
         self._found: DeclaredPaths | None = None
         self._silent: float | None = None
-        self._signs, self._signs_due = "", time.monotonic() + _SIGNS_FIRST
+        self._progress, self._progress_due = "", time.monotonic() + _SIGNS_FIRST
 
     def _declared(self) -> DeclaredPaths:
         """Return what the stages declare; short runs are not kept waiting for that."""
@@ -103,29 +103,29 @@ class Attempt:
         return self._found or DeclaredPaths()
 
     def _line(self, text: str) -> None:
-        self._watch.heard()
+        self._watch.note_output()
         self._place.line(text)
 
-    def _look(self, pid: int) -> None:
-        """Look after an experiment that runs: has it stalled, what are its metrics, is a checkpoint due."""
-        silent = self._watch.look()
+    def _observe(self, pid: int) -> None:
+        """Check on an experiment that runs: has it stalled, what are its metrics, is a checkpoint due."""
+        silent = self._watch.poll()
         if (silent is None) != (self._silent is None):
             said = "It goes on." if silent is None else f"Nothing has happened for {human_seconds(silent)}: stalled."
             self._place.line(said)
             self._place.stalled(silent)
         self._silent = silent
-        if time.monotonic() > self._signs_due:
-            self._signs_due = time.monotonic() + _SIGNS
-            self._say_signs()
+        if time.monotonic() > self._progress_due:
+            self._progress_due = time.monotonic() + _SIGNS
+            self._log_progress()
         if self._saver is not None:
-            self._saver.look(pid)
+            self._saver.poll(pid)
 
-    def _say_signs(self) -> None:
-        """Say in the log how far it is, where that has changed."""
+    def _log_progress(self) -> None:
+        """Write into the log how far it is, where that has changed."""
         text = log_progress.progress_line(log_progress.current_stage(self._place.root), self._watch.metrics)
-        if text not in ("", self._signs):
-            self._signs = text
-            (self._place.say_signs or self._place.line)(text)
+        if text not in ("", self._progress):
+            self._progress = text
+            (self._place.log_progress or self._place.line)(text)
 
     def run(self) -> AttemptEnd:
         """Run them to their end, and return what became of them.
@@ -145,14 +145,14 @@ class Attempt:
             self._saver.close()
         record = read_record(latest_record(place.root))
         if self._ended_by_us is not None:
-            return self._said(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
+            return self._with_leftovers(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
         end = end_from_record(record, process.exit_code, process.tail)
         for text in (*end.last_lines(), *self._gpus_left(before)):
             place.line(text)
         return end
 
     def _gpus_left(self, before: Mapping[str, GpuUtilization]) -> tuple[str, ...]:
-        """End what still holds memory of its GPUs, and say whether it was given back."""
+        """End what still holds memory of its GPUs, and return whether that was released."""
         place, gpus = self._place, self._place.lease.gpus
         if not gpus:
             return ()
@@ -165,7 +165,7 @@ class Attempt:
         limit = self._experiment.time_limit
         time_left, warned = TimeLeft(limit, self._place.root), False
         while (ended := process.pump(deadline=time.monotonic() + _POLL)) is Ended.TIMED_OUT:
-            self._look(process.pid)
+            self._observe(process.pid)
             if (grace := self._place.stop()) is not None:
                 self._end(process, CANCELLED, grace)
                 return
@@ -191,9 +191,9 @@ class Attempt:
         asked = time.time()
         by_itself = end_stage(process.pid, grace, lambda seconds: _pass_on(process, seconds))
         if self._saver is not None:
-            self._saver.at_end(asked, by_itself=by_itself)
+            self._saver.save_last(asked, by_itself=by_itself)
 
-    def _said(self, end: AttemptEnd, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> AttemptEnd:
+    def _with_leftovers(self, end: AttemptEnd, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> AttemptEnd:
         """Return the end with the stages that had been finished, and whether something still runs."""
         left = end_leftovers(self._experiment.id, self._place.folder)
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""

@@ -1,4 +1,4 @@
-"""How an attempt at an experiment ended, as its run's record says it."""
+"""How an attempt at an experiment ended, read from its run's record, and the experiment's state after it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AttemptEnd:
     result: str = ""
     metrics: tuple[Measure, ...] = ()
 
-    def on(self, experiment: Experiment) -> Experiment:
+    def applied_to(self, experiment: Experiment) -> Experiment:
         """Return the experiment with this end."""
         by = f"by {experiment.cancelled_by}" if self.state is State.CANCELLED and experiment.cancelled_by else ""
         return experiment.with_(
@@ -39,7 +39,7 @@ class AttemptEnd:
             stages=self.stages, result=self.result, metrics=self.metrics, ended=time.time(),
         )  # fmt: skip
 
-    def hidden(self, redactor: Redactor) -> AttemptEnd:
+    def redacted(self, redactor: Redactor) -> AttemptEnd:
         """Return the same end without credentials: it is kept."""
         hide = redactor.hide
         tail = tuple(map(hide, self.tail))
@@ -55,7 +55,7 @@ CANCELLED = AttemptEnd(State.CANCELLED, "")
 
 
 def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Experiment:
-    """Return an experiment whose attempt came to nothing as it goes on: waiting for another one, or given up.
+    """Return an experiment whose attempt was lost: waiting for another attempt, or given up.
 
     Args:
         what: became of the attempt.
@@ -71,14 +71,14 @@ def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Expe
 def after_attempt(now: Experiment, end: AttemptEnd) -> Experiment:
     """Return an experiment with the end of its attempt: a lost one waits again, unless it was to be cancelled."""
     if end.state is not State.LOST:
-        return end.on(now)
+        return end.applied_to(now)
     if now.cancel is not None:
-        return dataclasses.replace(end, state=State.CANCELLED, reason="").on(now)
+        return dataclasses.replace(end, state=State.CANCELLED, reason="").applied_to(now)
     return after_loss(now, end.reason)
 
 
 def end_from_record(record: Record | None, code: int | None, tail: tuple[str, ...]) -> AttemptEnd:
-    """Return what the run's record says became of it.
+    """Return how an attempt ended, by its run's record.
 
     Args:
         code: of mlbutler's process, and the `tail` of what it printed.

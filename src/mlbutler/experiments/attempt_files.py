@@ -1,4 +1,4 @@
-"""What the commands of one attempt on a CI server hand to one another: files in the work tree.
+"""The files in the work tree by which the commands of one attempt on a CI server hand over to one another.
 
 The project's code can write them, so that those who read them afterwards believe nothing: each is a plain file of a
 bounded size, and what it holds is checked.
@@ -30,7 +30,7 @@ class AttemptFiles:
 
     def __init__(self, root: Path) -> None:
         self._place = TrainFolder(root)
-        self._folder = self._place.folder
+        self._folder = self._place.path
         self._experiment, self._end = self._folder / "experiment.json", self._folder / "end.json"
         self._attempt, self._stop = self._folder / "attempt", self._folder / "stop"
         self._declared = self._folder / "declared.json"
@@ -46,8 +46,8 @@ class AttemptFiles:
         for path in (self._experiment, self._end, self._attempt, self._stop, self._declared, self.log):
             path.unlink(missing_ok=True)
 
-    def begun(self, experiment: Experiment, found: DeclaredPaths) -> None:
-        """Hand over an experiment that is ready to be run; the pipeline reads the attempt's number.
+    def write_start(self, experiment: Experiment, found: DeclaredPaths) -> None:
+        """Write an experiment that is ready to be run; the pipeline reads the attempt's number.
 
         Args:
             found: what its stages declare.
@@ -56,7 +56,7 @@ class AttemptFiles:
         atomic.write(self._experiment, dump_experiment(experiment))
         atomic.write(self._attempt, f"{experiment.attempt}\n".encode())
 
-    def experiment(self) -> Experiment:
+    def read_experiment(self) -> Experiment:
         """Return the experiment that is to be run.
 
         Raises:
@@ -67,15 +67,15 @@ class AttemptFiles:
             raise UsageError("No experiment was begun here.", "`mlbutler train agent begin` comes first.")
         return parse_experiment(content)
 
-    def declared(self) -> DeclaredPaths:
+    def read_declared(self) -> DeclaredPaths:
         """Return what the stages declare."""
         return declared.parse_declared(_read(self._declared, _LARGEST) or b"")
 
-    def ended(self, experiment: Experiment) -> None:
-        """Hand over how it ended."""
+    def write_end(self, experiment: Experiment) -> None:
+        """Write how it ended."""
         atomic.write(self._end, dump_experiment(experiment))
 
-    def end(self, id: str) -> Experiment | None:
+    def read_end(self, id: str) -> Experiment | None:
         """Return how it ended, None where nothing can be read: what ran it was killed."""
         content = _read(self._end, _LARGEST)
         try:
@@ -84,7 +84,7 @@ class AttemptFiles:
             return None
         return found if found is not None and found.id == id else None
 
-    def grace(self) -> float | None:
+    def read_grace(self) -> float | None:
         """Return the seconds that the stage has to end, once it was asked for; None before."""
         content = _read(self._stop, 100)
         if content is None:

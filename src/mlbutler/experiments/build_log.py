@@ -32,7 +32,7 @@ class BuildLog:
         self._number: int | None = None
         self.experiment: Experiment | None = None
 
-    def now(self) -> Iterator[str]:
+    def current_lines(self) -> Iterator[str]:
         """Yield the lines that there are.
 
         Raises:

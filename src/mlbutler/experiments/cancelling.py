@@ -122,7 +122,7 @@ class Cancelling:
 
 def _asked(now: Experiment, grace: float, by: str) -> Experiment | None:
     if now.state is State.WAITING:
-        return AttemptEnd(State.CANCELLED, "before it began").on(now.with_(cancel=grace, cancelled_by=by))
+        return AttemptEnd(State.CANCELLED, "before it began").applied_to(now.with_(cancel=grace, cancelled_by=by))
     return now.with_(cancel=grace, cancelled_by=by) if now.state in UNDER_WAY else None
 
 
@@ -130,4 +130,4 @@ def _ended(now: Experiment, reason: str) -> Experiment | None:
     """Return an experiment whose build has ended without saving its end."""
     if now.state in ENDED:
         return None
-    return AttemptEnd(State.CANCELLED, reason).on(now)
+    return AttemptEnd(State.CANCELLED, reason).applied_to(now)

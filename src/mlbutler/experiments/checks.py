@@ -1,4 +1,4 @@
-"""What would make an experiment another one than the work tree's, found before anything is spent."""
+"""Refuse work trees that an experiment would not reproduce, or that hold credentials, before anything is sent."""
 
 from __future__ import annotations
 

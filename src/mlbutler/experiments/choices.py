@@ -1,4 +1,4 @@
-"""What may be asked for of an experiment."""
+"""Limits and choices of an experiment's options."""
 
 from __future__ import annotations
 

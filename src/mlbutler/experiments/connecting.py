@@ -1,4 +1,4 @@
-"""The way to the Jenkins controller that the settings name, with a login that no commit can send elsewhere."""
+"""Connect to the Jenkins controller that the settings name, with a login that no commit can send elsewhere."""
 
 from __future__ import annotations
 

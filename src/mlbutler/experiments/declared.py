@@ -1,4 +1,4 @@
-"""What the stages of a project declare: metric files, and outputs that a stage goes on from."""
+"""Paths that the stages of a project declare: metric files, and outputs that a stage goes on from."""
 
 from __future__ import annotations
 

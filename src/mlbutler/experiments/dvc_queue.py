@@ -1,4 +1,4 @@
-"""What `dvc exp run --queue` has queued, read by Git alone.
+"""Read what `dvc exp run --queue` has queued, by Git alone.
 
 DVC keeps an entry as a commit in the reflog of one ref: the work tree with the overrides in it, and a pickle with the
 command's options. A message of Celery's beside it knows of nothing more.
@@ -135,7 +135,7 @@ def _overrides(git: Git, captured: Captured, prefix: str, files: Collection[str]
 
 
 def remove_from_queue(root: Path, entries: Iterable[QueueEntry], environ: Mapping[str, str]) -> str:
-    """Have DVC take entries out of its queue; return what it says where it could not, else ''.
+    """Remove entries from DVC's queue, by DVC; return its message where that failed, else ''.
 
     Args:
         root: the project's.

@@ -77,7 +77,7 @@ def lease_gpus(
         return
     request = GpuRequest(count, environ, folder)
     try:
-        while (lease := request.poll()) is None and go_on(request.waits_for()):
+        while (lease := request.poll()) is None and go_on(request.reason()):
             time.sleep(_POLL)
     finally:
         request.close()
@@ -89,10 +89,10 @@ def lease_gpus(
 
 
 class GpuRequest:
-    """A number of GPUs that somebody waits for; ask with `poll` until they are there. Close it by `close`.
+    """A request for a number of GPUs: call `poll` until it returns a lease, and `close` at the end.
 
-    One at a time has the turn, and keeps what it gets until it has all: who needs many is not passed by those who need
-    few, and no two wait for each other's.
+    One request at a time has the turn, and keeps the GPUs that it gets until it has all: one for many is not overtaken
+    by those for few, and no two wait for each other's.
 
     Args:
         count: at least 1. environ: CUDA_VISIBLE_DEVICES of it is a bound. folder: where the locks lie.
@@ -126,8 +126,8 @@ class GpuRequest:
         self.close()
         return lease
 
-    def waits_for(self) -> str:
-        """Return what it waits for, in words."""
+    def reason(self) -> str:
+        """Return in words what the request waits for."""
         many = "a GPU" if self._count == 1 else f"{self._count} GPUs"
         return f"for {many}: of {len(self._there)} too few are free"
 
@@ -138,7 +138,7 @@ class GpuRequest:
         return self._there
 
     def close(self) -> None:
-        """Let go of what was got so far, and of the turn."""
+        """Release the GPUs that were locked so far, and the turn."""
         for fd in (*self._held.values(), *(() if self._turn is None else (self._turn,))):
             os.close(fd)
         self._turn, self._held = None, {}

@@ -104,7 +104,7 @@ def processes_on(environ: Mapping[str, str], gpus: Collection[GpuDevice]) -> fro
 def unreleased_memory(
     environ: Mapping[str, str], gpus: Sequence[GpuDevice], before: Mapping[str, GpuUtilization]
 ) -> tuple[str, ...]:
-    """Return, of each GPU of a run that has ended, what says that it did not give its memory back; none where it did.
+    """Return a sentence for each GPU whose memory a run that has ended did not release.
 
     The driver takes a moment to free it.
 

@@ -1,4 +1,4 @@
-"""Run a command, and again when it is killed, so that what waits goes on without anybody.
+"""Run a command, and restart it when it is killed, so that experiments that wait need nobody.
 
 It is started as ``python -m mlbutler.experiments.keeper FD COMMAND...``. The kernel tells it, as the parent, how the
 command ended, so that it needs no lock and no clock for that; it imports next to nothing, and is small where a machine

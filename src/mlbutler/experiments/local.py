@@ -1,4 +1,4 @@
-"""Experiments on this machine: who works at them, and what is lost when a process of theirs is killed."""
+"""The engine of this machine: which experiments are its own, which are running, and which were lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LocalEngine:
     def __init__(self, experiments: Experiments, place: TrainFolder) -> None:
         self._experiments, self._place = experiments, place
 
-    def mine(self, among: Iterable[StoredExperiment] | None = None) -> list[StoredExperiment]:
+    def own_experiments(self, among: Iterable[StoredExperiment] | None = None) -> list[StoredExperiment]:
         """Return the experiments that were submitted from this work tree, in their order.
 
         Args:
@@ -34,16 +34,16 @@ class LocalEngine:
                 and self._place.has_sent(one.experiment.id)]  # fmt: skip
 
     def recover(self) -> list[Experiment]:
-        """Have experiments that are lost wait again; what is left of them is ended before.
+        """End what is left of lost experiments, and have them wait for another attempt.
 
         Returns:
             Those that were lost, as they are now.
         """
         found = []
-        for kept in self.mine():
+        for kept in self.own_experiments():
             experiment = kept.experiment
             if experiment.state in UNDER_WAY:
-                with self._place.holding(experiment.id) as ours:
+                with self._place.lock(experiment.id) as ours:
                     now = self._recover(experiment.id) if ours else None
                 found += [now] if now is not None else []
         return found
@@ -58,26 +58,30 @@ class LocalEngine:
                 return None
             if now.cancel is not None:
                 said = "none of its processes is left"
-                return AttemptEnd(State.CANCELLED, said).on(now)
+                return AttemptEnd(State.CANCELLED, said).applied_to(now)
             return after_loss(now, "the process that ran it is gone")
 
-        now = self._experiments.change(id, lost, read_log(self._place.log(id)))
+        now = self._experiments.change(id, lost, read_log(self._place.log_file(id)))
         return now.experiment if now is not None and now.experiment.cancel is None else None
 
     def is_idle(self, among: Iterable[StoredExperiment] | None = None) -> bool:
         """Tell whether something here waits, or is lost, and no process works at anything; `among` as for `mine`."""
-        due = [one.experiment for one in self.mine(among) if self.shown(one.experiment) in (State.WAITING, State.LOST)]
+        due = [
+            one.experiment
+            for one in self.own_experiments(among)
+            if self.effective_state(one.experiment) in (State.WAITING, State.LOST)
+        ]
         most = max((one.jobs for one in due), default=0)
-        return bool(due) and not any(self._place.is_held(f"slot-{number}") for number in range(most))
+        return bool(due) and not any(self._place.is_locked(f"slot-{number}") for number in range(most))
 
-    def shown(self, experiment: Experiment) -> State:
+    def effective_state(self, experiment: Experiment) -> State:
         """Return the state to show: an experiment whose process is gone is lost."""
         return State.LOST if experiment.state in UNDER_WAY and not _is_alive(experiment) else experiment.state
 
 
 def _is_alive(experiment: Experiment) -> bool:
     """Tell whether a process works at it; on another machine that is not known, and believed."""
-    return experiment.host != host_name() or TrainFolder(Path(experiment.place)).is_held(experiment.id)
+    return experiment.host != host_name() or TrainFolder(Path(experiment.place)).is_locked(experiment.id)
 
 
 def host_name() -> str:

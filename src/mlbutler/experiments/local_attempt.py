@@ -1,4 +1,4 @@
-"""One attempt at an experiment on this machine: a clone of its own, its stages in there, and what they made."""
+"""Make one attempt at an experiment on this machine: clone, run the stages there, save what they made."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LocalAttempt:
         self._settings, self._environ = settings, environ
 
     def run(self, kept: StoredExperiment, lease: GpuLease = NO_GPUS) -> AttemptEnd:
-        """Bring an experiment from preparing to its end; the lock of its name is held meanwhile.
+        """Run an experiment from its preparation to its end; the caller holds the lock of its id.
 
         Args:
             lease: its GPUs.
@@ -58,7 +58,7 @@ class LocalAttempt:
         """
         experiment = kept.experiment
         top = self._place.scratch(experiment.id) / "clone"
-        with LogFile(self._place.log(experiment.id)) as log:
+        with LogFile(self._place.log_file(experiment.id)) as log:
             try:
                 root = self._prepare(experiment, top)
                 own = Checkpoints(self._place.checkpoints, experiment.id)

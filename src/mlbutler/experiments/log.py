@@ -51,7 +51,7 @@ class LogFile:
 
     def line(self, text: str) -> None:
         """Write one line, without what would steer a terminal."""
-        if said := self._clock.line(self._now()):
+        if said := self._clock.time_line(self._now()):
             self._timed(said)
             self._write(said)
         self._write(clean(text))

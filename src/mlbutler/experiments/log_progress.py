@@ -1,4 +1,4 @@
-"""How far an experiment is, as a line of its log: written by what runs it, and read by those who list it, anywhere."""
+"""How far an experiment is, as a line of its log: written where it runs, and read wherever experiments are listed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _WIDTH = 10
 
 @frozen
 class LogProgress:
-    """What was written until now. `metrics`: the values of each, by ``file:name``, the oldest first."""
+    """The progress that a log reports. `metrics`: the values of each, by ``file:name``, the oldest first."""
 
     stage: str
     metrics: Mapping[str, tuple[float, ...]]
 
 
 def progress_line(stage: str, metrics: Mapping[str, float]) -> str:
-    """Return the line for a log; '' where there is nothing to say."""
+    """Return the line that reports a stage and metrics in a log; '' without either."""
     values = ", ".join(f"{name} {number:.6g}" for name, number in metrics.items())
     return f"[mlbutler: {'; '.join(filter(None, (stage, values)))}]" if stage or values else ""
 
 
 def read_progress(lines: Iterable[str]) -> LogProgress:
-    """Return what the lines of a log say; the program's own among them are passed over."""
+    """Return the progress that the lines of a log report; other lines are skipped."""
     stage, found = "", dict[str, list[float]]()
     for match in filter(None, map(_LINE.fullmatch, lines)):
         stage = match["stage"] or stage
@@ -47,7 +47,7 @@ def read_progress(lines: Iterable[str]) -> LogProgress:
 
 
 def readable_line(line: str) -> str:
-    """Return a line of a log as it is shown to a person: one of these without what marks it for programs."""
+    """Return a line of a log as a person reads it: a progress line without the mark for programs."""
     match = _LINE.fullmatch(line)
     return f"== {'; '.join(filter(None, (match['stage'], match['metrics'])))}" if match is not None else line
 
@@ -61,7 +61,7 @@ def _number(text: str) -> float | None:
 
 
 def current_stage(root: Path) -> str:
-    """Return which of its stages runs in a clone, as a few words; '' where none does.
+    """Return which stage runs in a clone, as in ``stage 2 of 3: train``; '' where none does.
 
     Args:
         root: the project's.

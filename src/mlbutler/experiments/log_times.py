@@ -1,4 +1,4 @@
-"""When a log's lines were written: a line with the time now and then, by which `train logs --since` finds its place.
+"""Lines with the time in a log, one a minute at most, by which `train logs --since` finds where to begin.
 
 A time before each line would make a long log a fifth longer, and stands before each line in Jenkins already where
 the controller has the plugin for that.
@@ -15,7 +15,7 @@ _LINE = re.compile(rb"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\]$", re.MULTILINE)
 
 
 class LogClock:
-    """Say the time before a line that comes a minute or more after it was said last.
+    """Decide before which lines of a log the time is written: when the last one is a minute old, or older.
 
     Args:
         now: as `time.time`. again: whether the log has lines of an earlier attempt.
@@ -24,8 +24,8 @@ class LogClock:
     def __init__(self, now: float, *, again: bool) -> None:
         self._said = float("-inf") if again else now
 
-    def line(self, now: float) -> str:
-        """Return the line that comes before one that is written now, '' for none."""
+    def time_line(self, now: float) -> str:
+        """Return the line with the time to write before a line of now; '' where the last one is recent."""
         if abs(now - self._said) < _EVERY:
             return ""
         self._said = now

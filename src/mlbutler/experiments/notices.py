@@ -1,4 +1,4 @@
-"""What people are notified of: all that was sent ended, the first one failed, one is lost, time is running out."""
+"""The notices that people get: all experiments ended, the first one failed, one is lost, time is running out."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Notice:
 
 
 def end_notice(ended: Experiment, grid: Sequence[Experiment], gates: Sequence[Gate]) -> Notice | None:
-    """Return what there is to say once an experiment has ended; None for nothing.
+    """Return the notice that an experiment's end calls for; None for none.
 
     Args:
         grid: all experiments that were sent together, as they are now. gates: whose goals tell what is better.
@@ -98,18 +98,18 @@ def end_notice(ended: Experiment, grid: Sequence[Experiment], gates: Sequence[Ga
 
 
 def loss_notice(experiment: Experiment) -> Notice:
-    """Return what there is to say of an experiment that was lost, and waits for another attempt or was given up."""
+    """Return the notice of an experiment that was lost, and waits for another attempt or was given up."""
     again = ", and waits again" if experiment.state is State.WAITING else ""
     return Notice(Event.LOST, experiment.name, f"lost{again}: {experiment.reason}", (experiment,))
 
 
 def time_notice(experiment: Experiment, left: float) -> Notice:
-    """Return what there is to say of an experiment whose time is over in `left` seconds."""
+    """Return the notice of an experiment whose time is over in `left` seconds."""
     return Notice(Event.TIME, experiment.name, f"its time is over in {human_seconds(left)}", (experiment,))
 
 
 def all_ended_notice(name: str, grid: Sequence[Experiment], gates: Sequence[Gate]) -> Notice:
-    """Return what there is to say of experiments that have all ended: how many how, and the best one's verdict."""
+    """Return the notice that all experiments have ended: how many in which state, and the best one's verdict."""
     states = [one.state for one in grid]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ENDED if state in states)
     done = [one for one in grid if one.state is State.DONE]

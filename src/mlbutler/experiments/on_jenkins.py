@@ -1,4 +1,4 @@
-"""Experiments on the agents of a Jenkins controller: starting their builds, and what it says of those that wait or run.
+"""Run experiments as builds of a Jenkins job: start them, and read from the controller how they wait and run.
 
 What became of an experiment is in its state on the Git remote alone, which its build writes. The controller is asked
 for what only it knows: why something waits, and whether a build goes on.
@@ -41,20 +41,20 @@ class ControllerSnapshot:
     waiting: tuple[Waiting, ...]
     builds: tuple[JenkinsBuild, ...]
 
-    def queued(self, job: Job, id: str) -> Waiting | None:
+    def queued_item(self, job: Job, id: str) -> Waiting | None:
         """Return the experiment's build that waits in the queue."""
         mine = (one for one in self.waiting if one.parameters.get(EXPERIMENT) == id)
         return next((one for one in mine if job.is_mine(one)), None)
 
-    def latest(self, id: str) -> JenkinsBuild | None:
+    def latest_build(self, id: str) -> JenkinsBuild | None:
         """Return the experiment's latest build."""
         return next((one for one in self.builds if one.parameters.get(EXPERIMENT) == id), None)
 
-    def running(self, id: str) -> JenkinsBuild | None:
+    def running_build(self, id: str) -> JenkinsBuild | None:
         """Return the experiment's build that has not ended."""
         return next((one for one in self.builds if one.building and one.parameters.get(EXPERIMENT) == id), None)
 
-    def before(self, item: Waiting) -> int:
+    def count_before(self, item: Waiting) -> int:
         """Return how many others wait for the same since earlier."""
         return sum(one.id < item.id and one.why == item.why for one in self.waiting)
 
@@ -66,36 +66,36 @@ class JenkinsEngine:
         most_queued: builds of one user that may wait at once.
 
     Attributes:
-        silent: why the controller did not answer when it was asked last, None where it did.
+        error: why the controller did not answer when it was asked last, None where it did.
     """
 
     def __init__(self, experiments: SharedExperiments, job: Job, most_queued: int) -> None:
         self.experiments, self.job, self._most_queued = experiments, job, most_queued
-        self._sight: ControllerSnapshot | None = None
+        self._snapshot: ControllerSnapshot | None = None
         self._asked: dict[int, JenkinsBuild | None] = {}
-        self._others: Sequence[Experiment] = ()
-        self._signs: dict[str, tuple[float, LogProgress]] = {}
-        self.silent: MlbutlerError | None = None
+        self._all_experiments: Sequence[Experiment] = ()
+        self._progress: dict[str, tuple[float, LogProgress]] = {}
+        self.error: MlbutlerError | None = None
 
-    def look(self, experiments: Sequence[Experiment]) -> None:
-        """Ask the controller again; where it does not answer, `silent` says why.
+    def refresh(self, experiments: Sequence[Experiment]) -> None:
+        """Ask the controller again; where it does not answer, `error` says why.
 
         Args:
             experiments: all there are.
         """
         self._asked.clear()
-        self._others = experiments
+        self._all_experiments = experiments
         try:
-            self._sight, self.silent = self._seen(), None
+            self._snapshot, self.error = self._take_snapshot(), None
         except MlbutlerError as error:
-            self._sight, self.silent = None, error
+            self._snapshot, self.error = None, error
 
-    def _seen(self) -> ControllerSnapshot:
+    def _take_snapshot(self) -> ControllerSnapshot:
         # The queue first: what leaves it between the two is among the builds then.
         waiting = queue.waiting(self.job.client)
         return ControllerSnapshot(waiting, self.job.builds(_BUILDS))
 
-    def check(self, experiments: Iterable[Experiment]) -> None:
+    def check_parameters(self, experiments: Iterable[Experiment]) -> None:
         """Refuse a job that would drop its parameters without a word.
 
         Raises:
@@ -108,16 +108,16 @@ class JenkinsEngine:
                 "Build it once from Jenkinsfile.train, which declares them (`mlbutler help jenkins`).",
             )
 
-    def shown(self, experiment: Experiment) -> State:
+    def effective_state(self, experiment: Experiment) -> State:
         """Return the state to show: an experiment whose build has ended without saving an end is lost."""
-        if experiment.state not in UNDER_WAY or self._sight is None:
+        if experiment.state not in UNDER_WAY or self._snapshot is None:
             return experiment.state
         number = self.job.number(experiment.build)
         return experiment.state if number is None or self._goes_on(number) else State.LOST
 
     def _goes_on(self, number: int) -> bool:
-        assert self._sight is not None
-        seen = next((one for one in self._sight.builds if one.number == number), None)
+        assert self._snapshot is not None
+        seen = next((one for one in self._snapshot.builds if one.number == number), None)
         if seen is None:
             if number not in self._asked:
                 self._asked[number] = self._asked_again(number)
@@ -130,63 +130,63 @@ class JenkinsEngine:
         except MlbutlerError:  # nothing is known of it: it is taken to go on
             return JenkinsBuild(number, building=True, result="", started=0.0, parameters={})
 
-    def why(self, experiment: Experiment) -> str:
+    def waiting_reason(self, experiment: Experiment) -> str:
         """Return why an experiment waits, and how many are before it."""
-        if self._sight is None:
+        if self._snapshot is None:
             return experiment.reason
-        if (item := self._sight.queued(self.job, experiment.id)) is not None:
-            before = self._sight.before(item)
+        if (item := self._snapshot.queued_item(self.job, experiment.id)) is not None:
+            before = self._snapshot.count_before(item)
             return f"{item.why or 'in the queue'}{_and_before(before)}"
-        if (build := self._sight.running(experiment.id)) is not None:
+        if (build := self._snapshot.running_build(experiment.id)) is not None:
             return self._waiting_for_agent(build)
-        build = self._sight.latest(experiment.id)
+        build = self._snapshot.latest_build(experiment.id)
         if build is not None and build.started > experiment.submitted and not experiment.reason:
             url = self.job.build_url(build.number)
             return f"build {build.number} ended before it began ({build.result}): see {url}"
-        grid = [self._as_shown(one) for one in self._others if one.grid == experiment.grid]
-        if experiment.id in {one.id for one in due_experiments(grid, self.started())}:
+        grid = [self._as_shown(one) for one in self._all_experiments if one.grid == experiment.grid]
+        if experiment.id in {one.id for one in due_experiments(grid, self.started_ids())}:
             return experiment.reason or "nothing has started it"
         earlier = sum(one.state is State.WAITING and one.number < experiment.number for one in grid)
         return f"{experiment.jobs} at once{_and_before(earlier)}"
 
     def _waiting_for_agent(self, build: JenkinsBuild) -> str:
         """Return why a build that has begun waits for an agent: its step's reason in the queue."""
-        assert self._sight is not None
-        step = next((one for one in self._sight.waiting if self.job.number(one.task) == build.number), None)
+        assert self._snapshot is not None
+        step = next((one for one in self._snapshot.waiting if self.job.number(one.task) == build.number), None)
         if step is None:
             return f"build {build.number} has begun"
-        return f"{step.why}{_and_before(self._sight.before(step))}"
+        return f"{step.why}{_and_before(self._snapshot.count_before(step))}"
 
-    def signs(self, experiment: Experiment) -> LogProgress:
+    def progress(self, experiment: Experiment) -> LogProgress:
         """Return what the end of its build's log says of how far it is; of very many builds only some are asked."""
-        asked, found = self._signs.get(experiment.id, (float("-inf"), _NO_SIGNS))
-        too_many = experiment.id not in self._signs and len(self._signs) >= _MOST_SIGNS
-        if time.monotonic() < asked + _SIGNS or self.silent is not None or too_many:
+        asked, found = self._progress.get(experiment.id, (float("-inf"), _NO_SIGNS))
+        too_many = experiment.id not in self._progress and len(self._progress) >= _MOST_SIGNS
+        if time.monotonic() < asked + _SIGNS or self.error is not None or too_many:
             return found
         number = self.job.number(experiment.build)
         with contextlib.suppress(MlbutlerError):
             found = (
                 log_progress.read_progress(end_of(self.job, number, log_progress.TAIL)) if number is not None else found
             )
-        self._signs[experiment.id] = time.monotonic(), found
+        self._progress[experiment.id] = time.monotonic(), found
         return found
 
-    def started(self) -> set[str]:
+    def started_ids(self) -> set[str]:
         """Return the ids of experiments with a build that waits or runs."""
-        if self._sight is None:
+        if self._snapshot is None:
             return set()
-        found = {one.parameters[EXPERIMENT] for one in self._sight.waiting if EXPERIMENT in one.parameters}
-        return found | {one.parameters[EXPERIMENT] for one in self._sight.builds
+        found = {one.parameters[EXPERIMENT] for one in self._snapshot.waiting if EXPERIMENT in one.parameters}
+        return found | {one.parameters[EXPERIMENT] for one in self._snapshot.builds
                         if one.building and EXPERIMENT in one.parameters}  # fmt: skip
 
-    def due(self, kept: Iterable[StoredExperiment]) -> list[Experiment]:
+    def due_experiments(self, kept: Iterable[StoredExperiment]) -> list[Experiment]:
         """Return the experiments whose turn it is and that no build waits or runs for, as far as was seen.
 
         Args:
             kept: all experiments of their grids.
         """
         here = [one.experiment for one in kept if one.experiment.engine == JENKINS]
-        started, found = self.started(), []
+        started, found = self.started_ids(), []
         for grid in dict.fromkeys(one.grid for one in here if one.state is State.WAITING):
             members = [self._as_shown(one) for one in here if one.grid == grid]
             found += due_experiments(members, started)
@@ -213,9 +213,9 @@ class JenkinsEngine:
         Raises:
             UsageError, AccessDenied, OutsideError: the controller does not take it; what was started stays.
         """
-        self._sight, self.silent = self._seen(), None
+        self._snapshot, self.error = self._take_snapshot(), None
         self._asked.clear()
-        for one in self.due(kept):
+        for one in self.due_experiments(kept):
             if (end := self._given_up(one)) is not None:
                 self.experiments.change(one.id, end)
                 continue
@@ -226,8 +226,8 @@ class JenkinsEngine:
 
     def _given_up(self, experiment: Experiment) -> Callable[[Experiment], Experiment | None] | None:
         """Return a change that ends an experiment whose builds came to nothing, each before it began with it."""
-        assert self._sight is not None
-        failed = [one for one in self._sight.builds if one.parameters.get(EXPERIMENT) == experiment.id
+        assert self._snapshot is not None
+        failed = [one for one in self._snapshot.builds if one.parameters.get(EXPERIMENT) == experiment.id
                   and one.started > experiment.submitted and one.result in ("FAILURE", "ABORTED")]  # fmt: skip
         if len(failed) - experiment.attempt <= experiment.retries:
             return None
@@ -244,13 +244,13 @@ class JenkinsEngine:
 
     def _as_shown(self, experiment: Experiment) -> Experiment:
         """Return the experiment, one that is lost as one that takes no room."""
-        lost = self.shown(experiment) is State.LOST
+        lost = self.effective_state(experiment) is State.LOST
         return experiment.with_(state=State.LOST) if lost else experiment
 
     def recover(self, kept: Iterable[StoredExperiment]) -> None:
         """Have experiments wait again whose build has ended without saving an end."""
         for one in kept:
-            if one.experiment.engine == JENKINS and self.shown(one.experiment) is State.LOST:
+            if one.experiment.engine == JENKINS and self.effective_state(one.experiment) is State.LOST:
                 self.experiments.change(one.experiment.id, _again(one.experiment))
 
 
@@ -263,7 +263,7 @@ def _again(lost: Experiment) -> Callable[[Experiment], Experiment | None]:
         if now.state not in UNDER_WAY or (now.attempt, now.build) != (lost.attempt, lost.build):
             return None
         if now.cancel is not None:
-            return AttemptEnd(State.CANCELLED, "its build has ended").on(now)
+            return AttemptEnd(State.CANCELLED, "its build has ended").applied_to(now)
         return after_loss(now, f"its build ended without saving: {now.build}")
 
     return change

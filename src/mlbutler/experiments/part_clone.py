@@ -1,4 +1,4 @@
-"""A clone in which only those files are laid out that a plan reads: a repository may hold many thousands of others."""
+"""A clone with only those files checked out that a plan reads: a repository may hold many thousands of others."""
 
 from __future__ import annotations
 

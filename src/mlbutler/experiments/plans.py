@@ -1,4 +1,4 @@
-"""What experiments are going to cost, found out in a clone before they are sent."""
+"""Plan experiments before they are sent: which stages run, and what is to be downloaded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def plan_experiments(
     Raises:
         UsageError: a target names no stage. ProjectError: the project cannot be read.
     """
-    folder = place.folder / f"plan-{os.getpid()}"
+    folder = place.path / f"plan-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     clone: PartClone | None = None
     try:

@@ -1,4 +1,4 @@
-"""A point of a sweep: the commit that is run for it, and how its overrides are written."""
+"""Points of a sweep: the commit that is run for each, and its overrides as texts."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ AUTHOR = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
 
 @frozen
 class StoredExperiment:
-    """An experiment as it was read. `commit`: what its ref pointed at."""
+    """An experiment as it was read from its ref. `commit`: what the ref pointed at."""
 
     experiment: Experiment
     commit: str
@@ -145,11 +145,11 @@ class Experiments:
         return clean(content.decode("utf-8", "replace")).encode() if content is not None else None
 
     def create(self, experiment: Experiment) -> bool:
-        """Keep a new experiment; return False where the same point is there already."""
+        """Store a new experiment; return False where the same point is there already."""
         return self.keep_all([(experiment, None)])[0]
 
     def keep_all(self, wanted: Sequence[tuple[Experiment, StoredExperiment | None]]) -> list[bool]:
-        """Keep experiments that are to be run, each in place of what was read, None for nothing; its log goes.
+        """Store experiments that are to be run, each in place of what was read, None for a new one; old logs go.
 
         Returns:
             For each False where somebody else has changed it since it was read.
@@ -161,7 +161,7 @@ class Experiments:
     def replace(
         self, kept: StoredExperiment, experiment: Experiment, log: bytes | None = None
     ) -> StoredExperiment | None:
-        """Keep its new state; return None where somebody else has changed it since it was read.
+        """Store its new state; return None where somebody else has changed it since it was read.
 
         Args:
             log: kept with it; without one the log that it has stays.

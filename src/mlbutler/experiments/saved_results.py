@@ -1,4 +1,4 @@
-"""What an experiment made, as DVC saves an experiment: a commit on its input, and a ref below its baseline."""
+"""Save an experiment's results as DVC saves experiments: a commit on its input, and a ref below its baseline."""
 
 from __future__ import annotations
 

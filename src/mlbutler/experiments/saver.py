@@ -38,7 +38,7 @@ class CheckpointSaver:
         self._stop = False
         self._failed = ""
 
-    def look(self, pid: int) -> None:
+    def poll(self, pid: int) -> None:
         """Begin a snapshot when one is due and nothing is being written.
 
         Args:
@@ -57,8 +57,8 @@ class CheckpointSaver:
         self._thread = threading.Thread(target=self._save, daemon=True)
         self._thread.start()
 
-    def at_end(self, asked: float, *, by_itself: bool) -> None:
-        """Take the last one, after a stage was asked to end: what it was writing when it was killed is none.
+    def save_last(self, asked: float, *, by_itself: bool) -> None:
+        """Take the last snapshot after a stage was asked to end, unless it was killed while it wrote one.
 
         Args:
             asked: when it was asked, seconds since the epoch. by_itself: it was not killed.
@@ -70,7 +70,7 @@ class CheckpointSaver:
             self._save()
 
     def close(self) -> None:
-        """Give up what is being copied."""
+        """Stop a snapshot that is being copied."""
         self._stop = True
         if self._thread is not None:
             self._thread.join()

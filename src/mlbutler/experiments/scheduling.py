@@ -1,4 +1,4 @@
-"""Whose turn it is: which experiments of a grid may be started now, when the rest is given up, what a search has."""
+"""Decide which experiments of a grid may start now, when the rest is given up, and whether a search goes on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def due_experiments(grid: Iterable[Experiment], started: Collection[str] = ()) -
 
 
 def requested_ids(grid: Iterable[Experiment], now: float) -> set[str]:
-    """Return the ids of those that wait and for which a build was asked, not so long ago that it must have got lost."""
+    """Return the ids of those that wait and have a build requested, recently enough that it may still come."""
     waiting = [one for one in grid if one.state is State.WAITING and one.asked is not None]
     return {one.id for one in waiting if one.asked is not None and now - one.asked < _LOST_AFTER}
 

@@ -1,4 +1,4 @@
-"""A search: a sweep of which each experiment is made when the one before it is there, from what is known by then.
+"""A search: a sweep whose next trial is chosen by the results that are known when it is created.
 
 The trials of one search are the experiments of one grid, and what is to be known of it is in their states alone: any
 laptop and any agent goes on with it. Who makes a trial first notes its point in the trial before it, in a change that
@@ -26,7 +26,7 @@ _TRIES = 200
 
 
 class TrialCreator:
-    """Add the next trials to a search.
+    """Create the next trials of a search.
 
     Args:
         git: at the repository's root. experiments: among which its trials are.
@@ -39,7 +39,7 @@ class TrialCreator:
     ) -> None:  # fmt: skip
         self._git, self._experiments, self._is_ours, self._claim = git, experiments, is_ours, claim
 
-    def grow(self, grid: str, wanted: tuple[Search, int] | None = None) -> list[Experiment]:
+    def create(self, grid: str, wanted: tuple[Search, int] | None = None) -> list[Experiment]:
         """Create as many trials as there is room for; return those that were created by this call.
 
         Args:
@@ -63,14 +63,14 @@ class TrialCreator:
             if latest.experiment.proposed:
                 noted, new = latest, trial_after(self._git, latest.experiment, latest.experiment.proposed)
             elif _has_room(found):
-                new, noted = self._noted(latest, found, known)
+                new, noted = self._propose(latest, found, known)
             else:
                 return made
-            if new is not None and noted is not None and self._is_created(noted.experiment, new):
+            if new is not None and noted is not None and self._create(noted.experiment, new):
                 made.append(new)
         raise GitError(f"The search {grid} cannot be gone on with: others change it all the time.", "Run it again.")
 
-    def _noted(
+    def _propose(
         self, latest: StoredExperiment, found: Sequence[Experiment], known: Mapping[str, StoredExperiment]
     ) -> tuple[Experiment | None, StoredExperiment | None]:
         """Note the next trial's point in the last one; return both, None where that was changed meanwhile."""
@@ -81,7 +81,7 @@ class TrialCreator:
             return None, self._experiments.replace(latest, close_search(last) or last)
         return new, self._experiments.replace(latest, last.with_(proposed=new.overrides))
 
-    def _is_created(self, last: Experiment, new: Experiment) -> bool:
+    def _create(self, last: Experiment, new: Experiment) -> bool:
         """Create the trial that is noted in the last one; return False where somebody else has, or it is not wanted."""
         self._claim(new.id)
         if self._experiments.create(new):

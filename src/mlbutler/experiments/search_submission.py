@@ -1,4 +1,4 @@
-"""From the command line to a search: its first trial, or the one that is there already."""
+"""Resolve the search that a command line asks for: to its first trial, or to the search that exists already."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def resolve_search(
     grid = options.name or names.random()
     search = dataclasses.replace(options.search, trials=most, base=input_commit(git, captured, prefix, {}))
     like = experiment_template(captured, prefix, place, options, grid).with_(search=search)
-    everything = {id: kept.experiment for id, kept in known.kept.items() if kept.experiment.project == prefix}
+    everything = {id: kept.experiment for id, kept in known.stored.items() if kept.experiment.project == prefix}
     if found := trials_of(everything.values(), grid):
         return (_gone_on_with(found[-1], like, known),)
     for taken in known.names:
@@ -61,7 +61,7 @@ def resolve_search(
     first = next_trial(git, like, (), everything)
     if first is None:
         raise UsageError("Every point of this space was run already.", "`mlbutler train list` shows them.")
-    return (SubmittedExperiment(first, Fate.NEW, known.kept.get(first.id)),)
+    return (SubmittedExperiment(first, Fate.NEW, known.stored.get(first.id)),)
 
 
 def _gone_on_with(last: Experiment, like: Experiment, known: ExistingExperiments) -> SubmittedExperiment:
@@ -81,7 +81,7 @@ def _gone_on_with(last: Experiment, like: Experiment, known: ExistingExperiments
             f"The search '{like.grid}' runs {f'in {last.place} on {last.host}' if here[0] else 'on Jenkins'}.",
             f"Send it again {'from there' if here[0] else 'with --on jenkins'}, or choose another name with -n.",
         )
-    return SubmittedExperiment(last.with_(search=like.search, jobs=like.jobs), Fate.REUSED, known.kept[last.id])
+    return SubmittedExperiment(last.with_(search=like.search, jobs=like.jobs), Fate.REUSED, known.stored[last.id])
 
 
 def _what(one: Experiment) -> tuple[object, ...]:

@@ -44,7 +44,7 @@ class DataToSend:
         places = [project.root / ".mlbutler", *([mirror / "mlbutler"] if mirror is not None else [])]
         self._presence = PresenceCache(places[-1], Expiry(places, settings.data.remember))
 
-    def find(self, artifacts: Iterable[Artifact] | None = None) -> list[Unsent]:
+    def find_unsent(self, artifacts: Iterable[Artifact] | None = None) -> list[Unsent]:
         """Return what the remotes lack, largest first.
 
         Args:
@@ -62,7 +62,7 @@ class DataToSend:
         found = [self._of(name, artifacts) for name, artifacts in by_remote.items() if name is not None]
         return sorted((one for one in found if one.objects), key=lambda one: -one.bytes)
 
-    def lost(self, artifacts: Iterable[Artifact]) -> list[str]:
+    def find_lost(self, artifacts: Iterable[Artifact]) -> list[str]:
         """Return the paths of artifacts that are neither here, nor, as far as it says, on their remote.
 
         Raises:

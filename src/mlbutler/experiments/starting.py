@@ -16,8 +16,12 @@ _PATIENCE = 60.0
 
 
 def start_workers(engine: LocalEngine, place: TrainFolder) -> None:
-    """Start as many workers as have something to do, and wait until they are at work; who finds nothing ends."""
-    due = [one.experiment for one in engine.mine() if engine.shown(one.experiment) in (State.WAITING, State.LOST)]
+    """Start as many workers as have something to do, and wait until they are at work; one that finds nothing ends."""
+    due = [
+        one.experiment
+        for one in engine.own_experiments()
+        if engine.effective_state(one.experiment) in (State.WAITING, State.LOST)
+    ]
     place.prepare()
     read, write = os.pipe()
     try:

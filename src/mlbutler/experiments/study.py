@@ -1,4 +1,4 @@
-"""What a search proposes next: Optuna's default sampler, asked with what earlier trials found.
+"""Propose the next point of a search by Optuna's default sampler, given the results of earlier trials.
 
 Nothing is kept of a study: it is made again from the experiments, wherever somebody needs the next point.
 """
@@ -25,7 +25,7 @@ _ASKS = 100
 
 
 class Study:
-    """One search, to be asked for one point.
+    """The study of one search, which proposes one point.
 
     Args:
         name: of what the point is for: the same one gives the same point.
@@ -54,7 +54,7 @@ class Study:
         return kind(one.low, one.high, log=one.log)
 
     def remember(self, experiment: Experiment) -> None:
-        """Tell what became of a point: its value, that it has failed, or that it is not known yet."""
+        """Add a trial's result: its value, that it has failed, or that it is not known yet."""
         values = self._space.values(experiment.overrides)
         if values is None:
             return

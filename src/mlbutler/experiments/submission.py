@@ -1,4 +1,4 @@
-"""From the work tree and the command line to experiments: each point of a sweep once."""
+"""Resolve what a command line asks for to experiments: each point of a sweep once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Fate(StrEnum):
 
 @frozen
 class ExperimentOptions:
-    """What the command line asks for.
+    """The options of experiments that are sent together, completed by the settings.
 
     Attributes:
         params: overrides in DVC's grammar. targets: stages, all if empty. jobs: experiments at once.
@@ -65,29 +65,29 @@ class ExperimentOptions:
 
 @frozen
 class ExistingExperiments:
-    """What there is already.
+    """The experiments that exist already.
 
     Attributes:
-        kept: experiments by id, wherever they run. names: of experiments, DVC's own too.
-        is_to_run: tells whether one that was sent before is run when it is sent again.
+        stored: experiments by id, wherever they run. names: of experiments, DVC's own too.
+        needs_run: tells whether one that was sent before is run when it is sent again.
     """
 
-    kept: Mapping[str, StoredExperiment]
+    stored: Mapping[str, StoredExperiment]
     names: frozenset[str]
-    is_to_run: Callable[[Experiment], bool]
+    needs_run: Callable[[Experiment], bool]
 
 
 @frozen
 class SubmittedExperiment:
-    """One point: what becomes of it. `kept`: what was there before, None for a new one."""
+    """An experiment that was sent, and what became of it. `stored`: what was there before, None for a new one."""
 
     experiment: Experiment
     fate: Fate
-    kept: StoredExperiment | None = None
+    stored: StoredExperiment | None = None
 
 
 def find_existing(git: Git, found: Iterable[StoredExperiment], more: Iterable[str] = ()) -> ExistingExperiments:
-    """Return what there is, results that this repository holds as theirs.
+    """Return the experiments that exist, and the names that they take, DVC's own included.
 
     Args:
         git: at the repository's root. found: experiments. more: names that are taken, too.
@@ -126,8 +126,8 @@ def resolve_experiments(
         id = experiment_id(commit, prefix, options.targets)
         if id in found:  # two points of a sweep that set the same
             continue
-        kept = known.kept.get(id)
-        fate = Fate.NEW if kept is None else Fate.AGAIN if known.is_to_run(kept.experiment) else Fate.REUSED
+        kept = known.stored.get(id)
+        fate = Fate.NEW if kept is None else Fate.AGAIN if known.needs_run(kept.experiment) else Fate.REUSED
         name = f"{grid}-{number}" if sweep else grid
         if kept is not None and (fate is Fate.REUSED or options.name is None):
             name = kept.experiment.name
@@ -143,7 +143,7 @@ def resolve_experiments(
 def experiment_template(
     captured: Captured, prefix: str, place: TrainFolder, options: ExperimentOptions, grid: str
 ) -> Experiment:
-    """Return what is the same for all experiments that are sent together, as one that is none of them."""
+    """Return an experiment with the fields that all experiments of one submission share."""
     return Experiment(
         id="", name=grid, grid=grid, baseline=captured.baseline, input=captured.baseline, project=prefix,
         targets=options.targets, jobs=options.jobs, max_failures=options.max_failures, time_limit=options.time_limit,
@@ -155,7 +155,7 @@ def experiment_template(
 def store_experiments(
     experiments: Experiments, submitted: Sequence[SubmittedExperiment]
 ) -> tuple[SubmittedExperiment, ...]:
-    """Keep the experiments that are to be run, and return what became of each.
+    """Store the experiments that are to be run, and return what became of each.
 
     One that somebody else submitted in this moment is reused.
     """
@@ -167,7 +167,7 @@ def store_experiments(
 
 def _of_same_engine(one: SubmittedExperiment) -> StoredExperiment | None:
     """Return what the new state takes the place of: what ran elsewhere stays where it is."""
-    return one.kept if one.kept is not None and one.kept.experiment.engine == one.experiment.engine else None
+    return one.stored if one.stored is not None and one.stored.experiment.engine == one.experiment.engine else None
 
 
 def _other(experiments: Experiments, one: SubmittedExperiment) -> SubmittedExperiment:
@@ -194,7 +194,11 @@ def reset_experiment(experiment: Experiment) -> Experiment:
 
 
 class ExperimentNames:
-    """Names of experiments: which may be used, and which are."""
+    """Check and choose names of experiments.
+
+    Args:
+        taken: names that experiments have.
+    """
 
     def __init__(self, git: Git, baseline: str, taken: Collection[str]) -> None:
         self._git, self._baseline, self._taken = git, baseline, taken

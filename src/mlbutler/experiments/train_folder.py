@@ -1,4 +1,4 @@
-"""Where experiments that run on this machine keep what is not for Git: locks, logs under way, scratch clones."""
+"""The folder in which experiments of this machine keep what is not for Git: locks, logs, checkpoints, clones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = ".mlbutler/train"
 
 
 class TrainFolder:
-    """The folder of one project's experiments.
+    """The folder ``.mlbutler/train`` of one project.
 
     Args:
         root: the project's root in the work tree that experiments are submitted from.
@@ -22,7 +22,7 @@ class TrainFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.folder = root / FOLDER
+        self.path = root / FOLDER
 
     def prepare(self) -> None:
         """Make the folder; Git ignores it.
@@ -30,57 +30,57 @@ class TrainFolder:
         Raises:
             PathRefused: it is a link, or in one: a commit can bring that, and lead what is kept here elsewhere.
         """
-        for path in (self.folder.parent, self.folder):
+        for path in (self.path.parent, self.path):
             if path.is_symlink():
                 name = path.relative_to(self.root).as_posix()
                 raise refusal({name: name})
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ignore = self.folder.parent / ".gitignore"
+        self.path.mkdir(parents=True, exist_ok=True)
+        ignore = self.path.parent / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
 
     @property
     def worker_log(self) -> Path:
         """Return the file that workers write to what they cannot say elsewhere."""
-        return self.folder / "worker.log"
+        return self.path / "worker.log"
 
-    def log(self, id: str) -> Path:
+    def log_file(self, id: str) -> Path:
         """Return the file that an experiment's output goes to while it is under way."""
-        return self.folder / f"{id}.log"
+        return self.path / f"{id}.log"
 
     @property
     def checkpoints(self) -> Path:
         """Return the folder of the checkpoints of all experiments; they outlive an attempt."""
-        return self.folder / "checkpoints"
+        return self.path / "checkpoints"
 
     def scratch(self, id: str) -> Path:
         """Return the folder of an experiment's clone."""
-        return self.folder / id
+        return self.path / id
 
-    def claim(self, id: str) -> None:
+    def mark_sent(self, id: str) -> None:
         """Note that an experiment was sent from this work tree: a state that says so may have been fetched."""
-        (self.folder / f"{id}.sent").touch()
+        (self.path / f"{id}.sent").touch()
 
     def has_sent(self, id: str) -> bool:
         """Return whether an experiment was sent from this work tree."""
-        return (self.folder / f"{id}.sent").exists()
+        return (self.path / f"{id}.sent").exists()
 
     def clear(self, id: str) -> None:
         """Remove what an experiment left here."""
         shutil.rmtree(self.scratch(id), ignore_errors=True)
-        self.log(id).unlink(missing_ok=True)
+        self.log_file(id).unlink(missing_ok=True)
 
     def forget(self, id: str) -> None:
         """Remove all of an experiment that is no more, its lock too."""
         self.clear(id)
         shutil.rmtree(self.checkpoints / id, ignore_errors=True)
-        (self.folder / f"{id}.sent").unlink(missing_ok=True)
-        with self.holding(id) as ours:
+        (self.path / f"{id}.sent").unlink(missing_ok=True)
+        with self.lock(id) as ours:
             if ours:
-                (self.folder / f"{id}.lock").unlink(missing_ok=True)
+                (self.path / f"{id}.lock").unlink(missing_ok=True)
 
     @contextmanager
-    def holding(self, name: str, patience: float = 0) -> Iterator[bool]:
+    def lock(self, name: str, patience: float = 0) -> Iterator[bool]:
         """Hold a lock while the context is open; yields False where another process holds it.
 
         The machine lets go of the lock when the process that holds it ends, however it ends.
@@ -96,7 +96,7 @@ class TrainFolder:
     def _locked(self, name: str, patience: float) -> Iterator[bool]:
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.folder / f"{name}.lock", timeout=patience)
+        lock = FileLock(self.path / f"{name}.lock", timeout=patience)
         try:
             lock.acquire()
         except Timeout:
@@ -107,9 +107,9 @@ class TrainFolder:
         finally:
             lock.release()
 
-    def is_held(self, name: str) -> bool:
+    def is_locked(self, name: str) -> bool:
         """Tell whether some process holds this lock now."""
-        if not os.path.exists(self.folder / f"{name}.lock"):  # noqa: PTH110 - False for what must not be looked at
+        if not os.path.exists(self.path / f"{name}.lock"):  # noqa: PTH110 - False for what must not be looked at
             return False
         try:
             with self._locked(name, 0) as ours:

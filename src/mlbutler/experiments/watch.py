@@ -26,7 +26,7 @@ _TRIES, _PAUSE = 3, 0.03
 
 
 class Watch:
-    """One experiment under way.
+    """Watch one experiment under way.
 
     Args:
         stall: seconds without a sign of life after which it is stalled, None for never.
@@ -53,24 +53,24 @@ class Watch:
         self._read: dict[str, tuple[str, bool]] = {}
         self.metrics: dict[str, float] = {}
 
-    def heard(self) -> None:
-        """Note that it has written something."""
+    def note_output(self) -> None:
+        """Note that it has written output."""
         self._active = self._clock()
 
-    def look(self) -> float | None:
-        """Return for how long nothing has happened, once that is too long; what is costly is looked at now and then."""
+    def poll(self) -> float | None:
+        """Return for how long nothing has happened, once that is too long; files and driver are checked at times."""
         now = self._clock()
         if now >= self._looked + _LOOK:
             self._looked = now
             for name in self._files():
-                self._look_at(name)
+                self._read_metrics(name)
         if self._gpus and now >= self._asked + _ASK:
             self._asked = now
             self._ask_driver(now)
         silent = now - self._active
         return silent if self._stall is not None and silent >= self._stall else None
 
-    def _look_at(self, name: str) -> None:
+    def _read_metrics(self, name: str) -> None:
         try:
             status = (self._root / name).stat()
         except OSError:

@@ -97,16 +97,16 @@ class Worker:
     def _slot(self, most: int) -> Iterator[int | None]:
         with ExitStack() as stack:
             for number in range(most):
-                if stack.enter_context(self._place.holding(f"slot-{number}")):
+                if stack.enter_context(self._place.lock(f"slot-{number}")):
                     yield number
                     return
             yield None
 
     def _waiting(self) -> list[StoredExperiment]:
-        mine = self._engine.mine()
+        mine = self._engine.own_experiments()
         new = [self._has_grown(grid) for grid in open_searches(one.experiment for one in mine)]
         if any(new):
-            mine = self._engine.mine()
+            mine = self._engine.own_experiments()
         found = [one for one in mine if one.experiment.state is State.WAITING]
         return [one for one in found if not self._given_up(one, mine)]
 
@@ -117,9 +117,9 @@ class Worker:
         """Create the next trials of a search; return whether there are new ones."""
         from mlbutler.experiments.search import TrialCreator  # which needs DVC, as no sweep does
 
-        growing = TrialCreator(self._git, self._experiments, self._place.has_sent, self._place.claim)
+        growing = TrialCreator(self._git, self._experiments, self._place.has_sent, self._place.mark_sent)
         try:
-            return bool(growing.grow(grid))
+            return bool(growing.create(grid))
         except MlbutlerError as error:
             self._say(f"The search {grid} stands still: {error.message} {error.remedy}")
             return False
@@ -129,12 +129,12 @@ class Worker:
         end = end_by_failures(kept.experiment, [one.experiment for one in mine])
         if end is None:
             return False
-        self._end(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
+        self._end(kept.experiment.id, lambda now: end.applied_to(now) if now.state is State.WAITING else None)
         return True
 
     def _take(self, kept: StoredExperiment) -> None:
         id = kept.experiment.id
-        with self._place.holding(id, _PATIENCE) as ours:
+        with self._place.lock(id, _PATIENCE) as ours:
             now = self._waiting_still(id) if ours else None
             if now is None:
                 return
@@ -143,7 +143,7 @@ class Worker:
                     self._begin(id, lease)
             except OutsideError as error:
                 end = AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
-                self._end(id, lambda now: end.on(now) if now.state is State.WAITING else None)
+                self._end(id, lambda now: end.applied_to(now) if now.state is State.WAITING else None)
 
     def _waiting_still(self, id: str) -> StoredExperiment | None:
         now = self._experiments.read(id)
@@ -173,15 +173,15 @@ class Worker:
         id = taken.experiment.id
         self._place.clear(id)
         end = self._attempted(taken, lease)
-        log = read_log(self._place.log(id))
-        end = end.hidden(self._redactor)
+        log = read_log(self._place.log_file(id))
+        end = end.redacted(self._redactor)
         self._end(id, lambda now: with_end(now, end), log)
         self._place.clear(id)
 
     def _end(self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None) -> None:
         """Change an experiment whose attempt is over, and notify people of what that means."""
         # Of two that end at once, each would find that all have ended.
-        with self._place.holding("telling", _PATIENCE):
+        with self._place.lock("telling", _PATIENCE):
             now = self._experiments.change(id, change, log)
             notice = self._notice(now.experiment) if now is not None else None
         if notice is not None:
@@ -190,7 +190,7 @@ class Worker:
     def _notice(self, experiment: Experiment) -> Notice | None:
         if experiment.state is State.WAITING:
             return loss_notice(experiment)
-        grid = [one.experiment for one in self._engine.mine() if one.experiment.grid == experiment.grid]
+        grid = [one.experiment for one in self._engine.own_experiments() if one.experiment.grid == experiment.grid]
         return end_notice(experiment, grid, self._settings().gate)
 
     def _deliver(self, notice: Notice) -> None:

@@ -47,28 +47,28 @@ def begin(directory: Path, console: Console) -> int:
         UsageError: no CI server's build, no id, or no such experiment.
     """
     build = open_build(directory, console, fresh=True)
-    unsafe = _unsafe(build)
+    unsafe = _check_links(build)
     if unsafe is None:
         AttemptFiles(build.root).clear()
-    taken = build.assigned.take()
-    experiment = taken.kept.experiment
+    taken = build.assigned.claim()
+    experiment = taken.stored.experiment
     if taken.reason:
         console.line(f"{experiment.name} is not run: {taken.reason}.")
         return EXIT_JUDGED if unsafe is not None or experiment.state is State.NOT_SET_UP else EXIT_PASSED
     console.line(f"{experiment.name}: attempt {experiment.attempt}")
-    found = unsafe or _prepared(build, experiment)
+    found = unsafe or _bring_data(build, experiment)
     if isinstance(found, AttemptEnd):
-        now = build.assigned.not_prepared(experiment.attempt, found.hidden(console.redactor))
+        now = build.assigned.end_unprepared(experiment.attempt, found.redacted(console.redactor))
         console.error(f"{now.name}: {now.state}: {now.reason}")
         return EXIT_OUTSIDE if now.state is State.WAITING else EXIT_JUDGED
-    now = build.assigned.change(experiment.attempt, _running)
+    now = build.assigned.change(experiment.attempt, _as_running)
     if now.state is State.RUNNING:
-        AttemptFiles(build.root).begun(now, found)
+        AttemptFiles(build.root).write_start(now, found)
     console.line(f"{now.name}: {now.state}")
     return EXIT_PASSED
 
 
-def _unsafe(build: ExperimentBuild) -> AttemptEnd | None:
+def _check_links(build: ExperimentBuild) -> AttemptEnd | None:
     """Return the end where links that were sent would lead what is written here elsewhere."""
     try:
         Symlinks(build.root, build.git.at(build.root), every=True).check_folders()
@@ -77,13 +77,13 @@ def _unsafe(build: ExperimentBuild) -> AttemptEnd | None:
     return None
 
 
-def _running(now: Experiment) -> Experiment:
+def _as_running(now: Experiment) -> Experiment:
     if now.cancel is not None:
-        return AttemptEnd(State.CANCELLED, "before its first stage").on(now)
+        return AttemptEnd(State.CANCELLED, "before its first stage").applied_to(now)
     return now.with_(state=State.RUNNING)
 
 
-def _prepared(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths | AttemptEnd:
+def _bring_data(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths | AttemptEnd:
     """Bring the data that stages need; return what the stages declare.
 
     Or how the attempt ended: `LOST` where another agent may help.
@@ -96,7 +96,7 @@ def _prepared(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths |
         return AttemptEnd(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
                    "Check it out into an empty workspace, without filters.")  # fmt: skip
     try:
-        with build.work(experiment) as work:
+        with build.open_run(experiment) as work:
             code, last = run_steps(work, "plan", "sync")
             if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
                 return declared_by(work.project.stages)
@@ -117,40 +117,40 @@ def run(directory: Path, console: Console) -> int:
     """
     console.redactor = Redactor(values_to_hide(os.environ))
     root, _ = find_project(directory, os.environ)
-    handed = AttemptFiles(root)
-    experiment = handed.experiment()
-    if (ended := handed.end(experiment.id)) is not None:  # the build did not get the request, or missed it
+    files = AttemptFiles(root)
+    experiment = files.read_experiment()
+    if (ended := files.read_end(experiment.id)) is not None:  # the build did not get the request, or missed it
         console.line(f"{experiment.name}: {ended.state} already")
         return EXIT_PASSED
     trust_experiment()
-    shown = _Shown(console)
-    with LogFile(handed.log, shown.line, again=experiment.attempt > 1) as log:
+    shown = _BuildOutput(console)
+    with LogFile(files.log, shown.line, again=experiment.attempt > 1) as log:
 
         def line(text: str) -> None:
             log.line(text)  # first, since it says the time before
             shown.line(text)
 
-        def say_signs(text: str) -> None:
+        def log_progress(text: str) -> None:
             log.line(text)
             console.raw(f"{text}\n")  # however much was printed before
 
         try:
-            end = _ran(experiment, root, handed, line, say_signs)
+            end = _run_stages(experiment, root, files, line, log_progress)
         except Stopped:
             raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
         except MlbutlerError as error:
             end = AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
-    handed.ended(end.hidden(console.redactor).on(experiment))
+    files.write_end(end.redacted(console.redactor).applied_to(experiment))
     console.line(f"{experiment.name}: {end.state}{': ' if end.reason else ''}{end.reason}")
     return EXIT_PASSED
 
 
-def _ran(
+def _run_stages(
     experiment: Experiment,
     root: Path,
-    handed: AttemptFiles,
+    files: AttemptFiles,
     line: Callable[[str], None],
-    say_signs: Callable[[str], None],
+    log_progress: Callable[[str], None],
 ) -> AttemptEnd:
     """Run the stages once the experiment has the GPUs that it needs; return how it ended.
 
@@ -163,7 +163,7 @@ def _ran(
         if waits not in said:
             said.add(waits)
             line(f"It waits {waits}.")
-        return handed.grace() is None
+        return files.read_grace() is None
 
     with lease_gpus(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
         if lease is None:
@@ -174,22 +174,22 @@ def _ran(
             own = Checkpoints(train.checkpoint_folder, experiment.id)
             restore_checkpoint(own, root, Symlinks(root, Git(root), every=True), line)
             saver = saver_factory(own, root, train, experiment.attempt, line)
-        elif paths := (*handed.declared().persisted, *train.checkpoints):
+        elif paths := (*files.read_declared().persisted, *train.checkpoints):
             line(
                 f"No checkpoint of {first_few(paths)} is kept: "
                 "train.checkpoint_store names no folder that agents share."
             )
         place = AttemptContext(
-            folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
-            say_signs=say_signs, lease=lease,
-            declared=handed.declared, stall=train.stall or None, saver=saver,
+            folder=root, root=root, words=("reproduce", "--discard"), stop=files.read_grace, line=line,
+            log_progress=log_progress, lease=lease,
+            declared=files.read_declared, stall=train.stall or None, saver=saver,
             environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
             nearly_over=lambda left: line(f"[{human_seconds(left)} of its time are left; then what there is is saved]"),
         )  # fmt: skip
         return Attempt(experiment, place).run()
 
 
-class _Shown:
+class _BuildOutput:
     """What goes to the build's log: the beginning of a long output."""
 
     def __init__(self, console: Console) -> None:

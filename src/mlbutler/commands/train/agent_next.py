@@ -56,7 +56,7 @@ def _has_grown(build: ExperimentBuild, grid: str) -> bool:
     from mlbutler.experiments.search import TrialCreator  # which needs DVC, as no sweep does
 
     try:
-        return bool(TrialCreator(build.git, build.experiments).grow(grid))
+        return bool(TrialCreator(build.git, build.experiments).create(grid))
     except UsageError as error:  # what waits is started all the same
         build.console.error(f"The search {grid} stands still. {error.message} {error.remedy}")
         build.console.error(f"`mlbutler train wait {grid}` goes on with it from where Optuna is.")
@@ -69,6 +69,6 @@ def _unless_given_up(build: ExperimentBuild, kept: StoredExperiment, grid: Seque
     if end is None:
         return kept
     changed = build.experiments.change(
-        kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None
+        kept.experiment.id, lambda now: end.applied_to(now) if now.state is State.WAITING else None
     )
     return changed or kept

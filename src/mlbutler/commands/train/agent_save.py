@@ -1,4 +1,4 @@
-"""Implement `mlbutler train agent save`: what an attempt made is kept, and what may begin then is named.
+"""Implement `mlbutler train agent save`: save what an attempt made, and print which experiments may begin now.
 
 The project's code has run in the work tree: nothing that it could have written decides where a credential goes.
 """
@@ -71,7 +71,7 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
 
 
 def _follow_up(build: ExperimentBuild, ended: Experiment | None) -> None:
-    """Notify people of the end of an attempt, and name what may begin now; that this fails ends no experiment."""
+    """Notify people of the end of an attempt, and print what may begin now; a failure here ends no experiment."""
     try:
         everything = build.experiments.all()
         if ended is not None:
@@ -82,17 +82,17 @@ def _follow_up(build: ExperimentBuild, ended: Experiment | None) -> None:
 
 
 def _save(build: ExperimentBuild, *, aborted: bool) -> int:
-    attempt = _attempt()
+    attempt = _read_attempt()
     if attempt is None and aborted:
-        code = _aborted_before(build)
+        code = _cancel_unprepared(build)
         _follow_up(build, None)
         return code
     if attempt is None:
         raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
-    handed = AttemptFiles(build.root)
-    end = _handed_end(handed.end(build.id), aborted=aborted).hidden(build.console.redactor)
-    saved = retry_while_away(build.console, lambda: _saved_or_refused(build, attempt, end))
-    log = read_log(handed.log)
+    files = AttemptFiles(build.root)
+    end = _read_end(files.read_end(build.id), aborted=aborted).redacted(build.console.redactor)
+    saved = retry_while_away(build.console, lambda: _save_or_refuse(build, attempt, end))
+    log = read_log(files.log)
     now = retry_while_away(
         build.console, lambda: build.assigned.change(attempt, lambda now: after_attempt(now, saved.end), log)
     )
@@ -107,7 +107,7 @@ def _save(build: ExperimentBuild, *, aborted: bool) -> int:
 
 
 def _track(build: ExperimentBuild, experiment: Experiment) -> None:
-    """Have a run on the MLflow server for what an experiment made; that there is none ends no experiment."""
+    """Create a run on the MLflow server for an experiment's results; a failure here ends no experiment."""
     if experiment.state is not State.DONE or not experiment.result:
         return
     try:
@@ -119,7 +119,7 @@ def _track(build: ExperimentBuild, experiment: Experiment) -> None:
 
 
 def _notify(build: ExperimentBuild, experiment: Experiment, everything: Sequence[Experiment]) -> None:
-    """Notify people of what the end of an attempt means, as the settings of what was sent say.
+    """Notify people of the end of an attempt, by the settings in the commit that was sent.
 
     What lies in the work tree now may have been written by the project's code.
     """
@@ -132,18 +132,18 @@ def _notify(build: ExperimentBuild, experiment: Experiment, everything: Sequence
         deliver_notice(notice, settings, os.environ, build.console.line)
 
 
-def _attempt() -> int | None:
+def _read_attempt() -> int | None:
     text = os.environ.get(TRAIN_ATTEMPT, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _aborted_before(build: ExperimentBuild) -> int:
+def _cancel_unprepared(build: ExperimentBuild) -> int:
     """Cancel an experiment whose build was aborted before it was ready to be run."""
-    kept = build.experiments.change(build.id, build.assigned.aborted)
+    kept = build.experiments.change(build.id, build.assigned.as_aborted)
     return EXIT_INTERRUPTED if kept is not None and kept.experiment.state in ENDED else EXIT_PASSED
 
 
-def _handed_end(found: Experiment | None, *, aborted: bool) -> AttemptEnd:
+def _read_end(found: Experiment | None, *, aborted: bool) -> AttemptEnd:
     """Return how it ended, as the attempt handed it over; whatever may be in there, it is an end."""
     stages = found.stages if found is not None else ()
     if aborted and (found is None or found.state is not State.DONE):
@@ -161,14 +161,14 @@ class _Saved:
     has_tracker: bool = False
 
 
-def _saved_or_refused(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
+def _save_or_refuse(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
     """Send data and results; return the end with them, or why they cannot be saved on any agent.
 
     Raises:
         Interrupted: another attempt has replaced this one. OutsideError: a server is away.
     """
     try:
-        return _saved(build, attempt, end)
+        return _save_results(build, attempt, end)
     except Interrupted:
         raise
     except MlbutlerError as error:
@@ -177,9 +177,9 @@ def _saved_or_refused(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> 
         return _Saved(dataclasses.replace(end, state=State.NOT_SET_UP, reason=error.message, remedy=error.remedy))
 
 
-def _saved(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
+def _save_results(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
-    with build.work(now) as work:
+    with build.open_run(now) as work:
         code, pushed = run_steps(work, "push")
         if code == EXIT_OUTSIDE:
             raise OutsideError(pushed.reason, pushed.remedy)

@@ -31,21 +31,21 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     training = open_training(directory, console)
     here: list[str] = []
     remote: list[Experiment] = []
-    for kept in _with_new_trials(training, training.named(names) if names else _mine(training)):
+    for kept in _with_new_trials(training, training.select(names) if names else _mine(training)):
         experiment = kept.experiment
         if experiment.state in ENDED:
             console.line(f"{experiment.name} is {experiment.state} already.")
-        elif training.engine.of_jenkins(experiment):
+        elif training.engines.runs_on_jenkins(experiment):
             remote.append(experiment)
         else:
-            training.experiments.here.change(experiment.id, lambda now: _asked(now, grace))
+            training.experiments.local.change(experiment.id, lambda now: _asked(now, grace))
             here.append(experiment.id)
-    done = list(Cancelling(training.engine.jenkins, console.line).cancel(remote, grace, now=now)) if remote else []
+    done = list(Cancelling(training.engines.jenkins, console.line).cancel(remote, grace, now=now)) if remote else []
     done += _until_ended(training, here, grace)
     late = [one for one in done if one.state not in ENDED]
     for one in done:
         reason = f": {one.reason}" if one.reason else ""
-        console.line(f"{one.name}: {training.engine.shown(one)}{reason}")
+        console.line(f"{one.name}: {training.engines.effective_state(one)}{reason}")
     for one in late:
         console.error(f"{one.name} has not ended yet, {'on ' + one.host if one.host else 'here'}.")
     if console.json:
@@ -54,9 +54,9 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
 
 
 def _with_new_trials(training: Training, chosen: Sequence[StoredExperiment]) -> list[StoredExperiment]:
-    """End the searches of which all that is under way is to be cancelled; return the experiments with its new trials.
+    """Close the searches whose running trials are all to be cancelled; return the experiments, new trials included.
 
-    A build that ends at this moment may have created one since.
+    A build that ends at this moment may have created a trial since.
     """
     found = {kept.experiment.id: kept for kept in chosen}
     for _ in range(_TRIES):
@@ -66,7 +66,7 @@ def _with_new_trials(training: Training, chosen: Sequence[StoredExperiment]) -> 
         if not stopped:
             break
         for grid, members in stopped.items():
-            training.experiments.of(members[-1]).change(members[-1].id, close_search)
+            training.experiments.repository_of(members[-1]).change(members[-1].id, close_search)
             training.console.line(f"The search {grid} ends after {members[-1].number} trials.")
         found |= {kept.experiment.id: kept for kept in training.all()
                   if kept.experiment.grid in stopped and kept.experiment.state not in ENDED}  # fmt: skip
@@ -80,7 +80,9 @@ def _is_all_of(members: Sequence[Experiment], chosen: Collection[str]) -> bool:
 
 def _mine(training: Training) -> list[StoredExperiment]:
     names, found = training.users(), training.all()
-    mine = [kept for kept in found if kept.experiment.state not in ENDED and training.is_of(kept.experiment, names)]
+    mine = [
+        kept for kept in found if kept.experiment.state not in ENDED and training.is_sent_by(kept.experiment, names)
+    ]
     if not mine:
         training.console.line("Nothing of yours is under way.")
     return mine
@@ -95,8 +97,8 @@ def _asked(now: Experiment, grace: float) -> Experiment | None:
 def _until_ended(training: Training, ids: Sequence[str], grace: float) -> list[Experiment]:
     until = time.monotonic() + grace + _PATIENCE
     while True:
-        training.engine.local.recover()  # one whose process is gone has nobody else to end it
-        found = [kept.experiment for id in ids if (kept := training.experiments.here.read(id)) is not None]
+        training.engines.local.recover()  # one whose process is gone has nobody else to end it
+        found = [kept.experiment for id in ids if (kept := training.experiments.local.read(id)) is not None]
         if all(one.state in ENDED for one in found) or time.monotonic() > until:
             return found
         time.sleep(_POLL)

@@ -20,7 +20,7 @@ from mlbutler.report.marker import marker
 
 
 def post_leaderboard(training: Training, name: str, table: Leaderboard) -> None:
-    """Put the leaderboard where its comment is, or add it; say where.
+    """Write the leaderboard into its comment, or add the comment; print its address.
 
     Args:
         name: what the experiments are called together, by which the comment is found again.
@@ -33,7 +33,7 @@ def post_leaderboard(training: Training, name: str, table: Leaderboard) -> None:
     place = locate_forge(training.settings.forge, environ, change)
     if place is None:
         raise UsageError("No forge is known here that has pull requests.", "Set forge.kind in mlbutler.toml.")
-    forge = open_forge(Opening(place=place, environ=environ, root=training.place.root, say=say))
+    forge = open_forge(Opening(place=place, environ=environ, root=training.folder.root, say=say))
     pull = forge.pull_request(change)
     if pull is None:
         raise UsageError(

@@ -42,7 +42,7 @@ def compare(
         UsageError: one of them has no results.
     """
     training = open_training(directory, console)
-    found = [kept.experiment for kept in training.named([name])]
+    found = [kept.experiment for kept in training.select([name])]
     if comment:
         post_leaderboard(training, name, build_leaderboard(name, found, training.settings.gate))
         return EXIT_PASSED
@@ -55,7 +55,7 @@ def compare(
         commit, against, named = _on_top(training.git, one, second), second.result, second.name
     console.line(f"{one.name} compared with {named}")
     environ = dict(os.environ)
-    if (mirror := training.settings.data.mirror_path(training.place.root)) is not None:
+    if (mirror := training.settings.data.mirror_path(training.folder.root)) is not None:
         environ["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
     with _checked_out(training, commit) as root, contextlib.chdir(root):
         return step(root, console, "compare", StepOptions(compared_with=against), environ=environ)
@@ -87,8 +87,8 @@ def _on_top(git: Git, one: Experiment, other: Experiment) -> str:
 @contextmanager
 def _checked_out(training: Training, commit: str) -> Iterator[Path]:
     """Yield the project's root in a clone of this commit, which has the project's cache and no data of its own."""
-    folder = training.place.folder / f"compare-{os.getpid()}"
-    training.place.prepare()
+    folder = training.folder.path / f"compare-{os.getpid()}"
+    training.folder.prepare()
     shutil.rmtree(folder, ignore_errors=True)
     main = training.project()
     environ = project_environment(os.environ)

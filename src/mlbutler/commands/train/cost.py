@@ -1,4 +1,4 @@
-"""What experiments have cost, and how long the rest of them takes."""
+"""Describe what experiments have cost, and estimate how long the rest of them takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Show the person who watches experiments that they have ended."""
+"""Notify the user on the desktop when the experiments that they watch have ended."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ class ExperimentBuild:
     console: Console
 
     @contextmanager
-    def work(self, experiment: Experiment) -> Iterator[RunContext]:
-        """Open the run of which `run_steps` takes steps, as their verbs do.
+    def open_run(self, experiment: Experiment) -> Iterator[RunContext]:
+        """Open the run whose steps `run_steps` runs, as their verbs do.
 
         Raises:
             MlbutlerError: it could not begin. Interrupted: this process was asked to stop.
@@ -58,7 +58,7 @@ class ExperimentBuild:
 
 
 def run_steps(work: RunContext, *names: str) -> tuple[int, StepResult]:
-    """Take steps, up to the first that has an error; return exit code and result of the last one."""
+    """Run steps up to the first that has an error; return exit code and result of the last one."""
     for name in names:
         code, result = run_step(work, name), getattr(work.record, name)
         if result.outcome is Outcome.ERROR:

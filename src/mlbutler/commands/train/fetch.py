@@ -39,7 +39,7 @@ def fetch(directory: Path, console: Console, name: str, *, data: bool, only: Seq
         UsageError: it has no results. UnsavedWork: files were changed here since. StoreError: data cannot be brought.
     """
     training = open_training(directory, console)
-    kept = training.one(name)
+    kept = training.select_one(name)
     if kept.experiment.state in ENDED and kept.experiment.state is not State.DONE and not data and not only:
         return _without_results(training, kept)
     experiment = experiment_with_results(training, name)
@@ -99,15 +99,15 @@ def _bring(training: Training, paths: Sequence[str]) -> tuple[int, SyncResult | 
     def call(work: RunContext) -> SyncResult:
         return sync.run(work, everything=not paths, only=paths)
 
-    with begin(training.place.root, training.console) as work:
+    with begin(training.folder.root, training.console) as work:
         run_step(work, "plan")
         return run_step(work, "sync", call), work.record.sync
 
 
 def _without_results(training: Training, kept: StoredExperiment) -> int:
     """Write log and metrics of an experiment that ended without results."""
-    experiment, root = kept.experiment, training.place.root
-    training.place.prepare()
+    experiment, root = kept.experiment, training.folder.root
+    training.folder.prepare()
     folder = root / LEFT / experiment.name
     folder.mkdir(parents=True, exist_ok=True)
     log = training.experiments.log(kept) or b""

@@ -53,11 +53,11 @@ def list_experiments(directory: Path, console: Console, wanted: ListOptions, *, 
 
 
 def _found(training: Training, wanted: ListOptions) -> list[ListedExperiment]:
-    found = training.named(wanted.names) if wanted.names else training.all()
+    found = training.select(wanted.names) if wanted.names else training.all()
     if wanted.mine:
         names = training.users()
-        found = [kept for kept in found if training.is_of(kept.experiment, names)]
-    shown = [(training.engine.shown(kept.experiment), kept.experiment) for kept in found]
+        found = [kept for kept in found if training.is_sent_by(kept.experiment, names)]
+    shown = [(training.engines.effective_state(kept.experiment), kept.experiment) for kept in found]
     return select_experiments(wanted, shown, training.settings.gate)
 
 
@@ -79,7 +79,7 @@ def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[st
 
 
 def _searched(experiments: Sequence[Experiment]) -> Iterator[str]:
-    """Say of a search how far it is, where nothing else is shown."""
+    """Yield how far a search is, where nothing else is listed."""
     one = experiments[-1]
     if one.search is not None and {each.grid for each in experiments} == {one.grid}:
         last = trials_of(experiments, one.grid)[-1]
@@ -115,11 +115,11 @@ def _watch(training: Training, wanted: ListOptions) -> None:
 
                 notify_desktop(training, [one for _, one in shown])
                 return
-            time.sleep(_EVERY_REMOTE if any(training.engine.of_jenkins(one) for _, one in shown) else _EVERY)
+            time.sleep(_EVERY_REMOTE if any(training.engines.runs_on_jenkins(one) for _, one in shown) else _EVERY)
 
 
 def _change(training: Training, experiment: Experiment, state: State) -> str:
-    """Return a line that is another one when the state has changed."""
+    """Return a line that differs once the state has changed."""
     text = state_text(training, experiment, state) if state in ENDED else ""
     return ": ".join(filter(None, (experiment.name, str(state), text)))
 
@@ -151,9 +151,9 @@ def _screen(console: Console) -> Iterator[Put]:
 
 
 def state_text(training: Training, experiment: Experiment, state: State) -> str:
-    """Return what there is to say of a state in a few words: how far it is, its metrics, why it waits or ended."""
-    if state is State.WAITING and training.engine.of_jenkins(experiment):
-        return training.engine.jenkins.why(experiment)
+    """Return a state in a few words: how far the experiment is, its metrics, why it waits or ended."""
+    if state is State.WAITING and training.engines.runs_on_jenkins(experiment):
+        return training.engines.jenkins.waiting_reason(experiment)
     if state in UNDER_WAY:
         since = human_seconds(max(time.time() - (experiment.started or time.time()), 0))
         asked = ["is being cancelled"] if experiment.cancel is not None else []
@@ -170,11 +170,11 @@ def state_text(training: Training, experiment: Experiment, state: State) -> str:
 
 def _now(training: Training, experiment: Experiment) -> Iterator[str]:
     """Yield how far it is: its stage, and its metrics as they went until now."""
-    if training.engine.of_jenkins(experiment):
-        found, stage = training.engine.jenkins.signs(experiment), ""
+    if training.engines.runs_on_jenkins(experiment):
+        found, stage = training.engines.jenkins.progress(experiment), ""
     else:
-        found = log_progress.read_progress(log_progress.last_lines(training.place.log(experiment.id)))
-        stage = log_progress.current_stage(training.place.scratch(experiment.id) / "clone" / experiment.project)
+        found = log_progress.read_progress(log_progress.last_lines(training.folder.log_file(experiment.id)))
+        stage = log_progress.current_stage(training.folder.scratch(experiment.id) / "clone" / experiment.project)
     if stage or found.stage:
         yield clean(stage or found.stage)
     for path, values in list(found.metrics.items())[:_METRICS]:
@@ -193,7 +193,7 @@ def metric_text(metric: Measure) -> str:
 
 
 def stuck_lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[str]:
-    """Say which experiments nobody works at."""
+    """Yield which experiments wait or are lost while no process works at them."""
     again = "`mlbutler train wait` takes it up again."
     for engine, what in ((LOCAL, "process that ran"), (JENKINS, "build of")):
         lost = [one.name for state, one in shown if state is State.LOST and one.engine == engine]
@@ -203,7 +203,7 @@ def stuck_lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterat
         if is_standing_still(found):
             yield f"Nothing goes on with the search {grid}: `mlbutler train wait {grid}` does."
     local = [one for state, one in shown if state is State.WAITING and one.engine == LOCAL]
-    if local and not any(state is State.LOST for state, _ in shown) and training.engine.local.is_idle():
+    if local and not any(state is State.LOST for state, _ in shown) and training.engines.local.is_idle():
         yield "Nothing works at those that wait: `mlbutler train wait` starts them."
 
 

@@ -38,7 +38,7 @@ class LogStart:
     lines: int | None = None
     age: float | None = None
 
-    def of(self, content: bytes, ended: float | None = None) -> bytes:
+    def cut(self, content: bytes, ended: float | None = None) -> bytes:
         """Return what of a log is printed.
 
         Args:
@@ -65,16 +65,16 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, beginnin
         UsageError: there is no such experiment, or no log of it yet.
     """
     training = open_training(directory, console)
-    kept = training.one(name)
+    kept = training.select_one(name)
     experiment = kept.experiment
     if follow and not console.json and experiment.state not in ENDED:
         with explain_interrupt("logs", "-f", experiment.name):
             return _unless_closed(lambda: _follow(training, kept, beginning))
     content = _so_far(training, kept)
     if not content:
-        raise UsageError(f"{experiment.name} has no log: it is {training.engine.shown(experiment)}.",
+        raise UsageError(f"{experiment.name} has no log: it is {training.engines.effective_state(experiment)}.",
                          f"mlbutler train show {experiment.name}")  # fmt: skip
-    shown = beginning.of(content, experiment.ended)
+    shown = beginning.cut(content, experiment.ended)
     if console.json:
         print_json({"name": experiment.name, "lines": shown.decode("utf-8", "replace").splitlines()})
         return EXIT_PASSED
@@ -88,33 +88,33 @@ def attach(directory: Path, console: Console, name: str) -> int:
         UsageError: there is no such experiment. Interrupted: Ctrl-C; it goes on.
     """
     training = open_training(directory, console)
-    kept = training.one(name)
+    kept = training.select_one(name)
     with explain_interrupt("attach", kept.experiment.name):
         if kept.experiment.state in ENDED:
-            _unless_closed(lambda: _write(_in_words(_ATTACHED.of(_so_far(training, kept) or b""))))
+            _unless_closed(lambda: _write(_in_words(_ATTACHED.cut(_so_far(training, kept) or b""))))
         else:
             states = _States(training)
             _unless_closed(lambda: _follow(training, kept, _ATTACHED, states))
-    now = training.experiments.again(kept)
+    now = training.experiments.reread(kept)
     if now is None:
         return EXIT_OUTSIDE
-    for text in next_steps(now.experiment, training.engine.shown(now.experiment)):
+    for text in next_steps(now.experiment, training.engines.effective_state(now.experiment)):
         console.error(f"next: {text}")
     return CODES.get(now.experiment.state, EXIT_OUTSIDE)
 
 
 class _States:
-    """What there is to say of an experiment's states between what it prints."""
+    """Lines about an experiment's state, printed between those of its log when the state changes."""
 
     def __init__(self, training: Training) -> None:
         self._training = training
         self._said = ""
 
     def said(self, experiment: Experiment | None) -> bytes:
-        """Return a line where its state is another one, or why it waits."""
+        """Return a line where the state, or the reason that it waits, has changed since the last call."""
         if experiment is None:
             return b""
-        state = self._training.engine.shown(experiment)
+        state = self._training.engines.effective_state(experiment)
         attempt = f", attempt {experiment.attempt}" if experiment.attempt > 1 else ""
         where = f" on {experiment.agent}" if experiment.agent else ""
         reason = f": {experiment.reason}" if experiment.reason else ""
@@ -126,11 +126,13 @@ class _States:
 def _so_far(training: Training, kept: StoredExperiment) -> bytes | None:
     """Return what there is of an experiment's log now."""
     experiment = kept.experiment
-    if training.engine.of_jenkins(experiment):
+    if training.engines.runs_on_jenkins(experiment):
         if experiment.state in ENDED:
             return training.experiments.log(kept)
-        return b"".join(f"{line}\n".encode() for line in BuildLog(training.engine.jenkins, experiment.id).now())
-    path = training.place.log(experiment.id)
+        return b"".join(
+            f"{line}\n".encode() for line in BuildLog(training.engines.jenkins, experiment.id).current_lines()
+        )
+    path = training.folder.log_file(experiment.id)
     return path.read_bytes() if path.exists() else training.experiments.log(kept)
 
 
@@ -151,7 +153,7 @@ def _unless_closed(write: Callable[[], int]) -> int:
 
 
 def _write(content: bytes) -> int:
-    """Write past `sys.stdout`, which ignores its reader's leaving: nothing is done here but for a reader."""
+    """Write to the descriptor itself: `sys.stdout` ignores a pipe that its reader has closed, which ends this verb."""
     left = memoryview(content)
     while left:
         left = left[os.write(sys.stdout.fileno(), left) :]
@@ -159,20 +161,20 @@ def _write(content: bytes) -> int:
 
 
 def _follow(training: Training, kept: StoredExperiment, beginning: LogStart, states: _States | None = None) -> int:
-    remote = training.engine.of_jenkins(kept.experiment)
+    remote = training.engines.runs_on_jenkins(kept.experiment)
     id = kept.experiment.id
     for experiment, content in _written_there(training, id) if remote else _written(training, id):
         if states is not None:
             _write(states.said(experiment))
         if content:
-            shown = beginning.of(content)
+            shown = beginning.cut(content)
             _write(shown if states is None else _in_words(shown))
             beginning = _ALL
-    now = training.experiments.again(kept)
+    now = training.experiments.reread(kept)
     if now is None:
         training.console.error("It was removed.")
         return EXIT_OUTSIDE
-    state = training.engine.shown(now.experiment)
+    state = training.engines.effective_state(now.experiment)
     reason = f": {now.experiment.reason}" if now.experiment.reason else ""
     training.console.error(f"{now.experiment.name} is {state}{reason}")
     return EXIT_OUTSIDE if state is State.LOST else EXIT_PASSED
@@ -184,7 +186,7 @@ Written = tuple[Experiment | None, bytes]
 
 def _written_there(training: Training, id: str) -> Iterator[Written]:
     """Yield what the experiment's builds write until it ends."""
-    log = BuildLog(training.engine.jenkins, id)
+    log = BuildLog(training.engines.jenkins, id)
     for lines in log.until_end():
         yield log.experiment, "".join(f"{clean(line)}\n" for line in lines).encode()
         _pause()
@@ -193,11 +195,11 @@ def _written_there(training: Training, id: str) -> Iterator[Written]:
 def _written(training: Training, id: str) -> Iterator[Written]:
     """Yield what is written until the experiment ends, of each attempt."""
     file: BinaryIO | None = None
-    path = training.place.log(id)
+    path = training.folder.log_file(id)
     seen = 0
     try:
         while True:
-            kept = training.experiments.here.read(id)  # before the file, which has all of its end then
+            kept = training.experiments.local.read(id)  # before the file, which has all of its end then
             if file is None or _is_another(path, file):
                 if file is not None:
                     yield None, file.read()
@@ -236,7 +238,7 @@ def _is_another(path: Path, file: BinaryIO) -> bool:
 
 
 def _is_over(training: Training, experiment: Experiment) -> bool:
-    return training.engine.shown(experiment) in (*ENDED, State.LOST)
+    return training.engines.effective_state(experiment) in (*ENDED, State.LOST)
 
 
 def _unseen(training: Training, kept: StoredExperiment, seen: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What an experiment made, on an MLflow server."""
+"""Log an experiment's results as a run on an MLflow server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mlbutler.trackers.result import Result, named
 
 
 def has_mlflow(work: RunContext) -> bool:
-    """Return whether a server is set."""
+    """Return whether the settings name an MLflow server."""
     return tracked.settings(work).mlflow is not None
 
 
 def log_experiment(work: RunContext, experiment: Experiment) -> str:
-    """Have a run there for an experiment that is done; return its page, '' where no server is set.
+    """Create the run of an experiment that is done; return the address of its page, '' where no server is set.
 
     Raises:
         SettingsError, OutsideError: see `mlbutler.trackers.mlflow_server.log`.

@@ -45,8 +45,8 @@ class Training:
     prefix: str
     settings: Settings
     experiments: AllExperiments
-    place: TrainFolder
-    engine: Engines
+    folder: TrainFolder
+    engines: Engines
     console: Console
 
     def project(self) -> Project:
@@ -55,35 +55,35 @@ class Training:
         from mlbutler.project.project import Project
 
         data = self.settings.data
-        options = ProjectOptions(mirror=data.mirror_path(self.place.root))
-        project = Project(self.place.root, os.environ, chosen=data.remote or "", options=options)
+        options = ProjectOptions(mirror=data.mirror_path(self.folder.root))
+        project = Project(self.folder.root, os.environ, chosen=data.remote or "", options=options)
         project.choose_remotes(data.remote, data.mirror_remote)
         return project
 
     def all(self) -> list[StoredExperiment]:
         """Return the experiments of this project as they are now, in the order of submission."""
         mine = tuple(kept for kept in self.experiments.all() if kept.experiment.project == self.prefix)
-        found = list(self.engine.look(self.experiments, mine))
-        if said := self.engine.complaint():
+        found = list(self.engines.refresh(self.experiments, mine))
+        if said := self.engines.unreported_error():
             self.console.error(f"{said} What it knows of them is not shown.")
         return found
 
     def users(self) -> frozenset[str]:
-        """Return what this user is called where experiments are sent: by Jenkins, Git and the machine.
+        """Return the names of this user: in Jenkins, in Git and on this machine.
 
         Raises:
             UsageError: the token would go to a controller that only a commit names.
         """
-        jenkins = self.engine.jenkins.job.client.user if self.engine.has_jenkins else ""
+        jenkins = self.engines.jenkins.job.client.user if self.engines.has_jenkins else ""
         own = self.git.run("config", "user.name", check=False).text
         return frozenset(name for name in (jenkins, own, os.environ.get("USER", "")) if name)
 
-    def is_of(self, experiment: Experiment, users: Collection[str]) -> bool:
-        """Return whether one of these users has sent it; of those that run on this machine nobody is noted."""
+    def is_sent_by(self, experiment: Experiment, users: Collection[str]) -> bool:
+        """Return whether one of these users has sent it; what runs on this machine has no user, and is this one's."""
         return experiment.user in users if experiment.user else experiment.host == host_name()
 
-    def named(self, names: Sequence[str]) -> list[StoredExperiment]:
-        """Return the experiments that are named: by name, pattern, grid, or the beginning of an id.
+    def select(self, names: Sequence[str]) -> list[StoredExperiment]:
+        """Return the experiments that match: by name, pattern, grid, or the beginning of an id.
 
         Raises:
             UsageError: a name is none's.
@@ -107,13 +107,13 @@ class Training:
             )
         return UsageError(f"There is no experiment '{name}'.", "`mlbutler train list` shows them all.")
 
-    def one(self, name: str) -> StoredExperiment:
+    def select_one(self, name: str) -> StoredExperiment:
         """Return the one experiment of this name.
 
         Raises:
             UsageError: there is none, or several.
         """
-        found = self.named([name])
+        found = self.select([name])
         if len(found) > 1:
             names = ", ".join(kept.experiment.name for kept in found[:5])
             raise UsageError(f"'{name}' are several experiments: {names}.", "Name one of them, or its id.")
@@ -164,7 +164,7 @@ def _connect(
 
 def experiment_json(training: Training, experiment: Experiment) -> dict[str, Any]:
     """Return an experiment for a JSON document."""
-    found = dataclasses.asdict(experiment.with_(state=training.engine.shown(experiment)))
+    found = dataclasses.asdict(experiment.with_(state=training.engines.effective_state(experiment)))
     return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs", "proposed")}
 
 
@@ -185,7 +185,7 @@ def json_text(document: Any) -> str:
 
 @contextmanager
 def explain_interrupt(*words: str) -> Iterator[None]:
-    """Say on Ctrl-C that the experiments go on, and how to come back.
+    """Explain on Ctrl-C that the experiments go on, and how to come back.
 
     Args:
         words: those after `mlbutler train`, to come back.

@@ -97,9 +97,9 @@ def _send_data(training: Training, experiment: Experiment) -> None:
     artifacts = reader.stages.artifacts() if reader is not None else ()
     data = DataToSend(project, training.settings, os.environ)
     with training.console.progress("sending data") as progress:
-        for said in data.send(data.find(artifacts), progress):
+        for said in data.send(data.find_unsent(artifacts), progress):
             training.console.line(said)
-    if lost := data.lost(artifacts):
+    if lost := data.find_lost(artifacts):
         raise StoreError(
             f"{first_few(lost)} of {experiment.name} is neither in the cache nor on the DVC remote.",
             f"Push it from where it was made, or have it made again: mlbutler train retry {experiment.name}",
@@ -133,7 +133,7 @@ def _offer(training: Training, change: Change) -> _Offer:
     place = locate_forge(training.settings.forge, os.environ, change)
     if change.target_branch is None or place is None:
         return _Offer(None)
-    asked = Opening(place=place, environ=os.environ, root=training.place.root, say=training.console.line)
+    asked = Opening(place=place, environ=os.environ, root=training.folder.root, say=training.console.line)
     try:
         return _Offer(place, open_forge(asked))
     except NoToken as error:

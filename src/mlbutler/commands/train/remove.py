@@ -31,7 +31,7 @@ def remove(
         UsageError: one has not ended, or several are meant without `yes` where nobody can be asked.
     """
     training = open_training(directory, console)
-    found = training.named(names) if names else training.all()
+    found = training.select(names) if names else training.all()
     if older_than is not None:
         before = time.time() - older_than
         found = [kept for kept in found if kept.experiment.ended is not None and kept.experiment.ended < before]
@@ -47,14 +47,14 @@ def remove(
     for kept in found:
         name = kept.experiment.name
         commit = results.saved_commit(training.git, kept.experiment)
-        if not training.experiments.of(kept.experiment).remove(kept):
+        if not training.experiments.repository_of(kept.experiment).remove(kept):
             console.error(f"{name} was not removed: it was changed at this moment. Run it again.")
             continue
         if commit is not None:
             training.git.run("update-ref", "-d", kept.experiment.ref, commit)
         if training.experiments.shared is not None:
             training.experiments.shared.remove_result(kept.experiment)
-        training.place.forget(kept.experiment.id)
+        training.folder.forget(kept.experiment.id)
         removed.append(name)
         console.line(f"{name} removed")
     if console.json:

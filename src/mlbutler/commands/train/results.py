@@ -1,4 +1,4 @@
-"""Find the results of an experiment, for the verbs that do something with them."""
+"""Find an experiment's results, for the verbs that compare, fetch or promote them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def experiment_with_results(training: Training, name: str) -> Experiment:
     Raises:
         UsageError: it has no results, or they were removed.
     """
-    experiment = training.one(name).experiment
+    experiment = training.select_one(name).experiment
     if experiment.state is not State.DONE:
         raise UsageError(
-            f"{experiment.name} has no results: it is {training.engine.shown(experiment)}.",
+            f"{experiment.name} has no results: it is {training.engines.effective_state(experiment)}.",
             f"mlbutler train show {experiment.name}",
         )
     commit = results.fetch_results(

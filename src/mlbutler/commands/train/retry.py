@@ -28,8 +28,8 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
         UsageError: a name is none's.
     """
     training = open_training(directory, console)
-    found = training.named(names) if names else training.all()
-    mine = {kept.experiment.id for kept in training.engine.local.mine()}
+    found = training.select(names) if names else training.all()
+    mine = {kept.experiment.id for kept in training.engines.local.own_experiments()}
     due: list[Experiment] = []
     lost = 0
     for kept in found:
@@ -37,7 +37,9 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
         if why := _why_not(training, kept, mine, failed=failed):
             console.line(f"{name} {why}")
         elif (
-            now := training.experiments.of(kept.experiment).replace(kept, reset_experiment(kept.experiment), b"")
+            now := training.experiments.repository_of(kept.experiment).replace(
+                kept, reset_experiment(kept.experiment), b""
+            )
         ) is None:
             console.error(f"{name} was changed at this moment. Run it again.")
             lost += 1
@@ -57,12 +59,12 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
 def _why_not(training: Training, kept: StoredExperiment, mine: Collection[str], *, failed: bool) -> str:
     """Return why an experiment is not run again, as the rest of a sentence; '' where it is."""
     experiment = kept.experiment
-    state = training.engine.shown(experiment)
-    done = training.engine.of_jenkins(experiment) and state is State.DONE
+    state = training.engines.effective_state(experiment)
+    done = training.engines.runs_on_jenkins(experiment) and state is State.DONE
     if done or not needs_run(training.git, experiment):
         return f"is {state} already"
     if failed and state not in FAILED:
         return f"is {state}: it has not failed"
-    if experiment.id not in mine and not training.engine.of_jenkins(experiment):
+    if experiment.id not in mine and not training.engines.runs_on_jenkins(experiment):
         return f"was sent from {experiment.place} on {experiment.host}: it can be run again there"
     return ""

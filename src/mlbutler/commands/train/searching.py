@@ -1,4 +1,4 @@
-"""Searches, as the verbs see them: what is asked for, and the next trials of those that go on."""
+"""Read, check and describe the search that a command line asks for, and create its next trials."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def check_metric(training: Training, main: Project, search: Search, like: Experi
         raise UsageError(
             "--search: no stage has a metric.", "Declare the file as one of a stage's metrics in dvc.yaml."
         )
-    found = read_measures(training.git, like, training.place.root, main.stages)
+    found = read_measures(training.git, like, training.folder.root, main.stages)
     if found and not any(search.metric in (one.name, f"{one.file}:{one.name}") for one in found):
         known = ", ".join(dict.fromkeys(one.name for one in found))
         raise UsageError(f"--search: no metric is called '{search.metric}'.", f"Name one of: {known}.")
@@ -75,9 +75,9 @@ def create_trials(training: Training, last: Experiment, search: Search | None = 
     Raises:
         UsageError: Optuna is not installed here. GitError, AccessDenied: the remote does not answer, or refuses.
     """
-    shared, place = training.experiments.shared, training.place
-    if training.engine.of_jenkins(last) and shared is not None:
+    shared, place = training.experiments.shared, training.folder
+    if training.engines.runs_on_jenkins(last) and shared is not None:
         growing = TrialCreator(training.git, shared)
     else:
-        growing = TrialCreator(training.git, training.experiments.here, place.has_sent, place.claim)
-    return growing.grow(last.grid, (search, last.jobs) if search is not None else None)
+        growing = TrialCreator(training.git, training.experiments.local, place.has_sent, place.mark_sent)
+    return growing.create(last.grid, (search, last.jobs) if search is not None else None)

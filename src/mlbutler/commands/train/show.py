@@ -16,8 +16,8 @@ from mlbutler.experiments.state import State
 def show(directory: Path, console: Console, name: str) -> int:
     """Show all that is known of one experiment; return the exit code."""
     training = open_training(directory, console)
-    experiment = training.one(name).experiment
-    state = training.engine.shown(experiment)
+    experiment = training.select_one(name).experiment
+    state = training.engines.effective_state(experiment)
     if console.json:
         print_json(experiment_json(training, experiment))
         return EXIT_PASSED

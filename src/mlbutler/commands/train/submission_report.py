@@ -1,4 +1,4 @@
-"""Say what was sent, or would be."""
+"""Print which experiments were sent, or would be, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def experiment_title(one: SubmittedExperiment) -> str:
 
 
 def describe_plan(planned: ExperimentPlan) -> Iterator[str]:
-    """Yield what a plan says in a few words."""
+    """Yield the parts of a plan in a few words: which stages run, and what is to be downloaded."""
     for words, state in (
         ("runs", StageState.STALE), ("restored", StageState.RESTORABLE), ("cannot run", StageState.CANNOT_RUN),
         ("not known", StageState.NOT_KNOWN),
@@ -49,7 +49,7 @@ def describe_plan(planned: ExperimentPlan) -> Iterator[str]:
 
 
 def print_submission(training: Training, submitted: Sequence[SubmittedExperiment], *, dry_run: bool) -> None:
-    """Say what was sent, and what to do next."""
+    """Print how many experiments were sent, and what to do next."""
     console = training.console
     new = [one for one in submitted if one.fate is not Fate.REUSED]
     if dry_run:

@@ -39,7 +39,9 @@ _SHOWN = 20
 
 @frozen
 class RequestedOptions:
-    """The experiments that the command line asks for; see `ExperimentOptions`. What is None is as the settings say.
+    """The experiments' options as the command line gives them: what is None is filled in from the settings.
+
+    `ExperimentOptions` has them complete.
 
     Attributes:
         keep_going: run them all, whatever the settings say of failures.
@@ -61,7 +63,7 @@ class RequestedOptions:
     trials: int = 20
 
     def with_defaults(self, settings: Settings) -> ExperimentOptions:
-        """Return what is asked for, completed by the settings.
+        """Return the options, completed by the settings.
 
         Raises:
             UsageError: a value is none that can be asked for.
@@ -89,7 +91,7 @@ class RequestedOptions:
 
 @frozen
 class SubmitOptions:
-    """What the command line asks for.
+    """A submission: which experiments, and how they are sent.
 
     Attributes:
         copied: untracked files to send too. queue: send what `dvc exp run --queue` has queued, not the work tree.
@@ -124,8 +126,8 @@ def send(training: Training, options: SubmitOptions) -> Submission:
         UsageError: something that a stage needs is not sent, a credential would be, or an option is refused.
         BusyError: another submission does not come to its end.
     """
-    training.place.prepare()
-    with training.place.holding("submit", _PATIENCE) as ours:
+    training.folder.prepare()
+    with training.folder.lock("submit", _PATIENCE) as ours:
         if not ours:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
         main = training.project()
@@ -152,7 +154,7 @@ def send(training: Training, options: SubmitOptions) -> Submission:
 
 
 def _further(training: Training, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
-    """Create the trials of a search that begin beside the one that was sent; return them."""
+    """Create the trials of a search that start together with the first one; return them."""
     found = []
     for one in submitted:
         if one.experiment.search is not None:
@@ -174,7 +176,13 @@ def _from_work_tree(
     _check(training, main, captured, options)
     if captured.untracked:
         training.console.line(f"not sent (untracked): {first_few(captured.untracked, 5)}")
-    args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(options))
+    args = (
+        way.find_existing(captured.baseline),
+        training.folder,
+        captured,
+        training.prefix,
+        way.complete_options(options),
+    )
     if options.search is None:
         return resolve_experiments(training.git, *args), captured.untracked
     submitted = resolve_search(training.git, *args)
@@ -200,13 +208,13 @@ def _from_queue(
     for entry in entries:
         refuse_credentials(training.git, entry.captured, redactor)
     params = list(dict.fromkeys(["params.yaml", *(one.path for s in main.stages.ordered for one in s.params)]))
-    args = (way.known, training.place, entries, training.prefix, way.completed(options), params)
+    args = (way.find_existing, training.folder, entries, training.prefix, way.complete_options(options), params)
     return resolve_queued(training.git, *args)
 
 
 def _take_out(training: Training, entries: Sequence[QueueEntry]) -> None:
-    """Have DVC forget what was sent; where it cannot, the same command sends nothing twice."""
-    if entries and (said := remove_from_queue(training.place.root, entries, project_environment(os.environ))):
+    """Remove what was sent from DVC's queue; where that fails, the same command still sends nothing twice."""
+    if entries and (said := remove_from_queue(training.folder.root, entries, project_environment(os.environ))):
         names = " ".join(entry.name for entry in entries)
         training.console.error(f"DVC has not taken them out of its queue ({said}): dvc queue remove {names}")
 
@@ -236,9 +244,11 @@ def _shown_plans(
     due = [one for one in submitted if one.fate is not Fate.REUSED]
     for one in submitted:
         if one.fate is Fate.REUSED:
-            console.line(f"{experiment_title(one)}: reused: it is {training.engine.shown(one.experiment)} already")
+            console.line(
+                f"{experiment_title(one)}: reused: it is {training.engines.effective_state(one.experiment)} already"
+            )
     found = {}
-    plans = plan_experiments(training.git, training.place, main, [one.experiment for one in due], os.environ)
+    plans = plan_experiments(training.git, training.folder, main, [one.experiment for one in due], os.environ)
     for one, planned in zip(due, plans, strict=True):
         found[one.experiment.id] = planned
         again = " (again)" if one.fate is Fate.AGAIN else ""

@@ -1,4 +1,4 @@
-"""The two ways of experiments from the work tree to where they run: this machine, and a Jenkins controller's agents."""
+"""Send experiments to where they run: to this machine's workers, or to the agents of a Jenkins controller."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from mlbutler.project.project import Project
 
 
 class LocalSubmitter:
-    """Have workers on this machine run them."""
+    """Submit experiments to this machine, where workers run them."""
 
     def __init__(self, training: Training) -> None:
         self._training = training
 
-    def completed(self, options: ExperimentOptions) -> ExperimentOptions:
+    def complete_options(self, options: ExperimentOptions) -> ExperimentOptions:
         """Return what is asked for.
 
         Raises:
@@ -49,25 +49,25 @@ class LocalSubmitter:
             require_gpus(options.gpus, os.environ)
         return options
 
-    def known(self, baseline: str) -> ExistingExperiments:
+    def find_existing(self, baseline: str) -> ExistingExperiments:
         """Return what there is already."""
         return find_existing(self._training.git, self._training.experiments.all())
 
     def send(self, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
-        """Keep those that are to be run; return what became of each."""
+        """Store those that are to be run; return what became of each."""
         for one in submitted:
-            self._training.place.claim(one.experiment.id)
-        return store_experiments(self._training.experiments.here, submitted)
+            self._training.folder.mark_sent(one.experiment.id)
+        return store_experiments(self._training.experiments.local, submitted)
 
     def start(self, submitted: Sequence[SubmittedExperiment]) -> None:
-        """Have them run."""
-        start_workers(self._training.engine.local, self._training.place)
+        """Start the workers that run them."""
+        start_workers(self._training.engines.local, self._training.folder)
 
 
 class JenkinsSubmitter:
-    """Have builds on a controller's agents run them; data, code and states go there through the remotes.
+    """Submit experiments to Jenkins, whose builds run them; data, code and states go there through the remotes.
 
-    Each step can be repeated: what a former one has done is found, and not done again.
+    Each step can be repeated: what an earlier call did is found, and not done again.
 
     Args:
         main: the project in the work tree. yes: data is sent however large it is.
@@ -87,13 +87,13 @@ class JenkinsSubmitter:
         self._shared = shared
         self._refs: dict[str, str] = {}
 
-    def completed(self, options: ExperimentOptions) -> ExperimentOptions:
+    def complete_options(self, options: ExperimentOptions) -> ExperimentOptions:
         """Return what is asked for, with what only a controller's agents need to know."""
-        user = options.user or self._training.engine.jenkins.job.client.user
+        user = options.user or self._training.engines.jenkins.job.client.user
         name = user or self._training.git.run("config", "user.name", check=False).text
         return dataclasses.replace(options, user=name or os.environ.get("USER", ""))
 
-    def known(self, baseline: str) -> ExistingExperiments:
+    def find_existing(self, baseline: str) -> ExistingExperiments:
         """Return what there is already, on the remote and here.
 
         Raises:
@@ -104,10 +104,10 @@ class JenkinsSubmitter:
         self._refs = training.git.remote_refs(self._shared.remote, "refs/exps/*", "refs/heads/exp/*")
         below = f"refs/exps/{baseline[:2]}/{baseline[2:]}/"
         names = [ref.removeprefix(below) for ref in self._refs if ref.startswith(below)]
-        found = find_existing(training.git, latest_of_each((*training.experiments.here.all(), *there)), names)
-        return dataclasses.replace(found, is_to_run=self._is_to_run)
+        found = find_existing(training.git, latest_of_each((*training.experiments.local.all(), *there)), names)
+        return dataclasses.replace(found, needs_run=self._needs_run)
 
-    def _is_to_run(self, experiment: Experiment) -> bool:
+    def _needs_run(self, experiment: Experiment) -> bool:
         there = [self._refs.get(ref) for ref in experiment.result_refs]
         gone = experiment.state is State.DONE and experiment.result not in there
         if experiment.engine != JENKINS:
@@ -121,12 +121,12 @@ class JenkinsSubmitter:
             UsageError: the job cannot take them, or nobody agreed to the size.
             AccessDenied, StoreError, GitError: a remote refuses.
         """
-        self._training.engine.jenkins.check(one.experiment for one in submitted)
+        self._training.engines.jenkins.check_parameters(one.experiment for one in submitted)
         self._send_data()
-        return store_experiments(self._shared, self._asked_for(submitted))
+        return store_experiments(self._shared, self._note_request(submitted))
 
-    def _asked_for(self, submitted: Sequence[SubmittedExperiment]) -> list[SubmittedExperiment]:
-        """Note of those that begin at once that a build is asked for: what ends meanwhile need not ask too."""
+    def _note_request(self, submitted: Sequence[SubmittedExperiment]) -> list[SubmittedExperiment]:
+        """Mark those that begin at once as having a build requested, so that builds that end meanwhile request none."""
         new = [one.experiment for one in submitted if one.fate is not Fate.REUSED]
         grids = {one.grid for one in new}
         there = [kept.experiment for kept in self._shared.fetched()[0] if kept.experiment.grid in grids]
@@ -142,7 +142,7 @@ class JenkinsSubmitter:
     def _send_data(self) -> None:
         training, console = self._training, self._training.console
         data = DataToSend(self._main, training.settings, os.environ)
-        unsent = data.find()
+        unsent = data.find_unsent()
         size = sum(one.bytes for one in unsent)
         for one in unsent:
             console.line(f"data for {one.store.name}: {human_bytes(one.bytes)} ({first_few(one.paths, 5)})")
@@ -167,10 +167,10 @@ class JenkinsSubmitter:
 
 
 def restart_experiments(training: Training, experiments: Sequence[Experiment]) -> None:
-    """Have experiments run that wait again, each where it ran."""
-    remote = [one for one in experiments if training.engine.of_jenkins(one)]
+    """Restart experiments that wait for another attempt, each where it ran before."""
+    remote = [one for one in experiments if training.engines.runs_on_jenkins(one)]
     if len(remote) < len(experiments):
-        start_workers(training.engine.local, training.place)
+        start_workers(training.engines.local, training.folder)
     if remote:
         start_builds(training, remote)
 
@@ -181,9 +181,9 @@ def start_builds(training: Training, experiments: Sequence[Experiment]) -> None:
     Raises:
         UsageError, AccessDenied, OutsideError: the controller does not take them; what was sent stays.
     """
-    shared, engine = training.experiments.shared, training.engine.jenkins
+    shared, engine = training.experiments.shared, training.engines.jenkins
     assert shared is not None
-    grids = {one.grid for one in experiments if training.engine.of_jenkins(one)}
+    grids = {one.grid for one in experiments if training.engines.runs_on_jenkins(one)}
     found = [kept for kept in shared.fetched()[0] if kept.experiment.grid in grids]
 
     def say(one: Experiment) -> None:

@@ -49,7 +49,7 @@ def wait_until_ended(training: Training, names: Sequence[str]) -> list[Experimen
         UsageError: a name is none's. Interrupted: Ctrl-C; the experiments go on. OutsideError: nothing can run them.
     """
     everything = training.all()
-    found = training.named(names) if names else [one for one in everything if one.experiment.state not in ENDED]
+    found = training.select(names) if names else [one for one in everything if one.experiment.state not in ENDED]
     ids = [kept.experiment.id for kept in found]
     searched = _Searched(training, _meant(names, ids, open_searches(kept.experiment for kept in everything)))
     if not found and not searched.grids:
@@ -67,7 +67,7 @@ def _meant(names: Sequence[str], ids: Collection[str], going_on: Mapping[str, Se
 
 
 class _Searched:
-    """Searches that are waited for: what they have now, and taking them up where nobody goes on with them.
+    """Searches that are waited for: their new trials, and how one that stands still goes on.
 
     Attributes:
         grids: their names.
@@ -107,7 +107,7 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
         now = {kept.experiment.id: kept.experiment for kept in found}
         ids += searched.new(now, ids)
         for id in (id for id in ids if id in now and id not in ended):  # others were removed
-            one, state = now[id], training.engine.shown(now[id])
+            one, state = now[id], training.engines.effective_state(now[id])
             if before.get(id) != (state, one.attempt):
                 before[id] = state, one.attempt
                 training.console.line(f"{one.name}: {state}" + (f": {one.reason}" if one.reason else ""))
@@ -116,12 +116,12 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
         left = [id for id in ids if id in now and id not in ended]
         if left:
             vain = _have_run(training, found, 0 if before != seen else vain)
-            remote = [kept for kept in found if training.engine.of_jenkins(kept.experiment)]
+            remote = [kept for kept in found if training.engines.runs_on_jenkins(kept.experiment)]
             grids = {now[id].grid for id in left}
-            due = _take_up(training.engine, [kept for kept in remote if kept.experiment.grid in grids], due)
+            due = _take_up(training.engines, [kept for kept in remote if kept.experiment.grid in grids], due)
         going_on = searched.take_up(now) or bool(left)
         if going_on:
-            slow = not left or any(training.engine.of_jenkins(now[id]) for id in left)
+            slow = not left or any(training.engines.runs_on_jenkins(now[id]) for id in left)
             time.sleep(_POLL_REMOTE if slow else _POLL)
     return [ended[id] for id in ids if id in ended]
 
@@ -134,22 +134,22 @@ def _have_run(training: Training, found: Sequence[StoredExperiment], vain: int) 
         vain: how often it was until now, without a change of any experiment.
 
     Raises:
-        OutsideError: it always is.
+        OutsideError: it was in vain too often.
     """
-    if not training.engine.local.is_idle(found):
+    if not training.engines.local.is_idle(found):
         return 0
     if vain == _MOST_IN_VAIN:
-        log = training.place.worker_log.relative_to(training.place.root)
+        log = training.folder.worker_log.relative_to(training.folder.root)
         raise OutsideError(
             "The processes that run experiments on this machine end before they begin with one.",
             f"Look whether the disk is full (df -h .), and at the end of {log}; then wait again.",
         )
-    start_workers(training.engine.local, training.place)
+    start_workers(training.engines.local, training.folder)
     return vain + 1
 
 
 def _take_up(engine: Engines, remote: Sequence[StoredExperiment], before: frozenset[str]) -> frozenset[str]:
-    """Have a controller's agents run what is lost and what nobody has started.
+    """Start builds for experiments that are lost, and for those that nobody has started.
 
     Args:
         remote: all experiments of their grids. before: ids of those that nobody had started when it was looked last: a
@@ -158,10 +158,10 @@ def _take_up(engine: Engines, remote: Sequence[StoredExperiment], before: frozen
     Returns:
         The ids of those that nobody has started.
     """
-    if not remote or engine.silent is not None:
+    if not remote or engine.jenkins_error is not None:
         return frozenset()
     engine.jenkins.recover(remote)
-    due = frozenset(one.id for one in engine.jenkins.due(remote))
+    due = frozenset(one.id for one in engine.jenkins.due_experiments(remote))
     if due & before:
         engine.jenkins.start(remote)
         return frozenset()

@@ -16,9 +16,9 @@ from mlbutler.state.fingerprint import (
     Fingerprint,
     Fingerprints,
     fingerprint,
-    of_object,
     size_in,
     statuses,
+    to_text,
     tree_fingerprint,
 )
 from mlbutler.store import linker
@@ -169,11 +169,11 @@ def test_who_wrote_a_file_knows_its_fingerprint(root: Path) -> None:
 
 def test_an_object_is_the_same_with_other_links_and_modes(root: Path) -> None:
     path = root / "file"
-    before = of_object(path.stat())
+    before = to_text(path.stat())
     (root / "link").hardlink_to(path)
     path.chmod(0o444)
-    assert of_object(path.stat()) == before == linker.status_of(path.stat())
+    assert to_text(path.stat()) == before == linker.to_text(path.stat())
     assert size_in(before) == len("content")
     path.chmod(0o644)
     path.write_text("CONTENT")
-    assert of_object(path.stat()) != before
+    assert to_text(path.stat()) != before

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.pushed import key_of
-from mlbutler.state.presence import CHECK, INVALIDATED, KIND, Expiry, PresenceCache, PushCheck, PushCheckCache
+from mlbutler.state.presence import CHECK, INVALIDATED, KIND, Invalidation, PresenceCache, PushCheck, PushCheckCache
 from mlbutler.state.segments import FOLDER, Segment
 from mlbutler.store.interface import ObjectId
 
@@ -34,11 +34,11 @@ def mirror(tmp_path: Path) -> Path:
 
 def checks(*places: Path, lifetime: float = DAY) -> PushCheckCache:
     """As the next process has it."""
-    return PushCheckCache(Expiry(places, lifetime))
+    return PushCheckCache(Invalidation(places, lifetime))
 
 
 def objects(*places: Path, lifetime: float = DAY) -> PresenceCache:
-    return PresenceCache(places[-1], Expiry(places, lifetime))
+    return PresenceCache(places[-1], Invalidation(places, lifetime))
 
 
 def same(found: PushCheck | None) -> bool:
@@ -167,7 +167,7 @@ def test_a_clock_that_was_ahead_makes_nobody_doubt_for_ever(clone: Path) -> None
     assert same(checks(clone).get("a1"))
 
 
-def test_a_torn_note_that_something_lacked_is_as_old_as_its_file(clone: Path) -> None:
+def test_a_torn_note_that_something_lacked_counts_from_when_it_was_read(clone: Path) -> None:
     checks(clone).put("a1", ANSWER)
     kept = next((clone / FOLDER / CHECK).iterdir())
     content = kept.read_bytes()
@@ -175,8 +175,10 @@ def test_a_torn_note_that_something_lacked_is_as_old_as_its_file(clone: Path) ->
     kept.write_bytes(content)
     file = Segment(clone, INVALIDATED).file
     file.write_bytes(b"\0\0\0")
+    os.utime(file, (time.time() - 60,) * 2)  # its own time says nothing
     assert checks(clone).get("a1") is None
-    os.utime(file, (time.time() - 60,) * 2)
+    assert checks(clone).get("a1") is None
+    checks(clone).put("a1", ANSWER)
     assert same(checks(clone).get("a1"))
 
 

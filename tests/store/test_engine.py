@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import AccessDenied, CorruptObject, StoreError
+from mlbutler.state.segments import FOLDER
 from mlbutler.store.engine import BringOptions, bring
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
@@ -341,9 +342,9 @@ def test_a_builds_umask_shuts_no_other_build_out(
     try:
         mark.begin(mirror.root)
         send_to_store([oid], cache, mirror)
-        prune.grown(mirror.root, 7)
+        prune.record_growth(mirror.root, 7)
         prune.prune(mirror.root)
-        prune.grown(mirror.root, 7)
+        prune.record_growth(mirror.root, 7)
     finally:
         os.umask(before)
     for path in (mirror.root, *mirror.root.rglob("*")):
@@ -351,8 +352,9 @@ def test_a_builds_umask_shuts_no_other_build_out(
         assert mode & stat.S_IROTH, path
         assert not mode & stat.S_IWOTH, path
         assert path.is_file() or mode & (stat.S_IXOTH | stat.S_IWGRP) == stat.S_IXOTH | stat.S_IWGRP, path
-    for name in ("growth", "prune.lock", "mirror.json"):
-        assert (mirror.root / "mlbutler" / name).stat().st_mode & stat.S_IWGRP
+    (sizes,) = (mirror.root / "mlbutler" / FOLDER / prune.KIND).iterdir()
+    for path in (sizes, *(mirror.root / "mlbutler" / name for name in ("prune.lock", "mirror.json"))):
+        assert path.stat().st_mode & stat.S_IWGRP
 
 
 def test_a_mirror_where_no_folder_can_be_made_only_slows(remote: Remote, connect: Connect, cache: LocalStore) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.pushed import Pushed, check_pushed
-from mlbutler.state.presence import Expiry, PresenceCache
+from mlbutler.state.presence import Invalidation, PresenceCache
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
@@ -18,7 +18,7 @@ FILES = {f"{number}.txt": b"content %d" % number for number in range(20)}
 
 
 def presence(place: Path) -> PresenceCache:
-    return PresenceCache(place, Expiry([place], 60))
+    return PresenceCache(place, Invalidation([place], 60))
 
 
 def check(

@@ -12,7 +12,7 @@ from mlbutler.project.artifact import Artifact
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import Remotes, open_cache
 from mlbutler.settings import Settings
-from mlbutler.state.presence import Expiry, PresenceCache
+from mlbutler.state.presence import Invalidation, PresenceCache
 from mlbutler.store.holdings import is_complete, local_objects
 from mlbutler.store.interface import ObjectId, Presence, Store
 from mlbutler.store.send import ask_all, lacking, send_to_store, worst
@@ -42,7 +42,7 @@ class DataToSend:
         self._remotes = Remotes(project, project.remote_name, environ, settings.data.jobs)
         mirror = settings.data.mirror_path(project.root)
         places = [project.root / ".mlbutler", *([mirror / "mlbutler"] if mirror is not None else [])]
-        self._presence = PresenceCache(places[-1], Expiry(places, settings.data.remember))
+        self._presence = PresenceCache(places[-1], Invalidation(places, settings.data.remember))
 
     def find_unsent(self, artifacts: Iterable[Artifact] | None = None) -> list[Unsent]:
         """Return what the remotes lack, largest first.

@@ -2,7 +2,9 @@
 
 A stage that failed or was killed may have left half of them; one that ended well leaves its ``cache: false`` outputs.
 Their fingerprints are kept: what somebody changes afterwards is unsaved work. Where mlbutler itself was
-killed with a stage, there are none: whatever is at its outputs counts as left by it, until it runs again.
+killed with a stage, there are none: whatever is at its outputs counts as left by it, until it runs again. That entry
+alone has no input, since no process saw what half an output was; without it an interrupted run would leave "unsaved
+work" that keeps the next one from starting.
 """
 
 from __future__ import annotations
@@ -12,16 +14,17 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mlbutler.project.model import Stage
-from mlbutler.state.fingerprint import fingerprint
+from mlbutler.state.fingerprint import Fingerprint, fingerprint, wait_while_racy
+from mlbutler.state.rule import is_valid
 from mlbutler.state.segments import Segment
 
 _KIND = "left"
-_ABSENT = "absent"
-_ANY = ""
+_ABSENT = Fingerprint("absent", 0.0)
+_RUNNING = ""
 
 
 class LeftByStages:
-    """The memory of one clone: stage -> output -> fingerprint, or `_ANY` while the stage runs.
+    """The memory of one clone: stage -> output -> fingerprint, or `_RUNNING` until the stage has ended.
 
     Args:
         root: the project's root.
@@ -33,7 +36,7 @@ class LeftByStages:
 
     def begins(self, stage: Stage) -> None:
         """Note that a stage is about to write its outputs."""
-        self._keep(stage, {output.path: _ANY for output in stage.outputs if not output.external})
+        self._keep(stage, {output.path: _RUNNING for output in stage.outputs if not output.external})
 
     def ended(self, stage: Stage, *, well: bool) -> None:
         """Note what is there now that the stage has ended.
@@ -42,7 +45,9 @@ class LeftByStages:
             well: it made its outputs, so that the cache has those that DVC keeps.
         """
         outputs = [out.path for out in stage.outputs if not out.external and not (well and out.cached)]
-        self._keep(stage, {path: self._fingerprint(path) for path in outputs})
+        found = {path: left for path in outputs if (left := self._look(path)) is not None}
+        wait_while_racy(found.values())
+        self._keep(stage, {path: left.text for path, left in found.items() if not left.is_racy()})
 
     def holds(self, paths: Collection[str]) -> frozenset[str]:
         """Return those of `paths` where there is what a stage left."""
@@ -50,13 +55,17 @@ class LeftByStages:
         for outputs in self._stages.values():
             for path, text in outputs.items():
                 known.setdefault(path, set()).add(text)
-        return frozenset(path for path in paths if path in known and known[path] & {_ANY, self._fingerprint(path)})
+        return frozenset(path for path in paths if path in known and self._is_left(path, known[path]))
 
-    def _fingerprint(self, path: str) -> str:
-        if not os.path.lexists(self._root / path):
-            return _ABSENT
-        found = fingerprint(self._root, path)
-        return found.text if found is not None else _ANY
+    def _is_left(self, path: str, texts: Collection[str]) -> bool:
+        if _RUNNING in texts:
+            return True
+        now = self._look(path)
+        return now is not None and any(is_valid(inputs=((text, now.text),)) for text in texts)
+
+    def _look(self, path: str) -> Fingerprint | None:
+        """Return what is there: links too are what stages leave; None where it cannot be read."""
+        return fingerprint(self._root, path, any_kind=True) if os.path.lexists(self._root / path) else _ABSENT
 
     def _keep(self, stage: Stage, outputs: dict[str, str]) -> None:
         self._stages.pop(stage.name, None)

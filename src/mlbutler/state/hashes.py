@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlbutler.state.fingerprint import Fingerprint, Fingerprints, wait_while_racy
+from mlbutler.state.rule import is_valid
 from mlbutler.state.segments import Segment
 
 KIND = "hashes"
@@ -75,7 +76,7 @@ class HashCache:
 
     def _is_now(self, path: str, text: str) -> bool:
         found = self._look(self._root, path)
-        return found is not None and found.text == text
+        return is_valid(inputs=((text, found and found.text),))
 
 
 def _entry(row: object) -> tuple[Hash, str] | None:

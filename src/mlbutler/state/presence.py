@@ -9,6 +9,7 @@ clones and beside mirrors that not everybody may write to, so that they cannot a
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlbutler.frozen import frozen
+from mlbutler.state.rule import is_valid
 from mlbutler.state.seal import UNSEALED, Seal
 from mlbutler.state.segments import Segment, remove_all
 from mlbutler.state.verified import Object, object_named, row_name
@@ -32,8 +34,8 @@ class Known(NamedTuple):
     age: float
 
 
-class Expiry:
-    """How long answers of remotes are believed.
+class Invalidation:
+    """What ends answers of remotes: their lifetime, and that a remote was found to lack something, which is kept.
 
     Args:
         places: of the clone and, where there is one, of the mirror. lifetime: seconds.
@@ -44,9 +46,9 @@ class Expiry:
 
     def age(self, asked: object, now: float, invalidated: float) -> float | None:
         """Return how many seconds ago it was asked, None for an answer that is not believed."""
-        if not isinstance(asked, int | float) or not now - self.lifetime <= asked <= now + _CLOCK_ERROR:
+        if not isinstance(asked, int | float) or not max(invalidated, 0.0) <= asked <= now + _CLOCK_ERROR:
             return None
-        return max(now - asked, 0.0) if asked >= invalidated else None
+        return max(now - asked, 0.0) if is_valid(now=now, expiry=asked + self.lifetime) else None
 
     def invalidated(self, now: float) -> float:
         """Return when a remote was last found to lack something, as far as these places tell."""
@@ -55,12 +57,9 @@ class Expiry:
     def _invalidated(self, place: Path, now: float) -> float:
         segment = Segment(place, INVALIDATED)
         when = segment.read().get("at")
-        if not isinstance(when, int | float):
-            try:
-                when = segment.file.stat().st_mtime  # torn: as old as the file
-            except OSError:
-                return -math.inf
-        if when > now:  # a clock was ahead: it must not make us doubt for ever
+        if when is None and not os.path.lexists(segment.file):
+            return -math.inf
+        if not isinstance(when, int | float) or not when <= now:  # torn, or of a clock that was ahead: not for ever
             when = now
             segment.replace({"at": now}, durable=True)
         return when
@@ -84,18 +83,18 @@ class PresenceCache:
         place: of the mirror, else of the clone. seal: shows that mlbutler wrote it.
     """
 
-    def __init__(self, place: Path, expiry: Expiry, seal: Seal = UNSEALED) -> None:
-        self._place, self._expiry, self._seal = place, expiry, seal
+    def __init__(self, place: Path, invalidation: Invalidation, seal: Seal = UNSEALED) -> None:
+        self._place, self._invalidation, self._seal = place, invalidation, seal
 
     def get(self, address: str) -> dict[tuple[str, bool], Known]:
         """Return what the remote at `address` was seen to hold, not too long ago."""
         now = time.time()
-        invalidated = self._expiry.invalidated(now)
+        invalidated = self._invalidation.invalidated(now)
         found: dict[tuple[str, bool], Known] = {}
         for name, value in self._segment(address).read().items():
             with suppress(ValueError, TypeError):
                 size, asked = value
-                age = self._expiry.age(asked, now, invalidated)
+                age = self._invalidation.age(asked, now, invalidated)
                 if age is not None and (size is None or isinstance(size, int)):
                     found[object_named(name)] = Known(size, age)
         return found
@@ -106,13 +105,13 @@ class PresenceCache:
         Args:
             asked: when asking began (seconds since the epoch; now).
         """
-        if self._expiry.lifetime > 0:
+        if self._invalidation.lifetime > 0:
             at = time.time() if asked is None else asked
             self._segment(address).append({row_name(oid): (size, at) for oid, size in sizes.items()})
 
     def invalidate(self, when: float | None = None) -> None:
         """Believe nothing that any remote was said to hold before `when` (now)."""
-        self._expiry.invalidate(when)
+        self._invalidation.invalidate(when)
 
     def _segment(self, address: str) -> Segment:
         return Segment(self._place, KIND, address, self._seal)
@@ -140,8 +139,8 @@ class PushCheckCache:
         seal: shows that mlbutler wrote it.
     """
 
-    def __init__(self, expiry: Expiry, seal: Seal = UNSEALED) -> None:
-        self._expiry, self._seal = expiry, seal
+    def __init__(self, invalidation: Invalidation, seal: Seal = UNSEALED) -> None:
+        self._invalidation, self._seal = invalidation, seal
 
     def get(self, artifacts: str) -> PushCheck | None:
         """Return the answer for these artifacts, None when there is none that may be believed.
@@ -150,7 +149,7 @@ class PushCheckCache:
             artifacts: tells them, and where they are pushed to, from all others; '' where that is not known.
         """
         now = time.time()
-        invalidated = self._expiry.invalidated(now)
+        invalidated = self._invalidation.invalidated(now)
         for segment in self._segments(artifacts):
             if (found := self._read(segment.read(), now, invalidated)) is not None:
                 return found
@@ -158,7 +157,7 @@ class PushCheckCache:
 
     def put(self, artifacts: str, answer: PushCheck) -> None:
         """Keep it, in the clone and in the mirror."""
-        if not math.isfinite(answer.age) or self._expiry.lifetime <= 0:
+        if not math.isfinite(answer.age) or self._invalidation.lifetime <= 0:
             return
         rows = {
             "asked": time.time() - answer.age, "objects": answer.objects, "artifacts": answer.artifacts,
@@ -169,14 +168,16 @@ class PushCheckCache:
 
     def invalidate(self, when: float | None = None) -> None:
         """Believe nothing that was said before `when` (now): a remote lacks something."""
-        self._expiry.invalidate(when)
+        self._invalidation.invalidate(when)
 
     def _segments(self, artifacts: str) -> list[Segment]:
-        return [Segment(place, CHECK, artifacts, self._seal) for place in self._expiry.places] if artifacts else []
+        return (
+            [Segment(place, CHECK, artifacts, self._seal) for place in self._invalidation.places] if artifacts else []
+        )
 
     def _read(self, rows: Mapping[str, Any], now: float, invalidated: float) -> PushCheck | None:
         try:
-            age = self._expiry.age(rows["asked"], now, invalidated)
+            age = self._invalidation.age(rows["asked"], now, invalidated)
             left_out = tuple((str(path), str(why)) for path, why in rows["left_out"])
             return None if age is None else PushCheck(int(rows["objects"]), int(rows["artifacts"]), left_out, age)
         except (ValueError, KeyError, TypeError, OverflowError):

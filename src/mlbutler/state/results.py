@@ -10,13 +10,15 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlbutler.frozen import frozen
-from mlbutler.state.fingerprint import Fingerprint, Fingerprints, is_fixed, of_object, size_in
+from mlbutler.state.fingerprint import Fingerprint, Fingerprints, is_fixed, size_in, to_text
 from mlbutler.state.hashes import HashCache
 from mlbutler.state.read_recorder import OWN, ReadRecorder, digest_of_others, names_in
+from mlbutler.state.rule import is_valid
 from mlbutler.state.seal import UNSEALED, Seal
 from mlbutler.state.segments import Segment
 from mlbutler.state.verified import Object, VerifiedObjects, machine_start
@@ -51,15 +53,26 @@ class InputFingerprints:
         found = self.look(self.root, path)
         return found.text if found is not None and not found.is_racy(since) else None
 
-    def is_input(self, path: str, text: str, output: Sequence[str] | None) -> bool:
-        """Tell whether a path is what it was, or an output that was absent and is there now as it is recorded."""
-        if self.of_path(path) == text:
-            return True
-        if text != _ABSENT or output is None:
-            return False
+    def of_input(self, path: str, kept: str, output: Sequence[str] | None) -> str | None:
+        """Return what a path is; of an output that was absent, and is there now as it is recorded, what was `kept`.
+
+        Args:
+            output: algorithm and value of the recorded hash, None for what is no output.
+        """
+        found = self.of_path(path)
+        if found == kept or kept != _ABSENT or output is None:
+            return found
         algorithm, value = output
         known = self.hashes.get(path, algorithm)
-        return known is not None and known.value == value
+        return kept if known is not None and known.value == value else found
+
+    def of_setting(self, path: str, since: float = math.inf) -> str | None:
+        """Return what a file outside the project is, '' when there is none; None as for `of_path`."""
+        try:
+            found = Fingerprint.of(os.stat(path))  # noqa: PTH116 - the user may keep it behind a link
+        except OSError:
+            return ""
+        return None if found.is_racy(since) else found.text
 
     def of_folder(self, path: str, tracked: Collection[str]) -> str:
         """Return a digest of the names in a folder that lead to no tracked path."""
@@ -86,13 +99,16 @@ class CachedPlan:
 
     def is_valid(self, key: str, now: InputFingerprints) -> bool:
         """Tell whether the same would be planned now."""
+        return is_valid((self.key, key), self._compared(now))
+
+    def _compared(self, now: InputFingerprints) -> Iterator[tuple[str, str | None]]:
+        for path, kept in self.settings.items():
+            yield kept, now.of_setting(path)
+        for path, kept in self.inputs.items():
+            yield kept, now.of_input(path, kept, self.outputs.get(path))
         tracked = with_folders((*self.inputs, *OWN))
-        return (
-            self.key == key
-            and all(_outside(path) == text for path, text in self.settings.items())
-            and all(now.is_input(path, text, self.outputs.get(path)) for path, text in self.inputs.items())
-            and all(now.of_folder(path, tracked) == text for path, text in self.folders.items())
-        )
+        for path, kept in self.folders.items():
+            yield kept, now.of_folder(path, tracked)
 
 
 class PlanCache:
@@ -148,7 +164,8 @@ class PlanCache:
             self.invalidate()
             return
         inputs = {path: self._now.of_path(path, since) for path in names}
-        if None in inputs.values():
+        outside = {} if self._anonymous else {str(path): self._now.of_setting(str(path), since) for path in settings}
+        if None in inputs.values() or None in outside.values():
             self.invalidate()
             return
         for folder in with_folders(names) - names.keys() - {""}:
@@ -158,7 +175,7 @@ class PlanCache:
             "key": self._key(states, targets), "artifacts": artifacts, "inputs": inputs,
             "outputs": {path: list(outputs[path]) for path in outputs if path in names},
             "folders": {path: digest_of_others(found, path, tracked) for path, found in folders.items()},
-            "settings": {} if self._anonymous else {str(path): _outside(str(path)) for path in settings},
+            "settings": outside,
         })  # fmt: skip
 
     def invalidate(self) -> None:
@@ -224,11 +241,7 @@ class SyncCache:
         """Return what was brought and is still in place, None where that is not sure."""
         try:
             found = self._segment.read()
-            if found.get("key") != self._key() or not self._plan.digest():
-                return None
-            if any(self._now.of_path(path) != text for path, text in found["inputs"].items()):
-                return None
-            if _digest_of_objects(Path(found["cache"]), found["names"]) != found["digest"]:
+            if not self._plan.digest() or not is_valid((found.get("key"), self._key()), self._compared(found)):
                 return None
             artifacts = tuple(str(md5) for md5 in found["artifacts"])
             return InPlace(tuple(found["inputs"]), artifacts, int(found["objects"]), int(found["bytes"]))
@@ -255,6 +268,11 @@ class SyncCache:
             "objects": len(texts), "bytes": sum(map(size_in, texts.values())),
         })  # fmt: skip
 
+    def _compared(self, found: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+        for path, kept in found["inputs"].items():
+            yield kept, self._now.of_path(path)
+        yield found["digest"], _digest_of_objects(Path(found["cache"]), found["names"])
+
     def _key(self) -> list[str]:
         return [machine_start(), self._plan.digest()]
 
@@ -269,20 +287,12 @@ def _digest_of_objects(cache: Path, names: Sequence[str]) -> str | None:
             return None
         if not is_fixed(found):
             return None
-        entries.append((name, of_object(found)))
+        entries.append((name, to_text(found)))
     return _digest(entries)
 
 
 def _digest(entries: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("\n".join(map(" ".join, entries)).encode()).hexdigest()
-
-
-def _outside(path: str) -> str:
-    """Return what a file outside the project is now, '' when there is none."""
-    try:
-        return Fingerprint.of(os.stat(path)).text  # noqa: PTH116 - the user may keep it behind a link
-    except OSError:
-        return ""
 
 
 def with_folders(paths: Iterable[str]) -> set[str]:

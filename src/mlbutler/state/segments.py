@@ -36,7 +36,7 @@ _NAME = 32
 """Length of a file's name that is made from what it is for."""
 _OLDER = (
     *(f"{name}.json" for name in ("planned", "seen", "brought", "pushed", "partial", "left", "times", "verdicts")),
-    "mlbutler", "whole", "pushed", "all-pushed", "lacked", "uses", "times", "verdicts",
+    "mlbutler", "whole", "pushed", "all-pushed", "lacked", "uses", "times", "verdicts", "size.json", "growth",
 )  # fmt: skip
 """What earlier versions remembered, below the same places."""
 
@@ -49,11 +49,15 @@ class Segment:
     Args:
         place: ``.mlbutler`` of a clone, or ``mlbutler`` of a store. kind: what is remembered. key: of what; files with
             another key lie beside it, and go when nobody has written to them for a month. seal: shows who wrote it.
-        name: of the file, where it is found by listing the folder.
+        name: of the file, where it is found by listing the folder. many: lines after which `append` writes it anew.
+            What another process appends meanwhile is lost then; where each row counts that is left to `replace`.
     """
 
-    def __init__(self, place: Path, kind: str, key: str = "", seal: Seal = UNSEALED, *, name: str = "") -> None:
+    def __init__(
+        self, place: Path, kind: str, key: str = "", seal: Seal = UNSEALED, *, name: str = "", many: float = _MANY
+    ) -> None:
         self._place, self._folder, self._seal, self._lines = place, place / FOLDER / kind, seal, 0
+        self._many = many
         self._purpose = json.dumps([_VERSION, kind, key]).encode()
         self._name = name or hashlib.sha256(self._purpose + seal.name.encode()).hexdigest()[:_NAME]
 
@@ -78,7 +82,7 @@ class Segment:
         """Add a line; after many, rewrite the file."""
         if not self._seal.believes or not rows:
             return
-        if self._lines >= _MANY:
+        if self._lines >= self._many:
             self.replace({**self.read(), **rows})
             return
         with suppress(OSError):

@@ -10,13 +10,13 @@ in place and sets its time back. `mlbutler store verify` hashes everything.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlbutler.state.fingerprint import Status, of_object
+from mlbutler.state.fingerprint import Status, are_texts, is_text, to_text
+from mlbutler.state.rule import is_valid
 from mlbutler.state.segments import Segment
 
 Object = TypeVar("Object", bound=tuple[str, bool])
@@ -25,7 +25,6 @@ Object = TypeVar("Object", bound=tuple[str, bool])
 KIND = "verified"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LEGACY = " dos2unix"
-_TEXT = re.compile(r"[0-9]+ [0-9]+ [0-9]+").fullmatch
 
 
 class VerifiedObjects:
@@ -47,7 +46,7 @@ class VerifiedObjects:
         if self._known is None:
             self._read()
         assert self._known is not None
-        return self._known.get(row_name(oid)) == of_object(found)
+        return is_valid(inputs=((self._known.get(row_name(oid)), to_text(found)),))
 
     def fingerprints(self, objects: Iterable[Object]) -> dict[Object, str]:
         """Return the fingerprint of each object's file when it was last whole; those of others are missing.
@@ -64,13 +63,13 @@ class VerifiedObjects:
             self._read()
             return self.fingerprints(objects)
         found = {oid: text for oid, text in zip(objects, texts, strict=True) if text is not None}
-        if _are_fingerprints(found.values()):
+        if are_texts(found.values()):
             return found
-        return {oid: text for oid, text in found.items() if isinstance(text, str) and _TEXT(text)}
+        return {oid: text for oid, text in found.items() if is_text(text)}
 
     def add(self, oid: tuple[str, bool], found: Status) -> None:
         """Add an object that has just been hashed, or is the same file as one that was."""
-        name, text = row_name(oid), of_object(found)
+        name, text = row_name(oid), to_text(found)
         if self._known is None or self._known.get(name) != text:
             self._added[name] = self._unsaved[name] = text
 
@@ -90,17 +89,6 @@ class VerifiedObjects:
         with self._lock:
             if self._known is None:
                 self._known = self._segment.read()
-
-
-def _are_fingerprints(texts: Collection[Any]) -> bool:
-    """Tell whether each of them is three numbers; all at once, since a regular expression for each costs more."""
-    try:
-        joined = "\n".join([*texts, ""]).encode()
-    except (TypeError, ValueError):
-        return False
-    if joined.translate(None, b"0123456789") != b"  \n" * len(texts):
-        return False
-    return not joined.startswith(b" ") and not any(gap in joined for gap in (b"  ", b" \n", b"\n "))
 
 
 def row_name(oid: tuple[str, bool]) -> str:

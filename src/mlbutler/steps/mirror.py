@@ -65,7 +65,7 @@ class MirrorUse:
         known, limit = self._eviction()
         if not known:
             return
-        prune.grown(self._mirror, size)
+        prune.record_growth(self._mirror, size)
         if limit is None:
             return
         try:

@@ -12,7 +12,7 @@ from mlbutler.settings import Settings
 from mlbutler.state.fingerprint import Fingerprints
 
 if TYPE_CHECKING:
-    from mlbutler.state.presence import Expiry, PresenceCache, PushCheckCache
+    from mlbutler.state.presence import Invalidation, PresenceCache, PushCheckCache
     from mlbutler.state.results import InputFingerprints, PlanCache, SyncCache
     from mlbutler.state.seal import Seal
 
@@ -65,15 +65,15 @@ class RunState:
         """Return the cache of pushes that this clone, or another build on this agent, found complete on the remote."""
         from mlbutler.state.presence import PushCheckCache
 
-        return PushCheckCache(self._expiry, self._seal)
+        return PushCheckCache(self._invalidation, self._seal)
 
     @property
-    def _expiry(self) -> Expiry:
-        """Return how long answers of a remote stay valid."""
-        from mlbutler.state.presence import Expiry
+    def _invalidation(self) -> Invalidation:
+        """Return what ends answers of remotes."""
+        from mlbutler.state.presence import Invalidation
 
         places = [self.root / ".mlbutler", *([self.mirror / "mlbutler"] if self.mirror is not None else [])]
-        return Expiry(places, self.settings.data.remember)
+        return Invalidation(places, self.settings.data.remember)
 
     @property
     def in_place(self) -> SyncCache:
@@ -87,5 +87,5 @@ class RunState:
         """Return what earlier builds saw on the remotes; kept beside the mirror if there is one, else in this clone."""
         from mlbutler.state.presence import PresenceCache
 
-        expiry = self._expiry
-        return PresenceCache(expiry.places[-1], expiry, self._seal)
+        invalidation = self._invalidation
+        return PresenceCache(invalidation.places[-1], invalidation, self._seal)

@@ -3,6 +3,9 @@
 Each job names an object, the name that it gets, and the status that its file has to have: inode, bytes, time of last
 change, of a file that nobody may write into. What is another file by now is not linked. Without a status, the
 caller compares the files itself.
+
+The second process starts without the installed packages, which takes their time too, so that nothing of mlbutler can
+be imported here: `to_text` and `is_fixed` are those of `mlbutler.state.fingerprint` once more; a test compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ _KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
 _OFTEN = 256
 
 
-def status_of(found: os.stat_result) -> str:
+def to_text(found: os.stat_result) -> str:
     """Return ``inode bytes mtime_ns``, which differs once somebody wrote into a file or replaced it."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
@@ -60,7 +63,7 @@ def _is_meant(made: str, status: str) -> bool:
     """Tell whether the file `made` has this status; remove one that has not."""
     try:
         found = os.stat(made)  # noqa: PTH116 - for each of 50,000 objects
-        if status_of(found) == status and is_fixed(found):
+        if to_text(found) == status and is_fixed(found):
             return True
         os.unlink(made)  # noqa: PTH108
     except OSError:  # another took it away

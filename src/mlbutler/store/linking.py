@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mlbutler.frozen import frozen
+from mlbutler.state.fingerprint import from_text
 from mlbutler.store import linker
 from mlbutler.store.interface import ObjectId
 
@@ -51,7 +52,7 @@ class Linked:
     """The status of a file that was just linked, as far as its object's memory knows it (as `os.stat_result`).
 
     Args:
-        status: ``inode bytes mtime_ns``. when: when it was linked, nanoseconds since the epoch.
+        status: its fingerprint. when: when it was linked, nanoseconds since the epoch.
     """
 
     __slots__ = ("st_ctime_ns", "st_ino", "st_mtime_ns", "st_size")
@@ -60,8 +61,8 @@ class Linked:
     st_nlink = 2
 
     def __init__(self, status: str, when: int) -> None:
-        inode, size, written = status.split(" ")
-        self.st_ino, self.st_size, self.st_mtime_ns, self.st_ctime_ns = int(inode), int(size), int(written), when
+        self.st_ino, self.st_size, self.st_mtime_ns = from_text(status)
+        self.st_ctime_ns = when
 
     @property
     def st_mtime(self) -> float:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import BusyError, StoreError
+from mlbutler.state.segments import FOLDER, Segment
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import mark, prune, uses
@@ -159,12 +162,100 @@ def test_growth_is_noted_and_the_mirror_is_surveyed_only_when_needed(
     put(mirror, *"abcdefghij")
     assert prune.keep_below(mirror.root, 10 * SIZE) == prune.Pruned(0, 0, 0, 10, 10 * SIZE, 0)  # nothing known yet
     assert prune.keep_below(mirror.root, 10 * SIZE) is None
-    prune.grown(mirror.root, SIZE)
+    prune.record_growth(mirror.root, SIZE)
     put(mirror, "k")
     done = prune.keep_below(mirror.root, 10 * SIZE)
     assert done is not None
     assert done.left_bytes == 9 * SIZE
     assert prune.keep_below(mirror.root, 10 * SIZE) is None
+
+
+def surveyed(mirror: LocalStore) -> None:
+    """Have the mirror's size known, and then its two objects gone: only what was noted tells of them."""
+    oids = put(mirror, "a", "b")
+    assert prune.keep_below(mirror.root, 10 * SIZE) is not None
+    for oid in oids:
+        mirror.path(oid).unlink()
+
+
+def is_above(mirror: LocalStore, size: int) -> bool:
+    """Tell whether the mirror is taken for larger than that, without a survey that would count it anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prune, "prune", lambda *_, **__: prune.Pruned())
+        return prune.keep_below(mirror.root, size) is not None
+
+
+def test_the_growth_of_builds_that_note_it_at_once_adds_up(mirror: LocalStore) -> None:
+    surveyed(mirror)
+
+    def build() -> None:
+        for _ in range(50):
+            prune.record_growth(mirror.root, SIZE)
+
+    builds = [multiprocessing.get_context("fork").Process(target=build) for _ in range(4)]
+    for one in builds:
+        one.start()
+    for one in builds:
+        one.join()
+    assert is_above(mirror, 202 * SIZE - 1)
+    assert not is_above(mirror, 202 * SIZE)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 20, 90])
+def test_what_a_killed_build_noted_by_halves_is_passed_over(mirror: LocalStore, cut: int) -> None:
+    surveyed(mirror)
+    prune.record_growth(mirror.root, SIZE)
+    prune.record_growth(mirror.root, SIZE)
+    (file,) = (mirror.root / "mlbutler" / FOLDER / prune.KIND).iterdir()
+    os.truncate(file, file.stat().st_size - cut)
+    prune.record_growth(mirror.root, SIZE)
+    expected = (5 if cut == 1 else 4) * SIZE  # without the line's end it is whole
+    assert is_above(mirror, expected - 1)
+    assert not is_above(mirror, expected)
+
+
+def test_a_build_that_is_killed_while_it_counts_leaves_what_was_known(
+    mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surveyed(mirror)
+    prune.record_growth(mirror.root, SIZE)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prune.prune(mirror.root, 10 * SIZE)
+    assert is_above(mirror, 3 * SIZE - 1)
+    assert not is_above(mirror, 3 * SIZE)
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_after_much_growth_the_mirror_is_counted_anew(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "_MANY", 3)
+    surveyed(mirror)
+    for _ in range(2):
+        prune.record_growth(mirror.root, SIZE)
+        assert prune.keep_below(mirror.root, 10 * SIZE) is None
+    prune.record_growth(mirror.root, SIZE)
+    assert prune.keep_below(mirror.root, 10 * SIZE) == prune.Pruned()
+    assert not is_above(mirror, 0)
+
+
+def test_what_earlier_versions_knew_of_the_size_goes(mirror: LocalStore) -> None:
+    ours = mirror.root / "mlbutler"
+    (ours / "size.json").write_text(f'{{"bytes": {SIZE}, "objects": 1, "at": 1.0}}')
+    (ours / "growth").write_text(f"{SIZE}\n")
+    assert prune.keep_below(mirror.root, 10 * SIZE) is not None, "it is counted anew"
+    assert {path.name for path in ours.iterdir()} == {"mirror.json", "prune.lock", FOLDER}
+
+
+@pytest.mark.parametrize("row", ['"many"', "null", "[1]", "1e400"])
+def test_a_size_that_is_no_number_is_counted_anew(mirror: LocalStore, row: str) -> None:
+    surveyed(mirror)
+    Segment(mirror.root / "mlbutler", prune.KIND).replace({"surveyed": json.loads(row)})
+    assert prune.keep_below(mirror.root, 10 * SIZE) == prune.Pruned()
 
 
 def test_no_mirror_is_an_error(tmp_path: Path) -> None:

@@ -5,17 +5,19 @@ An object that is evicted in the wrong moment costs a download: a build that doe
 
 from __future__ import annotations
 
-import json
+import math
 import os
+import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbutler.atomic import write
 from mlbutler.errors import BusyError, DiskFull, MlbutlerError, StoreError
 from mlbutler.shared_folders import make_folder, share
+from mlbutler.state.fingerprint import Fingerprint
+from mlbutler.state.segments import Segment
 from mlbutler.store.files import explained
 from mlbutler.store.holdings import files_of
 from mlbutler.store.interface import ObjectId
@@ -29,7 +31,10 @@ _UNFINISHED_FOR = 86400.0
 _ROOM = 0.9
 """Share of the limit that is kept, so that not every build has to evict."""
 _OURS = Path("mlbutler")
-_SIZE, _GROWTH, _LOCK = _OURS / "size.json", _OURS / "growth", _OURS / "prune.lock"
+_LOCK = _OURS / "prune.lock"
+KIND, _SURVEYED = "size", "surveyed"
+_MANY = 5000
+"""Rows of growth after which the mirror is surveyed anew: each build appends one and reads all."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,18 @@ class Pruned:
     kept_bytes: int = 0
 
 
-def grown(mirror: Path, size: int) -> None:
+def record_growth(mirror: Path, size: int) -> None:
     """Note that the mirror has become larger by about `size` bytes."""
-    with suppress(OSError):
-        handle = _open_shared(mirror / _GROWTH, os.O_WRONLY | os.O_APPEND)
-        try:
-            os.write(handle, b"%d\n" % size)
-        finally:
-            os.close(handle)
+    if mirror.is_dir():
+        _sizes(mirror).append({secrets.token_hex(8): size})
+
+
+def _sizes(mirror: Path) -> Segment:
+    """Return the bytes when the mirror was last surveyed, and rows of what came since, each of a name of its own.
+
+    Several builds append to it at once, and each row counts.
+    """
+    return Segment(mirror / _OURS, KIND, many=math.inf)
 
 
 def _open_shared(path: Path, flags: int) -> int:
@@ -160,7 +169,7 @@ def _prune(
             evicted += size
             progress(1, size)
     if not dry:
-        _settle(mirror, total - evicted, len(found) - len(gone), gone)
+        _settle(mirror, total - evicted, gone)
     return Pruned(len(gone), evicted, unfinished, len(found) - len(gone), total - evicted, kept)
 
 
@@ -169,17 +178,17 @@ class _Running:
 
     def __init__(self, mirror: Path, store: LocalStore) -> None:
         self._mirror, self._store = mirror, store
-        self._seen: int | None = None
+        self._seen = ""
         self._objects: Collection[ObjectId] = ()
 
     def now(self) -> Collection[ObjectId]:
         """Return their artifacts, and the files of these."""
         try:
-            changed = (self._mirror / uses.FOLDER).stat().st_mtime_ns
+            found = Fingerprint.of((self._mirror / uses.FOLDER).stat())
         except FileNotFoundError:
             return self._objects
-        if changed != self._seen:
-            self._seen = changed
+        if found.text != self._seen:
+            self._seen = "" if found.is_racy() else found.text
             named = uses.read_uses(self._mirror).running
             self._objects = frozenset(_with_files(self._store, dict.fromkeys(named, 0.0)))
         return self._objects
@@ -200,22 +209,18 @@ def _with_files(store: LocalStore, last: Mapping[ObjectId, float]) -> dict[Objec
     return found
 
 
-def _settle(mirror: Path, size: int, objects: int, gone: set[ObjectId]) -> None:
+def _settle(mirror: Path, size: int, gone: set[ObjectId]) -> None:
     if gone:
         uses.merge(mirror, gone)
-    write(mirror / _SIZE, json.dumps({"bytes": size, "objects": objects, "at": time.time()}).encode())
-    (mirror / _GROWTH).unlink(missing_ok=True)
+    _sizes(mirror).replace({_SURVEYED: size})
 
 
 def _estimate(mirror: Path) -> int | None:
     """Return the bytes when it was last surveyed, and what came since; None when not known."""
-    try:
-        size = int(json.loads((mirror / _SIZE).read_bytes())["bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    rows = _sizes(mirror).read()
+    if not isinstance(rows.get(_SURVEYED), int) or len(rows) > _MANY:
         return None
-    with suppress(OSError, ValueError):
-        size += sum(int(line) for line in (mirror / _GROWTH).read_bytes().split())
-    return size
+    return sum(size for size in rows.values() if isinstance(size, int))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def test_what_nothing_speaks_against_is_valid() -> None:
         ((None, "key"), [], math.inf),
         (("key", "key"), [("1 2 3", "1 2 3"), ("1 2 3", "1 2 4")], math.inf),
         (("key", "key"), [("1 2 3", None)], math.inf),
-        (("key", "key"), [(None, None)], math.inf),  # what nobody knows is equal to nothing
+        (("key", "key"), [(None, None)], math.inf),  # what is not known is equal to nothing
         (("key", "key"), [], NOW),
         (("key", "key"), [], NOW - 1),
         (("key", "key"), [], math.nan),

@@ -46,20 +46,20 @@ class Invalidation:
 
     def age(self, asked: object, now: float, invalidated: float) -> float | None:
         """Return how many seconds ago it was asked, None for an answer that is not believed."""
-        if not isinstance(asked, int | float) or not max(invalidated, 0.0) <= asked <= now + _CLOCK_ERROR:
+        if not isinstance(asked, int | float) or not invalidated <= asked <= now + _CLOCK_ERROR:
             return None
         return max(now - asked, 0.0) if is_valid(now=now, expiry=asked + self.lifetime) else None
 
     def invalidated(self, now: float) -> float:
         """Return when a remote was last found to lack something, as far as these places tell."""
-        return max((self._invalidated(place, now) for place in self.places), default=-math.inf)
+        return max((self._invalidated(place, now) for place in self.places), default=0.0)
 
     def _invalidated(self, place: Path, now: float) -> float:
         segment = Segment(place, INVALIDATED)
         when = segment.read().get("at")
         if when is None and not os.path.lexists(segment.file):
-            return -math.inf
-        if not isinstance(when, int | float) or not when <= now:  # torn, or of a clock that was ahead: not for ever
+            return 0.0
+        if not isinstance(when, int | float) or not 0 <= when <= now:  # torn, or a clock was ahead: not for ever
             when = now
             segment.replace({"at": now}, durable=True)
         return when

@@ -49,7 +49,7 @@ class Segment:
     Args:
         place: ``.mlbutler`` of a clone, or ``mlbutler`` of a store. kind: what is remembered. key: of what; files with
             another key lie beside it, and go when nobody has written to them for a month. seal: shows who wrote it.
-        name: of the file, where it is found by listing the folder. many: lines after which `append` writes it anew.
+        name: of the file, where it is found by listing the folder. many: lines after which `append` rewrites it.
             What another process appends meanwhile is lost then; where each row counts that is left to `replace`.
     """
 

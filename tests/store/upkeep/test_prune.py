@@ -179,7 +179,7 @@ def surveyed(mirror: LocalStore) -> None:
 
 
 def is_above(mirror: LocalStore, size: int) -> bool:
-    """Tell whether the mirror is taken for larger than that, without a survey that would count it anew."""
+    """Tell whether the mirror is taken for larger than that, without a survey that would count it again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prune, "prune", lambda *_, **__: prune.Pruned())
         return prune.keep_below(mirror.root, size) is not None
@@ -232,7 +232,7 @@ def killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_after_much_growth_the_mirror_is_counted_anew(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_much_growth_the_mirror_is_counted_again(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "_MANY", 3)
     surveyed(mirror)
     for _ in range(2):
@@ -247,12 +247,12 @@ def test_what_earlier_versions_knew_of_the_size_goes(mirror: LocalStore) -> None
     ours = mirror.root / "mlbutler"
     (ours / "size.json").write_text(f'{{"bytes": {SIZE}, "objects": 1, "at": 1.0}}')
     (ours / "growth").write_text(f"{SIZE}\n")
-    assert prune.keep_below(mirror.root, 10 * SIZE) is not None, "it is counted anew"
+    assert prune.keep_below(mirror.root, 10 * SIZE) is not None, "it is counted again"
     assert {path.name for path in ours.iterdir()} == {"mirror.json", "prune.lock", FOLDER}
 
 
 @pytest.mark.parametrize("row", ['"many"', "null", "[1]", "1e400"])
-def test_a_size_that_is_no_number_is_counted_anew(mirror: LocalStore, row: str) -> None:
+def test_a_size_that_is_no_number_is_counted_again(mirror: LocalStore, row: str) -> None:
     surveyed(mirror)
     Segment(mirror.root / "mlbutler", prune.KIND).replace({"surveyed": json.loads(row)})
     assert prune.keep_below(mirror.root, 10 * SIZE) == prune.Pruned()

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
 
-from mlbutler.gate.noise import decide, margins
+from mlbutler.gate.noise import decide_gate, margins
 
 CONFIDENCE = 0.95
 LIMIT = 0.01
@@ -105,7 +105,7 @@ def judged(model: str, wrong: float, base: Sequence[float], change: Sequence[flo
         counts["any"] += new[0] < old[0]
         counts["limit"] += margins("max_drop", LIMIT, "maximize", old[:1], new[:1])[0] < -1e-9
         for limit, seen in outcomes.items():
-            seen[decide(margins("max_drop", limit, "maximize", old, new), CONFIDENCE).outcome] += 1
+            seen[decide_gate(margins("max_drop", limit, "maximize", old, new), CONFIDENCE).outcome] += 1
     mean = math.fsum(change) / len(change)
     noise = math.sqrt(math.fsum((value - mean) ** 2 for value in change) / (len(change) - 1))
     shares = {

@@ -15,7 +15,15 @@ import pytest
 
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.live_lines import LiveLines, clean
-from mlbutler.process import CompletedCommand, Grace, Process, explain_exit, output_redactor, project_environment, run
+from mlbutler.process import (
+    CompletedCommand,
+    Grace,
+    Process,
+    explain_exit,
+    output_redactor,
+    project_environment,
+    run_command,
+)
 from tests.late import LIMIT, time_is_up_with
 
 QUICK = Grace(interrupt=0.4, terminate=0.4, told=0.4)
@@ -31,7 +39,9 @@ def go(
     lines: list[str] = []
     environ = {"PATH": os.environ["PATH"], **(further or {})}
     hide = output_redactor(further or {})
-    done = run(command, cwd=cwd, environ=environ, on_line=lines.append, timeout=timeout, grace=grace, redactor=hide)
+    done = run_command(
+        command, cwd=cwd, environ=environ, on_line=lines.append, timeout=timeout, grace=grace, redactor=hide
+    )
     return done, lines
 
 
@@ -58,7 +68,7 @@ def test_output_and_errors_come_merged_with_the_exit_code(tmp_path: Path) -> Non
 
 
 def test_lines_come_while_the_command_runs(tmp_path: Path) -> None:
-    done = run(
+    done = run_command(
         "echo early; while [ ! -e seen ]; do sleep 0.02; done", cwd=tmp_path, environ=dict(os.environ),
         on_line=lambda _: (tmp_path / "seen").touch(), timeout=300,
     )  # fmt: skip
@@ -138,7 +148,7 @@ def until_said(command: str, cwd: Path, patch: pytest.MonkeyPatch) -> tuple[Comp
 
     time_is_up_with(cwd / "said", patch)
     environ = {"PATH": os.environ["PATH"]}
-    return run(command, cwd=cwd, environ=environ, on_line=said, timeout=LIMIT, grace=QUICK), lines
+    return run_command(command, cwd=cwd, environ=environ, on_line=said, timeout=LIMIT, grace=QUICK), lines
 
 
 def test_a_timeout_ends_the_whole_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,9 +203,9 @@ def test_a_daemon_that_leaves_the_group_does_not_survive(tmp_path: Path) -> None
 def test_signals_to_us_end_the_command_first(tmp_path: Path, number: int) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom mlbutler.errors import Interrupted\n"
-        "from mlbutler.process import run, Grace\n"
+        "from mlbutler.process import run_command, Grace\n"
         "try:\n"
-        "    run('trap \"echo told; exit 1\" INT; echo $$; while :; do sleep 0.05; done',\n"
+        "    run_command('trap \"echo told; exit 1\" INT; echo $$; while :; do sleep 0.05; done',\n"
         "        cwd=Path('.'), environ={'PATH': '/bin:/usr/bin'},\n"
         "        on_line=lambda t: print(t, flush=True), grace=Grace(100, 100))\n"
         "except Interrupted:\n"
@@ -214,7 +224,7 @@ def test_signals_to_us_end_the_command_first(tmp_path: Path, number: int) -> Non
 def test_interrupted_is_raised_in_the_same_process(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted):
-        run("echo begun; sleep 600", cwd=tmp_path, environ=dict(os.environ), grace=QUICK,
+        run_command("echo begun; sleep 600", cwd=tmp_path, environ=dict(os.environ), grace=QUICK,
             on_line=lambda _: os.kill(os.getpid(), signal.SIGTERM))  # fmt: skip
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -265,7 +275,7 @@ def test_a_failing_reader_leaves_nothing_running(tmp_path: Path) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        run("echo $$; sleep 50", cwd=tmp_path, environ=dict(os.environ), on_line=broken, grace=QUICK)
+        run_command("echo $$; sleep 50", cwd=tmp_path, environ=dict(os.environ), on_line=broken, grace=QUICK)
     assert gone(pids[0])
 
 

@@ -73,7 +73,7 @@ def signed(payload: bytes, key: str) -> str:
     return json.dumps(content)
 
 
-def opened(text: str | bytes) -> Envelope:
+def parse_envelope(text: str | bytes) -> Envelope:
     """Return what an envelope holds; who signed it is still to be seen.
 
     Raises:

@@ -119,7 +119,7 @@ def explain_exit(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def run(
+def run_command(
     command: str | Sequence[str],
     *,
     cwd: Path,

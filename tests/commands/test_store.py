@@ -23,7 +23,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mirror(tmp_path: Path) -> LocalStore:
     store = LocalStore("mirror", tmp_path / "mirror")
-    mark.begin(store.root)
+    mark.mark_if_empty(store.root)
     add_directory(store.root, {"a.txt": b"a" * 1000, "b.txt": b"b" * 2000})
     return store
 

@@ -96,7 +96,7 @@ def reader(name: str) -> Callable[[bytes, Path, Random], None]:
 def _read(root: Path) -> None:
     project = Project(root, {"PATH": os.environ.get("PATH", "")})
     problem: MlbutlerError | None = None
-    for ask in (project.planning.plan, lambda: project.snapshots.read("", "")):
+    for ask in (project.planning.plan, lambda: project.snapshots.read_snapshots("", "")):
         try:
             ask()
         except MlbutlerError as error:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from mlbutler.gate.calibrate import calibrate
-from mlbutler.gate.noise import decide, margins, pairs_needed
+from mlbutler.gate.noise import decide_gate, margins, pairs_needed
 
 
 def runs(source: random.Random, count: int, mean: float, noise: float = 0.01) -> list[float]:
@@ -38,14 +38,14 @@ def test_a_margin_is_positive_where_the_limit_is_kept(name: str, limit: float, g
     ],
 )
 def test_the_whole_interval_decides(values: list[float], outcome: str) -> None:
-    assert decide(values, 0.95).outcome == outcome
+    assert decide_gate(values, 0.95).outcome == outcome
 
 
 def test_a_change_at_the_limit_fails_and_passes_as_seldom_as_promised() -> None:
     source, counts = random.Random(2), {"passed": 0, "failed": 0, "inconclusive": 0}
     for _ in range(4000):
         old, new = runs(source, 5, 0.9), runs(source, 5, 0.88)
-        counts[decide(margins("max_drop", 0.02, "maximize", old, new), 0.95).outcome] += 1
+        counts[decide_gate(margins("max_drop", 0.02, "maximize", old, new), 0.95).outcome] += 1
     assert 70 <= counts["failed"] <= 131  # 100 expected, 3 standard deviations
     assert 70 <= counts["passed"] <= 131
 
@@ -57,13 +57,13 @@ def test_as_many_more_as_it_says_decide_it() -> None:
     decided = 0
     for _ in range(500):
         old, new = runs(source, needed, 0.9), runs(source, needed, 0.91)
-        decided += decide(margins("max_drop", 0, "maximize", old, new), 0.95).outcome == "passed"
+        decided += decide_gate(margins("max_drop", 0, "maximize", old, new), 0.95).outcome == "passed"
     assert 0.74 <= decided / 500 <= 0.9
 
 
 def test_a_mean_on_the_limit_can_never_be_decided() -> None:
     assert pairs_needed(0, 1, 0.95) is None
-    assert decide([1e-9, -1e-9 + 1e-15, 0.5, -0.5], 0.95).more is None
+    assert decide_gate([1e-9, -1e-9 + 1e-15, 0.5, -0.5], 0.95).more is None
 
 
 def test_calibration_measures_the_gates_own_errors() -> None:

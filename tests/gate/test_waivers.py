@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from mlbutler.errors import SettingsError
-from mlbutler.gate.waivers import apply, parse_waivers
+from mlbutler.gate.waivers import apply_waivers, parse_waivers
 from mlbutler.record import GateResult
 
 TEXT = """
@@ -27,7 +27,7 @@ def result(metric: str = "m.json:accuracy", outcome: str = "failed", rule: str =
     ("day", "outcome"), [(date(2026, 3, 30), "waived"), (date(2026, 3, 31), "waived"), (date(2026, 4, 1), "failed")]
 )
 def test_it_holds_until_the_end_of_its_last_day(day: date, outcome: str) -> None:
-    (judged,), notes = apply([result()], parse_waivers(TEXT), day)
+    (judged,), notes = apply_waivers([result()], parse_waivers(TEXT), day)
     assert judged.outcome == outcome
     assert not notes
     if outcome == "waived":
@@ -47,14 +47,14 @@ def test_it_holds_until_the_end_of_its_last_day(day: date, outcome: str) -> None
 )
 def test_it_covers_a_number_or_one_limit_of_it(gate: str, outcomes: list[str]) -> None:
     text = TEXT.replace("m.json:accuracy", gate)
-    judged, notes = apply([result(), result(rule="min 0.9")], parse_waivers(text), date(2026, 1, 1))
+    judged, notes = apply_waivers([result(), result(rule="min 0.9")], parse_waivers(text), date(2026, 1, 1))
     assert [one.outcome for one in judged] == outcomes
     assert bool(notes) == (gate == "m.json:acc")
 
 
 @pytest.mark.parametrize("outcome", ["passed", "warned", "not judged"])
 def test_what_did_not_fail_is_left_alone(outcome: str) -> None:
-    (judged,), _ = apply([result(outcome=outcome)], parse_waivers(TEXT), date(2026, 1, 1))
+    (judged,), _ = apply_waivers([result(outcome=outcome)], parse_waivers(TEXT), date(2026, 1, 1))
     assert judged == result(outcome=outcome)
 
 

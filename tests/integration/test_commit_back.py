@@ -210,8 +210,8 @@ def test_what_a_build_made_is_attested_beside_its_results(ready: World, server: 
     assert run.record["commit"]["attested"] == ["train"], run.record["commit"]["reason"]
     assert run.record["commit"]["reason"].endswith("; attested: train")
     [line] = ready.git(ready.bare, "notes", f"--ref={ATTESTATIONS}", "show", "better").splitlines()
-    assert dsse.opened(line).signer({"ci": PUBLIC}) == "ci"
-    said = json.loads(dsse.opened(line).payload)["predicate"]
+    assert dsse.parse_envelope(line).signer({"ci": PUBLIC}) == "ci"
+    said = json.loads(dsse.parse_envelope(line).payload)["predicate"]
     assert said["buildDefinition"]["buildType"] == "urn:mlbutler:reproduced-stage:v1"
     assert said["buildDefinition"]["externalParameters"]["command"] == "python src/train.py"
     assert said["buildDefinition"]["internalParameters"]["isolation"].startswith("bubblewrap")
@@ -220,7 +220,7 @@ def test_what_a_build_made_is_attested_beside_its_results(ready: World, server: 
     )
     assert said["runDetails"]["byproducts"] == [{"name": "results", "digest": {"gitCommit": tip(ready)}}]
     assert said["runDetails"]["metadata"]["invocationId"] == "http://jenkins.example/job/x/1/"
-    model = next(one for one in json.loads(dsse.opened(line).payload)["subject"] if one["name"] == "model.txt")
+    model = next(one for one in json.loads(dsse.parse_envelope(line).payload)["subject"] if one["name"] == "model.txt")
     assert model["digest"]["sha256"] == hashlib.sha256((root / "model.txt").read_bytes()).hexdigest()
     secret = KEY.splitlines()[1].encode()
     for file in ready.directory.rglob("*"):
@@ -237,7 +237,7 @@ def test_what_a_build_made_is_attested_beside_its_results(ready: World, server: 
     assert noted["verified"] == {"train": "identical"}
     first, second = ready.git(ready.bare, "notes", f"--ref={ATTESTATIONS}", "show", "better").splitlines()
     assert first == line
-    assert b'"urn:mlbutler:verified-stage:v1"' in dsse.opened(second).payload
+    assert b'"urn:mlbutler:verified-stage:v1"' in dsse.parse_envelope(second).payload
 
 
 def not_attested(world: World, more: Mapping[str, str]) -> str:

@@ -111,14 +111,14 @@ def test_what_is_verified_is_attested_and_read_again_with_who_signed_it(world: W
     below = world.run(root, signing, "--stage", "there", "--attestation", str(file), verb="verify")
     assert below.code == 0, below.out + below.err
     [line] = file.read_text().splitlines()
-    assert [one["name"] for one in json.loads(dsse.opened(line).payload)["subject"]] == ["src/made.txt"]
+    assert [one["name"] for one in json.loads(dsse.parse_envelope(line).payload)["subject"]] == ["src/made.txt"]
     run = world.run(root, signing, *only, "--attestation", str(file), verb="verify")
     assert run.code == 0, run.out + run.err
     assert "key: None" in run.err
     assert "J1hsZ3v" not in run.out + run.err
     [line] = file.read_text().splitlines()
-    assert dsse.opened(line).signer({"ci": PUBLIC}) == "ci"
-    statement = json.loads(dsse.opened(line).payload)
+    assert dsse.parse_envelope(line).signer({"ci": PUBLIC}) == "ci"
+    statement = json.loads(dsse.parse_envelope(line).payload)
     model = next(one for one in statement["subject"] if one["name"] == "model.txt")
     text = (world.project / "model.txt").read_bytes()
     assert model["digest"] == {"md5": hashlib.md5(text).hexdigest(), "sha256": hashlib.sha256(text).hexdigest()}
@@ -128,7 +128,7 @@ def test_what_is_verified_is_attested_and_read_again_with_who_signed_it(world: W
     again = world.run(root, known, *only, verb="verify")
     [said] = stage(json.loads(again.out), "train")["attested"]
     assert said.startswith("attested by ci (urn:mlbutler:local, 20")
-    forged = json.loads(dsse.opened(line).payload)
+    forged = json.loads(dsse.parse_envelope(line).payload)
     forged["subject"][0]["digest"]["md5"] = "0" * 32
     other = dsse.signed(json.dumps(forged).encode(), KEY)
     note = "\n".join((line, other, "damaged", line.replace('"sig": "', '"sig": "AAAA')))

@@ -43,7 +43,7 @@ def test_no_text_in_a_file_of_dvc_s_breaks_mlbutler(full: Path, content: str) ->
         try:
             project = Project(full, {})
             project.planning.plan()
-            project.snapshots.read("HEAD", "")
+            project.snapshots.read_snapshots("HEAD", "")
         except MlbutlerError as error:
             assert error.message, name
             assert error.remedy, name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlbutler.errors import UsageError
-from mlbutler.project.overrides import apply, points, random_name
+from mlbutler.project.overrides import apply_overrides, points, random_name
 
 YAML = b"# rates\ntrain:\n  rate: 0.1  # the first\n  layers: [1, 2]\nname: x\n"
 
@@ -45,7 +45,7 @@ def test_a_sweep_of_more_than_anybody_means_is_refused() -> None:
 
 
 def test_comments_survive() -> None:
-    changed = apply("params.yaml", YAML, ["train.rate=0.2", "+new.key=[1, 2]", "~name"]).decode()
+    changed = apply_overrides("params.yaml", YAML, ["train.rate=0.2", "+new.key=[1, 2]", "~name"]).decode()
     assert "rate: 0.2  # the first" in changed
     assert "# rates" in changed
     assert "name: x" not in changed
@@ -53,9 +53,9 @@ def test_comments_survive() -> None:
 
 
 def test_a_value_that_is_there_already_changes_no_byte() -> None:
-    assert apply("params.yaml", YAML, ["train.rate=0.1"]) == YAML
-    assert apply("p.json", b'{"a":1}', ["a=1"]) == b'{"a":1}'
-    assert apply("p.json", b'{"a":1}', ["a=true"]) != b'{"a":1}'
+    assert apply_overrides("params.yaml", YAML, ["train.rate=0.1"]) == YAML
+    assert apply_overrides("p.json", b'{"a":1}', ["a=1"]) == b'{"a":1}'
+    assert apply_overrides("p.json", b'{"a":1}', ["a=true"]) != b'{"a":1}'
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_value_that_is_there_already_changes_no_byte() -> None:
 )
 def test_an_override_that_does_not_fit_is_refused(name: str, content: bytes, override: str) -> None:
     with pytest.raises(UsageError, match=name.replace(".", r"\.")):
-        apply(name, content, [override])
+        apply_overrides(name, content, [override])
 
 
 def test_random_names_are_names_of_experiments() -> None:

@@ -23,7 +23,7 @@ def test_metrics_and_params_of_both_sides(full: Path) -> None:
     base = head(full)
     (full / "params.yaml").write_text("n: 7\nother: 1\n")
     dvc(full, "repro", "-q")
-    old, new = Project(full, {}).snapshots.read(base, "")
+    old, new = Project(full, {}).snapshots.read_snapshots(base, "")
     assert old.metrics["m1.json"].content == b'{"acc":0.15}\n'
     assert new.metrics["m1.json"].content == b'{"acc":0.17}\n'
     assert old.params["params.yaml"].content == b"n: 5\nother: 1\n"
@@ -34,7 +34,7 @@ def test_directories_that_differ_come_with_their_files(full: Path) -> None:
     base = head(full)
     (full / "data" / "raw" / "f 4.txt").write_text("row 4\n")
     dvc(full, "add", "-q", "data/raw")
-    old, new = Project(full, {}).snapshots.read(base, "")
+    old, new = Project(full, {}).snapshots.read_snapshots(base, "")
     before, after = old.artifacts["data/raw"].entries, new.artifacts["data/raw"].entries
     assert before is not None
     assert after is not None
@@ -47,7 +47,7 @@ def test_a_project_that_is_new_in_the_change_has_an_empty_old_side(tmp_path: Pat
     (tmp_path / "readme").write_text("hi")
     base = commit(tmp_path, "before DVC")
     dvc(tmp_path, "init", "-q")
-    old, new = Project(tmp_path, {}).snapshots.read(base, "")
+    old, new = Project(tmp_path, {}).snapshots.read_snapshots(base, "")
     assert dict(old.artifacts) == {}
     assert dict(new.metrics) == {}
 
@@ -61,7 +61,7 @@ def test_a_project_in_a_sub_folder_is_read_at_the_base(full: Path, tmp_path: Pat
     (mono / "ml" / "m.json").write_text('{"a": 1}')
     base = commit(mono, "one")
     (mono / "ml" / "m.json").write_text('{"a": 2}')
-    old, new = Project(mono / "ml", {}).snapshots.read(base, "ml/")
+    old, new = Project(mono / "ml", {}).snapshots.read_snapshots(base, "ml/")
     assert old.metrics["m.json"].content == b'{"a": 1}'
     assert new.metrics["m.json"].content == b'{"a": 2}'
 
@@ -72,7 +72,7 @@ def test_both_forms_of_plots_are_understood(full: Path) -> None:
         text + "plots:\n  - c.csv: {x: a, y: b}\n  - Curves: {x: step, y: {c.csv: [b, c]}, template: linear}\n"
     )
     (full / "c.csv").write_text("a,b,c\n1,2,3\n")
-    _, new = Project(full, {}).snapshots.read(None, "")
+    _, new = Project(full, {}).snapshots.read_snapshots(None, "")
     by_id = {definition.id: definition for definition in new.plots}
     assert by_id["c.csv"].y == {"c.csv": ("b",)}
     assert by_id["Curves"].y == {"c.csv": ("b", "c")}
@@ -93,7 +93,7 @@ def test_what_git_keeps_of_a_commit_is_read_by_two_processes(full: Path, monkeyp
         return run(git, *args, **options)
 
     monkeypatch.setattr(GitCommand, "run", counting)
-    old, _ = Project(full, {}).snapshots.read(base, "")
+    old, _ = Project(full, {}).snapshots.read_snapshots(base, "")
     assert {*old.metrics} >= {"m1.json", "m2.json", "top.json"}
     assert {*old.params} >= {"params.yaml", "more.yaml"}
     assert {*old.plot_data} >= {"c.csv", "d.csv"}
@@ -118,7 +118,7 @@ def test_a_folder_of_plots_in_git_stands_for_its_files(full: Path) -> None:
     (full / "live/metrics.json").write_text('{"acc": 0.5}')
     base = commit(full, "one")
     curves(full / "live/plots", "metrics/train/loss.csv", "metrics/eval.tsv", text="step,acc\n0,0.7\n")
-    old, new = Project(full, {}).snapshots.read(base, "")
+    old, new = Project(full, {}).snapshots.read_snapshots(base, "")
     then = ["live/plots/images/a.png", "live/plots/metrics/eval.tsv", "live/plots/metrics/train/acc.csv"]
     assert sorted(definition.id for definition in old.plots) == then
     assert sorted(definition.id for definition in new.plots) == [*then, "live/plots/metrics/train/loss.csv"]
@@ -137,7 +137,7 @@ def test_a_folder_of_plots_within_an_output_stands_for_its_files(full: Path, cac
     base = commit(full, "one")
     curves(full, "c.csv", text="step,acc\n0,0.7\n")
     dvc(full, "repro", "-q", "live")
-    old, new = Project(full, {}).snapshots.read(base, "")
+    old, new = Project(full, {}).snapshots.read_snapshots(base, "")
     contents = [side.plot_data["live/plots/metrics/acc.csv"].content for side in (old, new)]
     assert contents == [b"step,acc\n0,0.5\n", b"step,acc\n0,0.7\n"]
     assert "live/log" not in new.plot_data
@@ -150,7 +150,7 @@ def test_what_lies_outside_the_project_is_not_read(full: Path, tmp_path: Path) -
     (full / "token.json").symlink_to(tmp_path / "away/token.json")
     names = f"[../away/token.json, {tmp_path}/away/token.json, link/token.json, token.json, ../away]"
     (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text() + f"metrics: {names}\nplots: [link, ../away]\n")
-    _, new = Project(full, {}).snapshots.read(None, "")
+    _, new = Project(full, {}).snapshots.read_snapshots(None, "")
     planted = {path: source for path, source in new.metrics.items() if path not in ("m1.json", "m2.json")}
     assert len(planted) >= 4
     assert {(source.content, source.problem) for source in planted.values()} <= {
@@ -162,7 +162,7 @@ def test_what_lies_outside_the_project_is_not_read(full: Path, tmp_path: Path) -
 def test_a_huge_metric_is_not_read(full: Path) -> None:
     with (full / "m1.json").open("wb") as file:
         file.truncate(100 * 1024 * 1024)
-    _, new = Project(full, {}).snapshots.read(None, "")
+    _, new = Project(full, {}).snapshots.read_snapshots(None, "")
     assert new.metrics["m1.json"].content is None
     assert "larger than 20 MB" in new.metrics["m1.json"].problem
 
@@ -174,7 +174,7 @@ def test_tables_that_may_have_changed_are_looked_for_in_the_cache(full: Path) ->
     base = commit(full, "tables")
     (full / "t.csv").write_text("a,c\n1,2\n3,4\n")
     dvc(full, "add", "-q", "t.csv")
-    old, new = Project(full, {}).snapshots.read(base, "")
+    old, new = Project(full, {}).snapshots.read_snapshots(base, "")
     assert set(new.local_tables) == {"t.csv"}
     [change] = compare_data(old.artifacts, new.artifacts, old.local_tables, new.local_tables)
     [table] = change.tables
@@ -209,7 +209,7 @@ def test_what_is_filled_into_a_stage_reaches_it(tmp_path: Path, monkeypatch: pyt
     (place / "conf" / "model.yaml").write_text("depth: {max: 5}\nname: y\n")
     for here in (root, tmp_path.parent):
         monkeypatch.chdir(here)
-        old, new = Project(root, {}).snapshots.read(base, "")
+        old, new = Project(root, {}).snapshots.read_snapshots(base, "")
         changes, _ = compare_params(old.params, new.params, new.stage_params)
         prefix = f"{folder}/dvc.yaml:" if folder else ""
         both = (f"{prefix}train@1", f"{prefix}train@2")

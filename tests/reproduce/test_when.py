@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlbutler.record import Change
-from mlbutler.reproduce.when import decide
+from mlbutler.reproduce.when import decide_run
 from mlbutler.settings import parse_settings
 
 
@@ -32,7 +32,7 @@ def change(kind: str, message: str = "", branch: str = "feature") -> Change:
     ],
 )
 def test_choices(when: str, kind: str, branch: str, message: str, runs: bool) -> None:
-    decision = decide(
+    decision = decide_run(
         parse_settings(f"reproduce.when = '{when}'").reproduce, change(kind, message, branch), asked=False
     )
     assert decision.run is runs
@@ -40,6 +40,6 @@ def test_choices(when: str, kind: str, branch: str, message: str, runs: bool) ->
 
 
 def test_asking_by_hand_wins_over_everything() -> None:
-    assert decide(
+    assert decide_run(
         parse_settings("reproduce.when = 'manual'").reproduce, change("branch", "[skip experiment]"), asked=True
     ).run

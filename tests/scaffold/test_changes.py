@@ -7,7 +7,7 @@ import pytest
 
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
-from mlbutler.scaffold.changes import Action, FileChange, decide, merge
+from mlbutler.scaffold.changes import Action, FileChange, decide_change, merge
 
 OLD = "one\ntwo\nthree\nfour\nfive\nsix\n"
 
@@ -16,7 +16,7 @@ def decided(root: Path, there: str | None, new: str, before: str | None) -> File
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     if there is not None:
         (root / "file").write_text(there)
-    return decide("file", root, new, before, merge(Git(root, {"PATH": "/usr/bin:/bin"})))
+    return decide_change("file", root, new, before, merge(Git(root, {"PATH": "/usr/bin:/bin"})))
 
 
 @pytest.mark.parametrize(("there", "new", "before", "action", "text"), [

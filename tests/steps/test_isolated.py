@@ -19,7 +19,7 @@ import pytest
 
 from mlbutler import isolation, linux
 from mlbutler.isolation import Places, prefix
-from mlbutler.process import run
+from mlbutler.process import run_command
 from mlbutler.steps.isolated import Isolated
 from tests import forked_python
 from tests.integration.world import DVC_YAML, SETTINGS, TESTED, TRAIN, Run, World, began, make, params
@@ -298,7 +298,7 @@ def test_root_may_work_on_files_of_other_users_in_the_workspace(tmp_path: Path) 
     shutil.chown(workspace / "theirs", 1234, 1234)
     (workspace / "theirs").chmod(0o600)
     said: list[str] = []
-    done = run("echo y >> theirs && cat theirs", cwd=workspace, environ=dict(os.environ), on_line=said.append,
+    done = run_command("echo y >> theirs && cat theirs", cwd=workspace, environ=dict(os.environ), on_line=said.append,
                prefix=prefix(Places(workspace), own))  # fmt: skip
     assert (done.exit_code, said) == (0, ["x", "y"]) or said == ["xy"]
 
@@ -375,7 +375,7 @@ def test_a_folder_above_what_is_covered_cannot_be_replaced(tmp_path: Path) -> No
     command = "mv team gone && mkdir -p team/project/.mlbutler && echo forged > team/project/.mlbutler/record.json"
     places = Places(workspace, read_only=(workspace / ".git",))
     made = prefix(places, own, {workspace / "team" / "project" / ".mlbutler": state})
-    done = run(command, cwd=workspace, environ=dict(os.environ), on_line=lambda line: None, prefix=made)
+    done = run_command(command, cwd=workspace, environ=dict(os.environ), on_line=lambda line: None, prefix=made)
     assert done.exit_code != 0
     assert not (workspace / "team" / "project" / ".mlbutler" / "record.json").exists()
 
@@ -441,7 +441,7 @@ def test_a_model_in_a_cache_of_the_user_s_is_found_where_programs_look_for_it(tm
     places = Places(workspace, homes=(tmp_path / "home",), home=tmp_path / "home", readable=(models,))
     command = 'cat "${XDG_CACHE_HOME:-$HOME/.cache}/models/a" && mkdir "$XDG_CACHE_HOME/other"'
     environ, lines = {**os.environ, "HOME": str(tmp_path / "home")}, list[str]()
-    done = run(command, cwd=workspace, environ=environ, on_line=lines.append, prefix=prefix(places, own))
+    done = run_command(command, cwd=workspace, environ=environ, on_line=lines.append, prefix=prefix(places, own))
     assert (done.exit_code, lines) == (0, ["weights"])
     assert not (models.parent / "other").exists()
 
@@ -458,7 +458,7 @@ def test_a_socket_that_has_gone_since_stops_no_command(tmp_path: Path) -> None:
         *(word for path in (gone, there) for word in ("--ro-bind", os.devnull, str(path))),
     )
     lines = list[str]()
-    done = run(
+    done = run_command(
         f"test -s {there} || echo ran", cwd=tmp_path, environ=os.environ, on_line=lines.append, prefix=(*options, "--")
     )
     assert (done.exit_code, lines) == (0, ["ran"])
@@ -528,9 +528,9 @@ os.system("git config remote.origin.url")
 @needs_bubblewrap
 def test_dvc_takes_no_output_that_is_a_link_to_them() -> None:
     config = Path("/work/job/.git/config")
-    sight = isolation.VisiblePaths.of(Places(workspace=config.parents[1], redacted=(config,)))
-    assert not sight.sees(config)
-    assert sight.sees(config.with_name("HEAD"))
+    visible = isolation.VisiblePaths.of(Places(workspace=config.parents[1], redacted=(config,)))
+    assert not visible.sees(config)
+    assert visible.sees(config.with_name("HEAD"))
 
 
 READS_KEYS = """
@@ -554,7 +554,7 @@ def test_keys_of_the_session_are_not_reached(tmp_path: Path) -> None:
     try:
         for options, found in (((), "keys: [-3]"), (prefix(Places(tmp_path / "job"), tmp_path / "own"), "keys: []")):
             lines = list[str]()
-            run(command, cwd=tmp_path / "job", environ=os.environ, on_line=lines.append, prefix=options)
+            run_command(command, cwd=tmp_path / "job", environ=os.environ, on_line=lines.append, prefix=options)
             assert lines == [found]
     finally:
         libc.syscall(number, 3, key)  # revoked

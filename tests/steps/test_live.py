@@ -15,7 +15,7 @@ from mlbutler.reproduce.progress import StageProgress
 from mlbutler.settings import ReportSettings
 from mlbutler.steps import live
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.live import Live, RunSnapshot, follow, written
+from mlbutler.steps.live import Live, RunSnapshot, follow, running_report
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def under_way(*done: StageRun, running: str = "train") -> StageProgress:
 
 def test_it_says_how_far_the_run_is(record: Record) -> None:
     def first_line(run: RunSnapshot) -> str:
-        return markdown.fit(written(run, ReportSettings(), now=1075.0), markdown.Limits()).splitlines()[2]
+        return markdown.fit(running_report(run, ReportSettings(), now=1075.0), markdown.Limits()).splitlines()[2]
 
     done = StageRun(name="prepare", outcome="ran", duration=60.0)
     assert first_line(RunSnapshot(record, None)) == "**Running**: plan done"
@@ -38,7 +38,9 @@ def test_it_says_how_far_the_run_is(record: Record) -> None:
         first_line(RunSnapshot(record, under_way(done))) == "**Running**: stage train, 1 of 3 stages done, 1 min so far"
     )
     assert first_line(RunSnapshot(record, under_way(running=""))).startswith("**Running**: between two stages, 0 of 3")
-    whole = markdown.fit(written(RunSnapshot(record, under_way(done)), ReportSettings(), now=0), markdown.Limits())
+    whole = markdown.fit(
+        running_report(RunSnapshot(record, under_way(done)), ReportSettings(), now=0), markdown.Limits()
+    )
     assert "| <code>prepare</code> | ran |" in whole
     assert "reproduce: passed" not in whole
 

@@ -206,7 +206,7 @@ def test_a_mirror_above_its_limit_loses_what_this_build_does_not_use(
     root: Path, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = tmp_path / "mirror"
-    mark.begin(mirror)
+    mark.mark_if_empty(mirror)
     old = add_object(mirror, b"of an old build" * 1000)
     work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = '5 KB'", LOGIN)
     later = time.time() + 10 * 86400  # nothing counts as just come
@@ -226,7 +226,7 @@ def test_a_forks_build_evicts_nothing(
     root: Path, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = tmp_path / "mirror"
-    mark.begin(mirror)
+    mark.mark_if_empty(mirror)
     old = add_object(mirror, b"of an old build" * 1000)
     work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = 1", LOGIN)
     work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))

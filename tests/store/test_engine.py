@@ -340,7 +340,7 @@ def test_a_builds_umask_shuts_no_other_build_out(
     oid = add_object(cache.root, b"content")
     before = os.umask(0o077)
     try:
-        mark.begin(mirror.root)
+        mark.mark_if_empty(mirror.root)
         send_to_store([oid], cache, mirror)
         prune.record_growth(mirror.root, 7)
         prune.prune(mirror.root)

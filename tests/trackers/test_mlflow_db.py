@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.trackers import mlflow_db
-from mlbutler.trackers.offline import found
+from mlbutler.trackers.offline import find_logged_runs
 
 TABLES = """
 CREATE TABLE runs (run_uuid VARCHAR(32) PRIMARY KEY, name VARCHAR(250), start_time BIGINT, end_time BIGINT,
@@ -57,11 +57,11 @@ INSERT INTO tags VALUES ('mlflow.parentRunId', 'r', 'i'), ('mlflow.user', 'ada',
 """
     )
     made(tmp_path, program)
-    unnamed, one = sorted(found(tmp_path, ["", ""], 0, {}), key=lambda each: -each.when)
+    unnamed, one = sorted(find_logged_runs(tmp_path, ["", ""], 0, {}), key=lambda each: -each.when)
     assert (one.run.name, one.run.id, one.run.place, one.run.url) == ("one", "r", "mlflow.db", "")
     assert one.metrics == {"loss": 0.5, "val/loss": 2.0}
     assert (unnamed.run.name, unnamed.when, unnamed.metrics) == ("u", 3.0, {})
-    assert found(tmp_path, [""], time.time() + 60, {}) == []
+    assert find_logged_runs(tmp_path, [""], time.time() + 60, {}) == []
 
 
 def test_what_ended_before_is_of_an_earlier_build(tmp_path: Path) -> None:

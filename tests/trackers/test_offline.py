@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.trackers.offline import found, numbers
+from mlbutler.trackers.offline import find_logged_runs, numbers
 
 WANDB = {"WANDB_ENTITY": "team", "WANDB_PROJECT": "digits"}
 
 
 def by_name(root: Path, since: float = 0, **environ: str) -> dict[str, dict[str, float]]:
-    return {one.run.name: dict(one.metrics) for one in found(root, [""], since, environ)}
+    return {one.run.name: dict(one.metrics) for one in find_logged_runs(root, [""], since, environ)}
 
 
 @pytest.fixture
@@ -48,17 +48,17 @@ def test_the_last_numbers_of_mlflow_runs_are_read_and_runs_within_a_run_are_not(
     gone = log(store, "deleted", {"accuracy": [0.3]})
     store.delete_run(gone)
     assert by_name(tmp_path) == {"first": {"accuracy": 0.9, "val/loss": 2.0}}
-    (one,) = found(tmp_path, ["", ""], 0, {})
+    (one,) = find_logged_runs(tmp_path, ["", ""], 0, {})
     assert (one.run.place, one.run.url) == (f"mlruns/0/{outer}", "")
     assert by_name(tmp_path, since=time.time() + 60) == {}
-    assert found(tmp_path / "elsewhere", [""], 0, {}) == []
+    assert find_logged_runs(tmp_path / "elsewhere", [""], 0, {}) == []
 
 
 def test_of_several_runs_the_last_one_counts(store: Any, tmp_path: Path) -> None:
     first, second = log(store, "a", {"accuracy": [0.1], "only": [7.0]}), log(store, "b", {"accuracy": [0.2]})
     for run, when in ((first, 2000.0), (second, 1000.0)):
         os.utime(tmp_path / "mlruns" / "0" / run / "meta.yaml", (when, when))
-    assert numbers(found(tmp_path, [""], 0, {})) == {"accuracy": 0.1, "only": 7.0}
+    assert numbers(find_logged_runs(tmp_path, [""], 0, {})) == {"accuracy": 0.1, "only": 7.0}
 
 
 def wandb(root: Path, name: str, summary: object) -> Path:
@@ -72,16 +72,16 @@ def test_what_weights_and_biases_keeps_is_read_and_linked_where_its_server_is_kn
     wandb(tmp_path, "run-20261127_101112-abc123", {"acc": 0.5, "val": {"loss": 2}, "_step": 9, "best": True, "x": "y"})
     (tmp_path / "wandb" / "latest-run").symlink_to("run-20261127_101112-abc123")
     assert by_name(tmp_path) == {"abc123": {"acc": 0.5, "val.loss": 2.0}}
-    assert found(tmp_path, [""], 0, {})[0].run.url == ""
-    assert found(tmp_path, [""], 0, WANDB)[0].run.url == "https://wandb.ai/team/digits/runs/abc123"
+    assert find_logged_runs(tmp_path, [""], 0, {})[0].run.url == ""
+    assert find_logged_runs(tmp_path, [""], 0, WANDB)[0].run.url == "https://wandb.ai/team/digits/runs/abc123"
     own = WANDB | {"WANDB_BASE_URL": "https://wandb.example/"}
-    assert found(tmp_path, [""], 0, own)[0].run.url == "https://wandb.example/team/digits/runs/abc123"
-    assert found(tmp_path, [""], 0, WANDB | {"WANDB_BASE_URL": "javascript:alert(1)"})[0].run.url == ""
+    assert find_logged_runs(tmp_path, [""], 0, own)[0].run.url == "https://wandb.example/team/digits/runs/abc123"
+    assert find_logged_runs(tmp_path, [""], 0, WANDB | {"WANDB_BASE_URL": "javascript:alert(1)"})[0].run.url == ""
 
 
 def test_an_offline_run_has_no_page(tmp_path: Path) -> None:
     wandb(tmp_path, "offline-run-20261127_101112-abc123", {"acc": 0.5})
-    assert [one.run.url for one in found(tmp_path, [""], 0, WANDB)] == [""]
+    assert [one.run.url for one in find_logged_runs(tmp_path, [""], 0, WANDB)] == [""]
 
 
 def test_no_link_leads_anywhere_and_nothing_odd_is_opened(store: Any, tmp_path: Path) -> None:
@@ -113,5 +113,5 @@ def test_whatever_the_files_hold_the_numbers_are_finite(
     files = root / "wandb" / "run-20261127_101112-abc" / "files"
     files.mkdir(parents=True)
     (files / "wandb-summary.json").write_bytes(summary)
-    for one in found(root, [""], 0, {}):
+    for one in find_logged_runs(root, [""], 0, {}):
         assert all(isinstance(value, float) and abs(value) < float("inf") for value in one.metrics.values())

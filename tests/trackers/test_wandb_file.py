@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.trackers.offline import found
+from mlbutler.trackers.offline import find_logged_runs
 from mlbutler.trackers.wandb_file import last_numbers
 
 
@@ -71,10 +71,10 @@ def test_the_last_numbers_count_and_neither_texts_nor_the_client_s_own(tmp_path:
         summary({"loss": 0.25, "gone": 1, "deep": {"a": 1, "b": {"c": 2}}, "odd": float("nan"), "far": float("inf")}),
         summary({"val": {"acc": 0.75}}, gone=("gone",)),
     ))  # fmt: skip
-    (one,) = found(tmp_path, [""], 0, {})
+    (one,) = find_logged_runs(tmp_path, [""], 0, {})
     assert one.metrics == {"loss": 0.25, "val.acc": 0.75, "deep.a": 1.0, "deep.b.c": 2.0}
     (folder / "files" / "wandb-summary.json").write_text('{"loss": 0.125}')  # as a run that was online has it too
-    assert found(tmp_path, [""], 0, {})[0].metrics == {"loss": 0.125}
+    assert find_logged_runs(tmp_path, [""], 0, {})[0].metrics == {"loss": 0.125}
 
 
 @settings(max_examples=25, deadline=None)

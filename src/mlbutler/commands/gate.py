@@ -78,7 +78,7 @@ def calibrate_gates(
 
 
 def _chosen(work: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
-    old, _ = work.project.snapshots.read(revision, work.prefix)
+    old, _ = work.project.snapshots.read_snapshots(revision, work.prefix)
     metrics = [found for found in compare_snapshots(old, old, {}).metrics if is_number(found.new)]
     pairs = [
         (gate, found)

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from mlbutler import atomic
-from mlbutler.commands.init_screen import DONE, TO_DO, said, shown_diff, source, summary, tell
+from mlbutler.commands.init_screen import DONE, TO_DO, print_summary, said, shown_diff, source, tell
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
 from mlbutler.frozen import frozen
@@ -19,7 +19,7 @@ from mlbutler.project.not_in_git import not_in_git
 from mlbutler.scaffold import manifest, wheel
 from mlbutler.scaffold.carried import GPUS, SHM_SIZE, Carried
 from mlbutler.scaffold.carry import FormerJenkinsfile
-from mlbutler.scaffold.changes import Action, FileChange, decide, merge
+from mlbutler.scaffold.changes import Action, FileChange, decide_change, merge
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.files import read_text
@@ -84,7 +84,7 @@ def init(
     links = Symlinks(root, git, every=False)
     links.check(name for path in written for name in (path, f"{path}.merge"))
     changes = [
-        decide(path, root, new, before.files.get(path) if before and asked.update else None, merge(git))
+        decide_change(path, root, new, before.files.get(path) if before and asked.update else None, merge(git))
         for path, new in files.items()
     ]
     if options.agent != LABEL:
@@ -98,7 +98,7 @@ def init(
     conflicts = [change for change in changes if change.action is Action.CONFLICT]
     there = not_in_git(git, [change.path for change in changes if change.action is not Action.REMOVE])
     ignored = [path for path, ignored in there.items() if ignored]
-    summary(console, changes, ignored, options, dry_run=asked.dry_run)
+    print_summary(console, changes, ignored, options, dry_run=asked.dry_run)
     if console.json:
         words = TO_DO if asked.dry_run else DONE
         print(json.dumps({

@@ -105,7 +105,7 @@ def shown_diff(change: FileChange) -> str:
     return change.diff() if change.action in (Action.REPLACE, Action.MERGE, Action.CONFLICT) else ""
 
 
-def summary(
+def print_summary(
     console: Console, changes: Sequence[FileChange], ignored: Sequence[str], options: ScaffoldOptions, *, dry_run: bool
 ) -> None:
     """Say what became of each file, and what to do next."""

@@ -24,7 +24,7 @@ from mlbutler.steps.comment_settings import agreed_comment_settings, is_wanted, 
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.pull_request_head import refs_of
 from mlbutler.steps.report import write_report
-from mlbutler.steps.reviewers import discussed, opened
+from mlbutler.steps.reviewers import connect_forge, discussed
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -47,7 +47,7 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
     with begin(directory, console, environ=without_event(os.environ)) as work:
         if not work.trusted:
             raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
-        forge = opened(work)
+        forge = connect_forge(work)
         if forge is None:
             raise UsageError("No forge is configured.", "Set forge.kind and forge.url (`mlbutler help forges`).")
         change = _claimed(work, forge, record, head)

@@ -158,16 +158,16 @@ def _context(stack: ExitStack, clone: _Clone, found: _Begun, console: Console, *
     )  # fmt: skip
     work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
     if reached is not None:
-        from mlbutler.project.unseen import in_sight
+        from mlbutler.project.unseen import limited_to
 
-        stack.enter_context(in_sight(git.toplevel(), lambda: _sight(work)))
+        stack.enter_context(limited_to(git.toplevel(), lambda: _visible_paths(work)))
     return work
 
 
-def _sight(work: RunContext) -> VisiblePaths | None:
-    from mlbutler.steps.isolated import sight  # asked for when DVC reads something outside of the clone
+def _visible_paths(work: RunContext) -> VisiblePaths | None:
+    from mlbutler.steps.isolated import visible_paths  # asked for when DVC reads something outside of the clone
 
-    return sight(work)
+    return visible_paths(work)
 
 
 def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:

@@ -75,7 +75,7 @@ def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) ->
     store = _store(_mirror_info(directory, mirror))
     verification.require_folder(store)
     with console.progress("objects") as progress:
-        done = verification.verify(store, jobs=jobs, remove=True, progress=progress.advance)
+        done = verification.verify_mirror(store, jobs=jobs, remove=True, progress=progress.advance)
     for oid in done.damaged[:_LISTED]:
         console.line(f"damaged, removed: {oid.key}")
     for oid, reason in done.unreadable[:_LISTED]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, MlbutlerError
 from mlbutler.git import Git
-from mlbutler.process import run
+from mlbutler.process import run_command
 
 _TEMPLATE = Path(__file__).parent / "template"
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "LD_LIBRARY_PATH", "NO_COLOR")
@@ -116,7 +116,7 @@ class World:
         Raises:
             StoryBroken: it took longer than ten minutes. Interrupted: Ctrl-C.
         """
-        done = run(
+        done = run_command(
             [sys.executable, "-m", module, *arguments], cwd=cwd, environ=environ, timeout=_TIMEOUT,
             on_line=lambda line: console.line(f"  | {line}".rstrip()),
         )  # fmt: skip

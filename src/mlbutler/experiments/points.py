@@ -52,7 +52,7 @@ class InputCommits:
             if entry is None or entry.mode not in _FILES:
                 raise UsageError(f"-S: {file} is no file that Git tracks.", f"git add {file}, or name another file.")
             before = self._object(entry.oid)
-            after = overrides.apply(file, before, values)
+            after = overrides.apply_overrides(file, before, values)
             if after != before:
                 changed[path] = after
         return changed

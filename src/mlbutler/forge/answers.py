@@ -7,7 +7,7 @@ from typing import Any
 _COMPLAINT_LIMIT = 300
 
 
-def find(data: Any, path: str) -> Any:
+def value_at(data: Any, path: str) -> Any:
     """Return what lies at ``a.b.c``, None when there is nothing."""
     for key in path.split("."):
         if not isinstance(data, dict):
@@ -22,7 +22,7 @@ def text(data: Any, *paths: str) -> str:
     Halves of characters, which JSON can hold and no request can, become ``?``.
     """
     for path in paths:
-        value = find(data, path)
+        value = value_at(data, path)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             return str(value).encode("utf-8", "replace").decode("utf-8")
     return ""
@@ -37,7 +37,7 @@ def same_second(data: Any, one: str, other: str) -> bool:
 
 def whole(data: Any, path: str) -> int:
     """Return the whole number at a path, 0 where there is none."""
-    value = find(data, path)
+    value = value_at(data, path)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 

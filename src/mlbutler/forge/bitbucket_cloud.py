@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from mlbutler.escape import web_address
 from mlbutler.forge import insights
-from mlbutler.forge.answers import find, same_second, text
+from mlbutler.forge.answers import same_second, text, value_at
 from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
@@ -64,7 +64,7 @@ class BitbucketCloud:
             if error.status != 404:
                 raise
             listed = []
-        found = [_pull(item, change) for item in listed if text(item, "state") == "OPEN" and find(item, "source")]
+        found = [_pull(item, change) for item in listed if text(item, "state") == "OPEN" and value_at(item, "source")]
         if not found and change.head_branch:
             pulls = (_pull(i, change) for i in self._pages(f"{self._at}/pullrequests", _MOST_PULLS, state="OPEN"))
             found = [pull for pull in pulls if pull.head_branch == change.head_branch]
@@ -87,7 +87,7 @@ class BitbucketCloud:
     def comments(self, change: Change) -> Iterator[Comment]:
         """See `Adapter.comments`; deleted ones are still listed."""
         listed = self._pages(f"{self._place(change)}/comments", _MOST_COMMENTS)
-        yield from (_comment(item) for item in listed if find(item, "deleted") is not True)
+        yield from (_comment(item) for item in listed if value_at(item, "deleted") is not True)
 
     def create(self, change: Change, body: str) -> Comment:
         """See `Adapter.create`."""
@@ -123,7 +123,7 @@ class BitbucketCloud:
         """
         answer = self._api.get(path, **params, pagelen=size)
         for _ in range(MOST_PAGES):
-            values = find(answer, "values")
+            values = value_at(answer, "values")
             yield from values if isinstance(values, list) else ()
             if not (following := text(answer, "next")):
                 return

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from mlbutler.escape import web_address
 from mlbutler.forge import insights
-from mlbutler.forge.answers import find, same_second, text, whole
+from mlbutler.forge.answers import same_second, text, value_at, whole
 from mlbutler.forge.bitbucket_cloud import key
 from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
 from mlbutler.forge.interface import (
@@ -89,7 +89,7 @@ class BitbucketServer:
     def close_pull_request(self, change: Change, pull: PullRequest) -> None:
         """See `Adapter.close_pull_request`."""
         path = f"{self._at}/pull-requests/{pull.number}"
-        version = find(self._api.get(path), "version") or 0
+        version = value_at(self._api.get(path), "version") or 0
         self._api.send("POST", f"{path}/decline", json={"version": version})
 
     # ------------------------------------------------------------------------------------ comments
@@ -98,7 +98,7 @@ class BitbucketServer:
         """See `Adapter.comments`; activities come newest first."""
         found = {}
         for activity in self._pages(f"{self._pull(change)}/activities"):
-            comment = find(activity, "comment")
+            comment = value_at(activity, "comment")
             if text(activity, "action") == "COMMENTED" and text(activity, "commentAction") in ("ADDED", ""):
                 found[text(comment, "id")] = self._comment(change, comment)
         yield from sorted(found.values(), key=lambda c: (len(c.id), c.id))
@@ -127,7 +127,7 @@ class BitbucketServer:
             "permission.1.repositorySlug": unquote(name),
         }  # fmt: skip
         users = self._pages("/api/latest/users", **asked) if comment.login else ()
-        return any(text(user, "name") == comment.author and find(user, "active") is True for user in users)
+        return any(text(user, "name") == comment.author and value_at(user, "active") is True for user in users)
 
     def _pull(self, change: Change) -> str:
         return f"{self._at}/pull-requests/{quote(change.number or '', safe='')}"
@@ -148,10 +148,10 @@ class BitbucketServer:
         start = "0"
         for _ in range(MOST_PAGES):
             answer = self._api.get(path, **params, start=start, limit=_PAGE)
-            values = find(answer, "values")
+            values = value_at(answer, "values")
             yield from values if isinstance(values, list) else ()
             following = text(answer, "nextPageStart")
-            if find(answer, "isLastPage") is not False or following in ("", start):
+            if value_at(answer, "isLastPage") is not False or following in ("", start):
                 return
             start = following
 
@@ -209,7 +209,7 @@ class BitbucketServer:
 
 
 def _pull(item: Any) -> PullRequest:
-    links = find(item, "links.self")
+    links = value_at(item, "links.self")
     return PullRequest(
         number=text(item, "id"),
         head=text(item, "fromRef.latestCommit"),

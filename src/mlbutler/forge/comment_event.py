@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.errors import OutsideError, UsageError
-from mlbutler.forge.answers import find, text
+from mlbutler.forge.answers import text, value_at
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json
 
@@ -50,7 +50,7 @@ def read_event(path: Path) -> CommentEvent | None:
 
 
 def _event(found: Any) -> CommentEvent | None:
-    attributes = find(found, "object_attributes")
+    attributes = value_at(found, "object_attributes")
     if text(found, "action") not in _NEW or (attributes is not None and text(attributes, "action") not in _NEW):
         return None
     number, comment = text(found, *_NUMBERS), text(found, *_COMMENTS)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlbutler.escape import markdown, web_address
-from mlbutler.forge.answers import find, same_second, text
+from mlbutler.forge.answers import same_second, text, value_at
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
@@ -180,7 +180,7 @@ class GitHub:
         if run is None:
             return
         output = {"title": sentence or title, "summary": markdown(sentence or title), "text": details.report}
-        remarks = () if find(run, "output.annotations_count") else details.remarks
+        remarks = () if value_at(run, "output.annotations_count") else details.remarks
         for first in range(0, max(len(remarks), 1), _REMARKS_AT_ONCE):
             told = [_remark(remark) for remark in remarks[first : first + _REMARKS_AT_ONCE]]
             body = {"output": {**output, "annotations": told} if told else output}
@@ -193,7 +193,7 @@ class GitHub:
     def _check_run(self, change: Change, title: str) -> Any:
         path = f"{self._at}/commits/{change.head}/check-runs"
         runs = self._api.get(path, check_name=title, per_page=100)
-        items = find(runs, "check_runs")
+        items = value_at(runs, "check_runs")
         listed = items if isinstance(items, list) else ()
         return next((run for run in listed if text(run, "external_id") == title), None)
 

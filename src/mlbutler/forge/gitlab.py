@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.escape import web_address
-from mlbutler.forge.answers import find, same_second, text
+from mlbutler.forge.answers import same_second, text, value_at
 from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
 from mlbutler.forge.interface import (
     Capabilities,
@@ -130,7 +130,7 @@ class GitLab:
     def may_write(self, comment: Comment) -> bool | None:
         """See `Adapter.may_write`: a member, of a group above too, who is Developer or more."""
         member = self._api.get(f"{self._at}/members/all/{quote(comment.author, safe='')}")
-        level = find(member, "access_level")
+        level = value_at(member, "access_level")
         active = text(member, "state") == "active" and text(member, "membership_state") in ("active", "")
         return active and text(member, "id") == comment.author and isinstance(level, int) and level >= _DEVELOPER
 
@@ -185,7 +185,7 @@ class GitLab:
             url = f"{self._web}/-/commit/{change.head}"
         else:
             url = f"{self._web}/-/merge_requests/{change.number}#note_{text(item, 'id')}"
-        theirs = find(item, "system") is not True and find(item, "imported") is not True
+        theirs = value_at(item, "system") is not True and value_at(item, "imported") is not True
         return Comment(
             id=text(item, "id"), body=text(item, "body", "note"), author=text(item, "author.id"), url=url,
             login=text(item, "author.username"), original=theirs and same_second(item, "created_at", "updated_at"),

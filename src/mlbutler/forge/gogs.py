@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.errors import ForgeError
-from mlbutler.forge.answers import find, same_second, text
+from mlbutler.forge.answers import same_second, text, value_at
 from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
 from mlbutler.forge.interface import (
     Capabilities,
@@ -158,7 +158,7 @@ class Gogs:
             return True
         listed = self._api.get(f"{self._at}/collaborators")
         people = listed if isinstance(listed, list) else ()
-        theirs = [find(item, "permissions.push") for item in people if text(item, "id") == comment.author]
+        theirs = [value_at(item, "permissions.push") for item in people if text(item, "id") == comment.author]
         return theirs[0] is True if theirs and comment.author else None
 
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from mlbutler.frozen import frozen
-from mlbutler.gate.noise import decide, margins
+from mlbutler.gate.noise import decide_gate, margins
 from mlbutler.stats.student import t_interval
 
 TRIALS = 2000
@@ -71,7 +71,7 @@ def calibrate(
         for _ in range(trials):
             old, new = _draw(source, values, repeats)
             new = [value + worse * shift * unit for value in new]
-            counts[decide(margins(name, limit, goal, old, new), confidence).outcome] += 1
+            counts[decide_gate(margins(name, limit, goal, old, new), confidence).outcome] += 1
             counts["any"] += worse * (new[0] - old[0]) > 0
             counts["single"] += margins(name, limit, goal, old[:1], new[:1])[0] < 0
         share = {key: count / trials for key, count in counts.items()}

@@ -52,7 +52,7 @@ def margins(name: str, limit: float, goal: str, old: Sequence[float], new: Seque
     return [sign * (after - before) + spare for before, after, spare in zip(old, new, allowed, strict=True)]
 
 
-def decide(values: Sequence[float], confidence: float) -> GateDecision:
+def decide_gate(values: Sequence[float], confidence: float) -> GateDecision:
     """Judge the margins of at least two pairs.
 
     Passed when the whole interval keeps the limit, failed when all of it breaks it. Seen from a change that is exactly

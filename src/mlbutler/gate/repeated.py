@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mlbutler import numbers
-from mlbutler.gate.noise import decide, margins, pairs_needed
+from mlbutler.gate.noise import decide_gate, margins, pairs_needed
 from mlbutler.record import GateResult, MetricChange, RepeatResult, Verdict
 from mlbutler.settings import Gate
 from mlbutler.stats.student import t_interval
@@ -56,7 +56,7 @@ def judge_limit(
         return result("not judged" if repeats.excused else broken, said)
     if goal is None:
         return result(broken, f"{metric.key} has no known direction: set goal in its gate")
-    decision = decide(margins(name, limit, goal, repeats.old, repeats.new), repeats.confidence)
+    decision = decide_gate(margins(name, limit, goal, repeats.old, repeats.new), repeats.confidence)
     interval = f"{100 * repeats.confidence:.4g} % interval"
     if name in ("min", "max"):
         sign = 1 if name == "min" else -1

@@ -10,7 +10,7 @@ from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.console import human_bytes, human_seconds
 from mlbutler.gate.repeated import judge_limit
-from mlbutler.gate.subjects import Evidence, find
+from mlbutler.gate.subjects import Evidence, find_measurement
 from mlbutler.record import GateResult, MetricChange, Scalar, Verdict
 from mlbutler.settings import Gate
 
@@ -24,7 +24,7 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[GateResult, ...]:
 
 
 def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
-    found = find(gate, evidence)
+    found = find_measurement(gate, evidence)
     for name, limit in limits(gate):
         shown = f"{limit:g}" if name == "max_drop_relative" else _format_value(gate, limit)
         rule = f"{name.replace('_', ' ')} {shown}"

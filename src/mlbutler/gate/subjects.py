@@ -50,7 +50,7 @@ class Measurement:
     unchanged: bool = False
 
 
-def find(gate: Gate, evidence: Evidence) -> Measurement:
+def find_measurement(gate: Gate, evidence: Evidence) -> Measurement:
     """Return the number that `gate` judges; a number from before the change does not count."""
     found = _FINDERS[gate.kind](gate, evidence)
     if gate.kind == "stage" or (found.number is not None and found.number.key in evidence.repeats):

@@ -12,7 +12,7 @@ from msgspec import Meta
 from mlbutler.errors import SettingsError
 from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.record import GateResult
-from mlbutler.settings.problems import Problem, explained
+from mlbutler.settings.problems import Problem, explain_problems
 from mlbutler.settings.types import SettingsSection, about
 from mlbutler.settings.values import read_section
 
@@ -53,12 +53,12 @@ def parse_waivers(text: str) -> tuple[Waiver, ...]:
     except Unreadable as error:
         raise SettingsError(error.message, error.remedy) from error
     if problems or found is None:
-        said, nearest = explained(problems, lambda where: FILE_NAME)
+        said, nearest = explain_problems(problems, lambda where: FILE_NAME)
         raise SettingsError(said, nearest or remedy)
     return found.waiver
 
 
-def apply(
+def apply_waivers(
     results: Sequence[GateResult], waivers: Sequence[Waiver], today: date
 ) -> tuple[tuple[GateResult, ...], tuple[tuple[str, str], ...]]:
     """Mark failed gates that a waiver covers as waived; add notes on waivers that lapsed or cover nothing.

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlbutler.project.unseen import guard_values, require_in_sight
+from mlbutler.project.unseen import guard_values, require_visible
 
 _LARGEST = 20 << 20
 """DVC needs seconds for each million characters."""
@@ -46,7 +46,7 @@ def guard() -> None:
 
     def parse_yaml(text: str, path: Any, typ: str = "safe") -> Any:
         with reading("YAML", str(relpath(path))):
-            require_in_sight(Path(path))
+            require_visible(Path(path))
             if len(text) > _LARGEST:
                 raise Unreadable(f"larger than {_LARGEST >> 20} MB: not read", str(relpath(path)))
             try:

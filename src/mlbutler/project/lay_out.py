@@ -20,7 +20,7 @@ from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
 from mlbutler.state.fingerprint import Fingerprint, Status, tree_fingerprint
 from mlbutler.state.verified import VerifiedObjects
-from mlbutler.store.files import duplicate, explained
+from mlbutler.store.files import duplicate, explain_os_error
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY
 from mlbutler.store.manifest import parse_manifest
@@ -198,7 +198,7 @@ class _Filling:
             finally:
                 pool.shutdown(cancel_futures=True)
         except OSError as error:
-            raise explained(error, "putting data into the work tree", self._scratch.parent) from error
+            raise explain_os_error(error, "putting data into the work tree", self._scratch.parent) from error
         return statuses
 
     def _linked(

@@ -15,7 +15,7 @@ from mlbutler.git import Git
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.model import Stages
-from mlbutler.project.unseen import require_in_sight
+from mlbutler.project.unseen import require_visible
 from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class OpenedProject:
         from mlbutler.remotes.trust import refused, require_places
 
         for name in ("config", "config.local"):
-            require_in_sight(self.root / ".dvc" / name)
+            require_visible(self.root / ".dvc" / name)
         # Looked at each time: what runs between two openings can change the files.
         texts = read_texts(self.root)
         require_places(self.root, self.agreed, texts)

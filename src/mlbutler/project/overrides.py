@@ -49,7 +49,7 @@ def points(params: Sequence[str]) -> tuple[tuple[Point, ...], bool]:
     return tuple({path: tuple(values) for path, values in point.items()} for point in found), sweep
 
 
-def apply(name: str, content: bytes, overrides: Sequence[str]) -> bytes:
+def apply_overrides(name: str, content: bytes, overrides: Sequence[str]) -> bytes:
     """Return a parameter file's content with `overrides` set; as it was where they change no value.
 
     Args:

@@ -122,7 +122,7 @@ def _leaves(value: Any) -> Mapping[str, Any] | None:
 
 
 def _never_equal(subject: str, value: Any) -> Cause:
-    if _holds(value, lambda inner: isinstance(inner, float) and math.isnan(inner)):
+    if _contains(value, lambda inner: isinstance(inner, float) and math.isnan(inner)):
         what, instead = "NaN never equals itself", "null, or a text"
     else:
         what, instead = "a tuple inside another value never equals the list that dvc.lock has", "lists"
@@ -141,10 +141,10 @@ def _as_recorded(value: Any) -> Any:
 
 
 def _has_date(value: Any) -> bool:
-    return _holds(value, lambda inner: isinstance(inner, datetime.date | datetime.time))
+    return _contains(value, lambda inner: isinstance(inner, datetime.date | datetime.time))
 
 
-def _holds(value: Any, is_it: Any) -> bool:
+def _contains(value: Any, is_it: Any) -> bool:
     stack = [value]
     while stack:
         inner = stack.pop()

@@ -94,7 +94,7 @@ class RevisionReader:
         self._tracked, self.problem, self.declared = tracked, problem, declared
         self._same: frozenset[str] = frozenset()
 
-    def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
+    def read_snapshot(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
         """Return everything that is compared, without plots whose files are all in `same`."""
         self._tracked.ahead(path for path in self._named() if not self.is_object(path))
         metrics = dict.fromkeys(self.metric_paths())

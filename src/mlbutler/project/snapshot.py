@@ -29,7 +29,7 @@ class SnapshotReader:
         self.git = project.git
         self._opened: dict[tuple[str, str], RevisionReader | None] = {}
 
-    def read(self, base: str | None, prefix: str, tables: Sequence[str] = ()) -> tuple[Snapshot, Snapshot]:
+    def read_snapshots(self, base: str | None, prefix: str, tables: Sequence[str] = ()) -> tuple[Snapshot, Snapshot]:
         """Return both sides of a comparison: the commit `base` and the work tree.
 
         The first is empty when `base` is None or holds no project. Where DVC's own files cannot be read on one side,
@@ -50,9 +50,9 @@ class SnapshotReader:
         except ProjectError as error:
             problem = error.message
         same = same_objects(old.stages, new.stages) if old else frozenset()
-        after = new.read(same, tables)
+        after = new.read_snapshot(same, tables)
         if old is not None:
-            before = old.read(same, tables)
+            before = old.read_snapshot(same, tables)
         else:
             before = Snapshot(base or "", definitions=None if problem else (), problem=problem)
         if base and before.definitions is None:

@@ -22,7 +22,7 @@ _held: tuple[Path | None, Ask] = (None, lambda: None)  # one for each process, a
 
 
 @contextmanager
-def in_sight(workspace: Path | None, of_code: Ask) -> Iterator[None]:
+def limited_to(workspace: Path | None, of_code: Ask) -> Iterator[None]:
     """Let DVC read only what the project's code sees, during the block.
 
     Args:
@@ -45,18 +45,18 @@ def guard_values() -> None:
     usual = serialize.LOADERS.default_factory
 
     def guarded(load: Any) -> Any:
-        def load_in_sight(path: Any, *args: Any, fs: Any = None, **options: Any) -> Any:
+        def load_visible(path: Any, *args: Any, fs: Any = None, **options: Any) -> Any:
             if getattr(fs, "protocol", "local") == "local":
                 _require(Path(path))
             return load(path, *args, fs=fs, **options)
 
-        return load_in_sight
+        return load_visible
 
     made = {suffix: guarded(load) for suffix, load in theirs.items()}
     serialize.LOADERS = defaultdict(lambda: guarded(usual()), made)
 
 
-def require_in_sight(path: Path) -> None:
+def require_visible(path: Path) -> None:
     """Refuse a file of DVC's own that is a link to what is not in sight: an error would show a line of it.
 
     Raises:
@@ -81,22 +81,22 @@ def guard_outputs() -> None:
 
     save = Output.save
 
-    def save_in_sight(out: Any, *args: Any, **options: Any) -> Any:
+    def save_visible(out: Any, *args: Any, **options: Any) -> Any:
         if out.protocol == "local":
             for link in _links(out.fs_path):
                 if not _is_seen(Path(link)):
                     raise DvcException(f"{os.path.relpath(link)} is a link to what the stage's code may not read")
         return save(out, *args, **options)
 
-    Output.save = save_in_sight
+    Output.save = save_visible
 
 
 def _is_seen(path: Path) -> bool:
     real, (workspace, of_code) = path.resolve(), _held
     if workspace is not None and real.is_relative_to(workspace):
         return True
-    sight = of_code()
-    return sight is None or sight.sees(real)
+    visible = of_code()
+    return visible is None or visible.sees(real)
 
 
 def _links(top: str) -> Iterator[str]:

@@ -66,7 +66,7 @@ def build(record: Record, settings: Settings) -> Report:
         sections.append(history.section(compare, settings.precision))
     if not interrupted and got is not waiting:
         sections.append(got)
-    sections += [stages.stages(record), run.transfers(record), None if interrupted else run.lint(record)]
+    sections += [stages.stages(record), run.transfers(record), None if interrupted else run.lint_section(record)]
     sections += [run.steps(record), run.provenance(record)]
     return Report(
         title=title(record),

@@ -80,7 +80,7 @@ def tests(record: Record) -> Section | None:
     return Section("tests", "Tests", tuple(blocks), 80 if bad else 55, summary, important=failed, quiet=not bad)
 
 
-def lint(record: Record) -> Section | None:
+def lint_section(record: Record) -> Section | None:
     """Return the linters and how each ended."""
     if record.lint is None or not record.lint.runs:
         return None

@@ -41,7 +41,7 @@ class Surroundings:
         made: takes what DVC added to it.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
         isolation: what stands before each stage's command (`mlbutler.isolation`).
-        sight: what that lets it see; None: all.
+        visible: what that lets it see; None: all.
         force: run each command whether anything changed or not, and ask no run cache.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
@@ -61,7 +61,7 @@ class Surroundings:
     made: Callable[[Mapping[str, str]], None] = lambda entries: None
     bring: Callable[[Sequence[str]], None] = lambda paths: None
     isolation: Sequence[str] = ()
-    sight: VisiblePaths | None = None
+    visible: VisiblePaths | None = None
     force: bool = False
     timeout: float | None = None
     lock_patience: float = 30.0
@@ -178,11 +178,11 @@ class Runner:
         cause = sentence(stage.causes)
         # A stage that is stale of itself is; one that only stands on a stale one may turn out not to be.
         strict = needed or any(cause.kind != "upstream" for cause in stage.causes) or not stage.causes
-        sight = self._here.sight
+        visible = self._here.visible
         command = {"do": "stage", "name": stage.name, "strict": strict, "may_lack": may_lack,
                    "force": self._here.force,
                    "isolation": list(self._here.isolation), "patience": self._here.lock_patience,
-                   "sight": None if sight is None else [sight.covered, sight.kept]}  # fmt: skip
+                   "visible": None if visible is None else [visible.covered, visible.kept]}  # fmt: skip
         try:
             with self._here.runs() as runs:
                 events = self._ask({**command, "runs": runs})

@@ -15,7 +15,7 @@ class ReproduceDecision:
     reason: str
 
 
-def decide(settings: ReproduceSettings, change: Change, asked: bool) -> ReproduceDecision:
+def decide_run(settings: ReproduceSettings, change: Change, asked: bool) -> ReproduceDecision:
     """Decide whether this build reproduces the experiment.
 
     Args:

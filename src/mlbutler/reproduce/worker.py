@@ -215,7 +215,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
     missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that says
     (`run_cache_view`) and not the clone's. With `force` the command runs whether anything changed or not, and no
-    run cache is asked. What `isolation` holds stands before the command, and `sight` is what that lets it see.
+    run cache is asked. What `isolation` holds stands before the command, and `visible` is what that lets it see.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
@@ -245,10 +245,10 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
     runs = command["runs"]
     if command["isolation"]:
         _isolate(command["isolation"])
-    sight = None if command["sight"] is None else isolation.VisiblePaths(*map(tuple, command["sight"]))
+    visible = None if command["visible"] is None else isolation.VisiblePaths(*map(tuple, command["visible"]))
     unseen.guard_values()
     unseen.guard_outputs()
-    with unseen.in_sight(None, lambda: sight), Repo(str(Path.cwd())) as repo:
+    with unseen.limited_to(None, lambda: visible), Repo(str(Path.cwd())) as repo:
         entries = RunCacheView(runs) if runs is not None else None
         if entries is not None:
             entries.take_the_place_of(repo.stage_cache)

@@ -61,7 +61,7 @@ class FileChange:
         return "\n".join(lines)
 
 
-def decide(
+def decide_change(
     path: str, root: Path, new: str, before: str | None, merge: Callable[[str, str, str], str | None]
 ) -> FileChange:
     """Return what becomes of the file `path`.

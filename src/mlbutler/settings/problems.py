@@ -54,7 +54,7 @@ class Problem:
         return self.text if self.given is _NOTHING else f"{self.text}, not {_format_toml(self.given)}"
 
 
-def explained(problems: Sequence[Problem], source: Callable[[str], str]) -> tuple[str, str]:
+def explain_problems(problems: Sequence[Problem], source: Callable[[str], str]) -> tuple[str, str]:
     """Return all that is wrong, and the nearest known key of each that is unknown ('' if none is).
 
     Args:

@@ -13,7 +13,7 @@ import msgspec
 from mlbutler.errors import SettingsError
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json, parse_toml
-from mlbutler.settings.problems import Problem, explained
+from mlbutler.settings.problems import Problem, explain_problems
 from mlbutler.settings.sections import Settings
 from mlbutler.settings.types import SettingsSection
 from mlbutler.settings.values import read_section
@@ -103,12 +103,12 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
     problems: list[Problem] = []
     settings = read_section(Settings, values, problems)
     if problems or settings is None:
-        said, remedy = explained(problems, lambda where: sources.get(where, name))
+        said, remedy = explain_problems(problems, lambda where: sources.get(where, name))
         raise SettingsError(said, remedy or "`mlbutler help settings` says what each key takes.")
-    return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(written(settings))})
+    return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(to_document(settings))})
 
 
-def written(settings: Settings) -> dict[str, Any]:
+def to_document(settings: Settings) -> dict[str, Any]:
     """Return settings as a file has them, with what is not set."""
     found: dict[str, Any] = msgspec.to_builtins(settings)
     return found

@@ -74,7 +74,7 @@ class Attestations:
         Raises:
             Unreadable: the line is no attestation of this commit.
         """
-        envelope = dsse.opened(line)
+        envelope = dsse.parse_envelope(line)
         attested = provenance.read_statement(envelope.payload)
         if attested.commit != commit:
             raise Unreadable(f"of another commit ({attested.commit[:10]})")

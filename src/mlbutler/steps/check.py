@@ -141,9 +141,9 @@ def _not_verified(work: RunContext, verified: VerifyResult) -> list[Finding]:
 
 
 def _reproduces(work: RunContext) -> bool:
-    from mlbutler.reproduce.when import decide
+    from mlbutler.reproduce.when import decide_run
 
-    return decide(work.settings.reproduce, work.record.change, asked=False).run
+    return decide_run(work.settings.reproduce, work.record.change, asked=False).run
 
 
 def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:

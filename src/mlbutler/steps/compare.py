@@ -49,7 +49,7 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
             then is its `partial` result.
     """
     base = work.record.change.base
-    logged = with_logged_runs(work, *work.project.snapshots.read(base, work.prefix, tables(work.settings)))
+    logged = with_logged_runs(work, *work.project.snapshots.read_snapshots(base, work.prefix, tables(work.settings)))
     old, new = logged.old, logged.new
     goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
     comparison = _compare(work, old, new, goals)

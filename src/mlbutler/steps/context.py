@@ -62,7 +62,7 @@ class Trust:
     """Hold what this run may believe and use, found out before the project's code could run.
 
     Attributes:
-        agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.remotes.trust.agreed`), None when
+        agreed_remotes: DVC's remotes as the target branch configures them (see `mlbutler.remotes.trust`), None when
             the work tree's own configuration is trusted.
         access: how Git's remote is reached on a CI server, None on a laptop.
         target_revisions: the target branch's tip and the merge base, resolved before the project's code could move

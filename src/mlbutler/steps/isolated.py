@@ -48,7 +48,7 @@ class Isolated:
     """How code runs: `prefix` stands before its command; `words` say it in the record.
 
     `state`: the folder that it sees as ``.mlbutler``, None where that is the real one. `where`: whose settings count,
-    as the end of a sentence. `sight`: what it sees.
+    as the end of a sentence. `visible`: what it sees.
     """
 
     words: str
@@ -58,7 +58,7 @@ class Isolated:
     homes: tuple[Path, ...] = ()
     workspace: Path | None = None
     where: str = ""
-    sight: VisiblePaths | None = None
+    visible: VisiblePaths | None = None
 
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
@@ -138,8 +138,8 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         covered |= {path: _redacted(path, Path(own, f"settings-{n}")) for n, path in enumerate(places.redacted)}
         made = prefix(places, Path(own), covered)
         where = " of the target branch's mlbutler.toml" if work.record.change.kind == "pull-request" else ""
-        sight = VisiblePaths.of(places)
-        yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where, sight)
+        visible = VisiblePaths.of(places)
+        yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where, visible)
 
 
 def is_required(work: RunContext) -> bool:
@@ -148,7 +148,7 @@ def is_required(work: RunContext) -> bool:
     return settings.mode == "require" and work.record.change.ci != "local"
 
 
-def sight(work: RunContext) -> VisiblePaths | None:
+def visible_paths(work: RunContext) -> VisiblePaths | None:
     """Return what the project's code may see on this machine, None where it is not isolated."""
     settings = agreed_section(work, "isolation", work.settings.isolation)
     mode = work.options.isolate or settings.mode

@@ -52,7 +52,7 @@ def judge_change(
         repeats={result.metric: result for result in repeats},
     )
     known, notes = _waivers(work)
-    results, remarks = waivers.apply(judge(work.settings.gate, evidence), known, datetime.now(UTC).date())
+    results, remarks = waivers.apply_waivers(judge(work.settings.gate, evidence), known, datetime.now(UTC).date())
     base = work.record.change.base
     return results, (*notes, *remarks, *_loosened(work, base))
 

@@ -20,7 +20,7 @@ from mlbutler.reproduce.progress import StageProgress, load_progress
 from mlbutler.settings import ReportSettings as Settings
 from mlbutler.steps.comment_settings import agreed_comment_settings, layout
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import opened, placed
+from mlbutler.steps.reviewers import connect_forge, placed
 
 EVERY = 30.0
 """Seconds between two versions of the comment, at least: forges limit how often one writes."""
@@ -54,7 +54,7 @@ def snapshot(work: RunContext) -> RunSnapshot:
     return RunSnapshot(record, progress if ours else None)
 
 
-def written(run: RunSnapshot, settings: Settings, now: float) -> Report:
+def running_report(run: RunSnapshot, settings: Settings, now: float) -> Report:
     """Return the report of a run in progress; its headline says how far it is."""
     from mlbutler.report.build import build
 
@@ -112,14 +112,14 @@ class Live:
         from mlbutler.report import markdown
 
         work = self._work
-        forge = opened(work)
+        forge = connect_forge(work)
         if forge is None:
             raise NoToken("No forge is configured.", "Set forge.kind, or run on a CI server.")
         change = placed(work, forge)
         if change.number is None:
             return
         record = without_secrets(dataclasses.replace(run.record, change=change), work.console.redactor)
-        report = written(dataclasses.replace(run, record=record), work.settings.report, time.time())
+        report = running_report(dataclasses.replace(run, record=record), work.settings.report, time.time())
         takes = forge.capabilities
         limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
         text = markdown.fit(report, limits, layout=layout(work))

@@ -77,7 +77,7 @@ def _ran(work: RunContext) -> list[str]:
 def _found(work: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
     names = _ran(work)
     folders = ["", *(stage.directory for stage in work.project.stages.pipeline() if stage.name in names)]
-    runs, notes = offline.found(work.root, folders, since, work.environ), []
+    runs, notes = offline.find_logged_runs(work.root, folders, since, work.environ), []
     try:
         runs += _on_server(work, since)
     except MlbutlerError as error:

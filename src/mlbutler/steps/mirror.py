@@ -53,7 +53,7 @@ class MirrorUse:
         from mlbutler.store.upkeep import mark
 
         if not mark.is_marked(self._mirror) and self._eviction()[0]:
-            mark.begin(self._mirror)
+            mark.mark_if_empty(self._mirror)
 
     def grew(self, size: int) -> None:
         """Evict the least recently used objects from the mirror when `size` more bytes exceed its limit."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlbutler.console import human_seconds
 from mlbutler.frozen import frozen
-from mlbutler.process import explain_exit, output_redactor, run
+from mlbutler.process import explain_exit, output_redactor, run_command
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
 from mlbutler.steps.context import RunContext
@@ -48,7 +48,7 @@ def run_commands(work: RunContext, commands: Sequence[str], timeout: float | Non
     with isolated(work) as here:
         for command in commands:
             work.console.line(f"> {command}")
-            done = run(
+            done = run_command(
                 command,
                 cwd=work.root,
                 environ=ours.environ,

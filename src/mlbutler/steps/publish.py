@@ -22,7 +22,7 @@ from mlbutler.steps.context import RunContext
 from mlbutler.steps.notify import notified
 from mlbutler.steps.report_branch import BranchReport, publish_report
 from mlbutler.steps.results_pull_request import open_pull_request
-from mlbutler.steps.reviewers import STATES, opened, placed, redacted
+from mlbutler.steps.reviewers import STATES, connect_forge, placed, redacted
 from mlbutler.steps.tracked import logged
 
 _MOST_PICTURES = 30
@@ -98,7 +98,7 @@ def _to_forge(work: RunContext) -> PublishResult:
     if not work.trusted:
         return _skipped(f"a fork's change publishes nothing; the report is in {place}")
     try:
-        forge = opened(work)
+        forge = connect_forge(work)
     except NoToken as error:
         if work.settings.forge.kind or work.settings.forge.url:
             raise

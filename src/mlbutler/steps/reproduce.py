@@ -127,17 +127,17 @@ def _surroundings(
         **_run_cache(work.project),
         bring=lambda paths: sync.supply(work, paths),
         isolation=here.prefix,
-        sight=here.sight,
+        visible=here.visible,
         timeout=work.settings.reproduce.timeout,
     )
 
 
 def _to_run(work: RunContext) -> PlanResult | ReproduceResult:
     """Return the plan when there is something in it to run, else the result that says why nothing is run."""
-    from mlbutler.reproduce.when import decide
+    from mlbutler.reproduce.when import decide_run
 
     plan = work.record.plan
-    decision = decide(work.settings.reproduce, work.record.change, not work.options.pipeline)
+    decision = decide_run(work.settings.reproduce, work.record.change, not work.options.pipeline)
     if not decision.run:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
     if plan is None or plan.outcome is Outcome.ERROR:

@@ -32,7 +32,7 @@ STATES = {
 _QUICK = ApiRetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 
-def opened(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | None:
+def connect_forge(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | None:
     """Return the forge that the settings, the CI server or the clone name, None when none does.
 
     Raises:
@@ -60,9 +60,9 @@ def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
         environ: has the token, also where a fork's change is given none.
 
     Raises:
-        UsageError: there is none, or it is a folder; and as `opened`.
+        UsageError: there is none, or it is a folder; and as `connect_forge`.
     """
-    forge = opened(dataclasses.replace(work, environ=environ))
+    forge = connect_forge(dataclasses.replace(work, environ=environ))
     if not isinstance(forge, Hosted):
         raise UsageError(
             "There is no forge with comments here.", "Set forge.kind and forge.url (`mlbutler help forges`)."
@@ -109,7 +109,7 @@ def announce(work: RunContext, state: CommitStatus, sentence: str) -> None:
     if not work.trusted or change.kind == "local":
         return
     try:
-        forge = opened(work, _QUICK)
+        forge = connect_forge(work, _QUICK)
         if forge is not None and forge.capabilities.statuses:
             forge.status(change, title(work.record), state, sentence, change.build_url)
     except NoToken:

@@ -157,7 +157,7 @@ class CleanRun:
                 runs=BuildRuns(None).told,
                 force=True,
                 isolation=here.prefix,
-                sight=here.sight,
+                visible=here.visible,
                 timeout=scratch.settings.reproduce.timeout,
             )
             done = Runner([plan], surroundings).run()

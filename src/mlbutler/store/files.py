@@ -236,7 +236,7 @@ def is_protected(mode: int) -> bool:
     return not mode & _WRITE_BITS
 
 
-def explained(error: OSError, doing: str, where: Path) -> MlbutlerError:
+def explain_os_error(error: OSError, doing: str, where: Path) -> MlbutlerError:
     """Return the error to raise for an `OSError`: a full disk has one of its own."""
     if error.errno in _FULL:
         return DiskFull(

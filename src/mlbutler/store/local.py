@@ -18,7 +18,7 @@ from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.files import (
     OBJECT_MODE,
     Links,
-    explained,
+    explain_os_error,
     is_protected,
     protect,
     replace,
@@ -71,7 +71,7 @@ class LocalStore(Threaded):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise explained(error, "looking for an object", self.root) from error
+            raise explain_os_error(error, "looking for an object", self.root) from error
         return found if stat.S_ISREG(found.st_mode) else None
 
     def folders(self) -> Collection[str]:
@@ -87,7 +87,7 @@ class LocalStore(Threaded):
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                raise explained(error, "looking for objects", self.root) from error
+                raise explain_os_error(error, "looking for objects", self.root) from error
             found += [above + name for name in names if len(name) == 2]
         return frozenset(found)
 
@@ -156,7 +156,7 @@ class LocalStore(Threaded):
                 raise StoreError(f"{destination.parent} has vanished.", "Run again.") from None
             raise
         except OSError as error:
-            raise explained(error, f"reading from '{self.name}'", destination.parent) from error
+            raise explain_os_error(error, f"reading from '{self.name}'", destination.parent) from error
         return Arrived(lambda: f"{destination.stat().st_size} bytes from {source}")
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
@@ -169,7 +169,7 @@ class LocalStore(Threaded):
         try:
             same = here is not None and here.st_size == source.stat().st_size
         except OSError as error:
-            raise explained(error, "reading an object", source.parent) from error
+            raise explain_os_error(error, "reading an object", source.parent) from error
         if not same:
             self.heal(oid, source, count)
 
@@ -191,7 +191,7 @@ class LocalStore(Threaded):
             finally:
                 unfinished.unlink(missing_ok=True)
         except OSError as error:
-            raise explained(error, f"writing to '{self.name}'", self.root) from error
+            raise explain_os_error(error, f"writing to '{self.name}'", self.root) from error
 
     def _make_folder(self, oid: ObjectId) -> str:
         """Make the folder of the object where there is none, and return it."""
@@ -257,7 +257,7 @@ class LocalStore(Threaded):
             try:
                 self._make_folder(oid)
             except OSError as error:
-                raise explained(error, f"writing to '{self.name}'", self.root) from error
+                raise explain_os_error(error, f"writing to '{self.name}'", self.root) from error
             self._prepared = folder
         return f"{folder}/{temporary_name()}"
 
@@ -274,7 +274,7 @@ class LocalStore(Threaded):
             protect(arrived, found.st_mode)
             replace(arrived, self._text(oid), found)
         except OSError as error:
-            raise explained(error, f"writing to '{self.name}'", self.root) from error
+            raise explain_os_error(error, f"writing to '{self.name}'", self.root) from error
 
     def trust(self, oid: ObjectId) -> None:
         """Mark an object that has just been hashed as whole."""

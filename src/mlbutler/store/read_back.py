@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mlbutler.errors import CorruptObject, MlbutlerError, StoreError
-from mlbutler.store.files import explained
+from mlbutler.store.files import explain_os_error
 from mlbutler.store.interface import DownloadRequest, ObjectId, Store
 from mlbutler.store.limits import most_of
 from mlbutler.store.verify import is_object
@@ -59,7 +59,7 @@ def _problem(remote: str, oid: ObjectId, file: Path, arrived: object) -> Mlbutle
     if isinstance(arrived, MlbutlerError):
         return arrived
     if isinstance(arrived, OSError):
-        return explained(arrived, "reading back what was pushed", file.parent)
+        return explain_os_error(arrived, "reading back what was pushed", file.parent)
     if isinstance(arrived, BaseException):
         raise arrived
     if is_object(file, oid, lambda _: None):

@@ -18,7 +18,7 @@ from mlbutler.errors import StoreError
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.shared_folders import make_folder
-from mlbutler.store.files import explained, replace, temporary
+from mlbutler.store.files import explain_os_error, replace, temporary
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
@@ -120,7 +120,7 @@ def copy_entry(source: LocalStore, target: RunStore, key: str) -> None:
         shutil.copy2(path, unfinished)
         replace(unfinished, final, unfinished.stat())
     except OSError as error:
-        raise explained(error, f"writing to '{target.name}'", target.root) from error
+        raise explain_os_error(error, f"writing to '{target.name}'", target.root) from error
     finally:
         if unfinished.exists():
             unfinished.unlink(missing_ok=True)
@@ -144,7 +144,7 @@ def put_entry(root: Path, key: str, content: bytes) -> None:
         make_folder((root / key).parent)
         atomic.write(root / key, content, durable=False)
     except OSError as error:
-        raise explained(error, "storing the run cache", root) from error
+        raise explain_os_error(error, "storing the run cache", root) from error
 
 
 def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:
@@ -203,7 +203,7 @@ def _fetch(cache: LocalStore, remote: RunStore, key: str) -> bool:
     except FileNotFoundError:  # removed by somebody else meanwhile
         return False
     except OSError as error:
-        raise explained(error, "storing the run cache", cache.root) from error
+        raise explain_os_error(error, "storing the run cache", cache.root) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return True

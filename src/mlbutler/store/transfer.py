@@ -14,7 +14,7 @@ from typing import Protocol
 from mlbutler.errors import Interrupted, MlbutlerError, StoreError
 from mlbutler.record import Moved
 from mlbutler.state.fingerprint import size_in
-from mlbutler.store.files import explained, is_protected
+from mlbutler.store.files import explain_os_error, is_protected
 from mlbutler.store.interface import Arrived, DownloadRequest, ObjectId, ObjectStatus, Presence, Results, Store
 from mlbutler.store.linking import link_all
 from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_expected, is_sound
@@ -131,7 +131,7 @@ class Mover:
         except PermissionError:
             pass
         except OSError as error:
-            raise explained(error, "reading an object", self.cache.root) from error
+            raise explain_os_error(error, "reading an object", self.cache.root) from error
         self.cache.distrust(oid)
         return None
 
@@ -260,7 +260,7 @@ class Mover:
             self.cache.verified.add(oid, found)
             installed = True
         except OSError as error:
-            raise explained(error, "storing an object", self.cache.root) from error
+            raise explain_os_error(error, "storing an object", self.cache.root) from error
         finally:
             self._done_with(path, gone=installed)
         self.tally.add(store.name, found.st_size)
@@ -279,7 +279,7 @@ class Mover:
             folder = Path(path).parent
             return False if folder.is_dir() else StoreError(f"{folder} has vanished.", "Run again.")
         if isinstance(error, OSError):
-            return explained(error, "storing an object", self.cache.root)
+            return explain_os_error(error, "storing an object", self.cache.root)
         return error
 
     def _expect(self, oid: ObjectId) -> str:
@@ -318,7 +318,7 @@ class Mover:
             self._lost(error)
             return False
         except OSError as error:
-            raise explained(error, "storing an object", self.cache.root) from error
+            raise explain_os_error(error, "storing an object", self.cache.root) from error
         finally:
             self._done_with(path)
         self.tally.add(mirror.name, found.st_size)
@@ -346,7 +346,7 @@ class Mover:
             self._lost(error)
             return False
         except OSError as error:
-            self._lost(explained(error, "writing", mirror.root))
+            self._lost(explain_os_error(error, "writing", mirror.root))
             return False
         return True
 
@@ -382,7 +382,7 @@ class Mover:
                 except MlbutlerError as error:
                     damaged.append((oid, error))
                 except OSError as error:
-                    damaged.append((oid, explained(error, "reading an object", self.cache.root)))
+                    damaged.append((oid, explain_os_error(error, "reading an object", self.cache.root)))
                 else:
                     yield oid, path
 
@@ -395,7 +395,7 @@ class Mover:
         self, oid: ObjectId, answer: ObjectStatus | BaseException, size: int, remote: Store
     ) -> BaseException | None:
         if isinstance(answer, OSError):
-            return explained(answer, "reading an object", self.cache.root)
+            return explain_os_error(answer, "reading an object", self.cache.root)
         if isinstance(answer, BaseException):
             return answer
         if answer.presence is Presence.UNDETERMINED:

@@ -42,7 +42,7 @@ class LoggedRun:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def found(root: Path, folders: Iterable[str], since: float, environ: Mapping[str, str]) -> list[LoggedRun]:
+def find_logged_runs(root: Path, folders: Iterable[str], since: float, environ: Mapping[str, str]) -> list[LoggedRun]:
     """Return the runs that were written since then, the earliest first, and of MLflow's none that is inside another.
 
     Args:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.s3 import listing
-from mlbutler.store.s3.place import S3Location, find
+from mlbutler.store.s3.place import S3Location, find_location
 from mlbutler.store.s3.signing import Keys, Signer
 from tests.store.buckets import KEYS
 
@@ -72,7 +72,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def place(root: str = "bucket/some/pre fix", **config: Any) -> S3Location | None:
-    return find(root, {**KEYS, "use_ssl": True, "host": "bucket", **config})
+    return find_location(root, {**KEYS, "use_ssl": True, "host": "bucket", **config})
 
 
 @pytest.mark.parametrize(("config", "url", "bucket"), [
@@ -98,7 +98,7 @@ def test_what_the_agents_owner_has_set_counts(monkeypatch: pytest.MonkeyPatch, t
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     files = {"credentialpath": str(tmp_path / "keys"), "profile": "team"}
-    found = find("bucket", files)
+    found = find_location("bucket", files)
     assert found is not None
     assert found.url == "https://s3.eu-central-1.amazonaws.com/bucket"
     assert found.access["ssl_verify"] == "/ca.pem"
@@ -110,21 +110,21 @@ def test_what_the_agents_owner_has_set_counts(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ENVIRON")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "d")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://near:9000")
-    found = find("bucket", {"ssl_verify": False})
+    found = find_location("bucket", {"ssl_verify": False})
     assert found is not None
     assert (found.url, found.access["ssl_verify"]) == ("http://near:9000/bucket", False)
     assert "Credential=ENVIRON/" in found.sign("GET", found.url)[-1]
 
 
 def test_nobody_signs_anonymous_requests() -> None:
-    found = find("bucket", {"allow_anonymous_login": True, "endpointurl": "http://minio:9000"})
+    found = find_location("bucket", {"allow_anonymous_login": True, "endpointurl": "http://minio:9000"})
     assert found is not None
     assert found.sign("GET", found.url) == []
 
 
 def nothing(config: dict[str, Any], root: str = "bucket/x") -> bool:
     try:
-        return find(root, config) is None
+        return find_location(root, config) is None
     except Exception:
         return True
 

@@ -41,7 +41,7 @@ def objects(root: Path) -> int:
 
 def test_a_mirror_that_mlbutler_began_loses_what_is_too_much(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
-    mark.begin(mirror)
+    mark.mark_if_empty(mirror)
     add_object(mirror, b"x" * 1000)
     assert prune.prune(mirror, 1).objects == 1
 
@@ -49,13 +49,13 @@ def test_a_mirror_that_mlbutler_began_loses_what_is_too_much(tmp_path: Path) -> 
 def test_an_empty_directory_is_begun_too(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "mlbutler").mkdir()
-    mark.begin(tmp_path)
+    mark.mark_if_empty(tmp_path)
     assert mark.is_marked(tmp_path)
 
 
 @pytest.mark.parametrize("limit", [None, 1])
 def test_a_remote_keeps_everything_though_builds_used_it_as_their_mirror(remote: Path, limit: int | None) -> None:
-    mark.begin(remote)
+    mark.mark_if_empty(remote)
     with pytest.raises(UnmarkedMirror) as error:
         prune.prune(remote, limit, 0.0)
     assert error.value.exit_code == EXIT_USAGE
@@ -67,13 +67,13 @@ def test_a_remote_keeps_everything_though_builds_used_it_as_their_mirror(remote:
 
 def test_an_old_layout_is_a_remote_too(tmp_path: Path) -> None:
     (tmp_path / "ab").mkdir()
-    mark.begin(tmp_path)
+    mark.mark_if_empty(tmp_path)
     assert not mark.is_marked(tmp_path)
 
 
 def test_the_copy_of_a_mirror_is_none(tmp_path: Path) -> None:
     mirror, copy = tmp_path / "mirror", tmp_path / "copy"
-    mark.begin(mirror)
+    mark.mark_if_empty(mirror)
     add_object(mirror, b"x" * 1000)
     shutil.copytree(mirror, copy)
     with pytest.raises(UnmarkedMirror):
@@ -111,6 +111,6 @@ def test_somebody_who_vouches_for_it_makes_it_a_mirror(remote: Path) -> None:
 
 def test_a_build_goes_on_where_no_mark_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    mark.begin(tmp_path / "file" / "mirror")
+    mark.mark_if_empty(tmp_path / "file" / "mirror")
     assert not mark.is_marked(tmp_path / "file" / "mirror")
     assert LocalStore("mirror", tmp_path / "file").stat(ObjectId("0" * 32)) is None

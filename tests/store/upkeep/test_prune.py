@@ -22,7 +22,7 @@ SIZE = 1000
 @pytest.fixture(autouse=True)
 def ours(mirror: LocalStore) -> None:
     """The mirror is one that mlbutler made."""
-    mark.begin(mirror.root)
+    mark.mark_if_empty(mirror.root)
 
 
 @pytest.fixture(autouse=True)

@@ -27,12 +27,12 @@ def test_damaged_objects_of_the_mirror_go(mirror: LocalStore) -> None:
     oids = [add_object(mirror.root, b"content %d" % number) for number in range(20)]
     for oid in (oids[3], oids[7]):
         damage(mirror.path(oid))
-    done = verification.verify(mirror, remove=True)
+    done = verification.verify_mirror(mirror, remove=True)
     assert set(done.damaged) == {oids[3], oids[7]}
     assert done.objects == 20
     assert done.bytes == sum(len(b"content %d" % number) for number in range(20) if number not in (3, 7))
     assert mirror.stat(oids[3]) is None
-    assert verification.verify(mirror, remove=True).damaged == ()
+    assert verification.verify_mirror(mirror, remove=True).damaged == ()
 
 
 def test_damaged_objects_of_a_cache_are_not_taken_for_whole(cache: LocalStore) -> None:
@@ -40,7 +40,7 @@ def test_damaged_objects_of_a_cache_are_not_taken_for_whole(cache: LocalStore) -
     cache.trust(oid)
     damage(cache.path(oid))
     assert looks_whole(cache, oid)
-    assert verification.verify(cache).damaged == (oid,)
+    assert verification.verify_mirror(cache).damaged == (oid,)
     assert not looks_whole(cache, oid)
 
 
@@ -56,7 +56,7 @@ def test_an_object_healed_meanwhile_stays(mirror: LocalStore, monkeypatch: pytes
         return found
 
     monkeypatch.setattr(verification, "file_md5", healed)
-    verification.verify(mirror, remove=True)
+    verification.verify_mirror(mirror, remove=True)
     assert mirror.path(oid).read_bytes() == b"content"
 
 

@@ -13,7 +13,7 @@ from mlbutler.forge.interface import CommitStatus, Forge
 from mlbutler.record import Change
 from mlbutler.report.marker import marker
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import opened, placed
+from mlbutler.steps.reviewers import connect_forge, placed
 
 _TITLE = "mlbutler doctor"
 _UNKNOWN_COMMIT = (400, 404, 422)
@@ -28,7 +28,7 @@ def examine_forge(work: RunContext) -> Iterator[Examined]:
         yield Examined("forge", "note", "a fork's change publishes nothing and has no token")
         return
     try:
-        forge = opened(work)
+        forge = connect_forge(work)
         there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
     except MlbutlerError as error:
         yield Examined("forge", "missing", error.message, error.remedy)

@@ -28,7 +28,7 @@ def gates(work: RunContext) -> Examined:
     if any(gate.repeats for gate in configured) and not work.settings.repeat.seed:
         remedy = "Set repeat.seed (`mlbutler help compare`)."
         return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
-    committed, here = work.project.snapshots.read(work.record.change.checkout, work.prefix)
+    committed, here = work.project.snapshots.read_snapshots(work.record.change.checkout, work.prefix)
     sources = _available_metrics(here.metrics, committed.metrics)
     numbers = compare_metrics({}, sources, {})[0]
     keys = {name for metric in numbers for name in (metric.key, metric.name)}

@@ -82,12 +82,12 @@ def credentials(work: RunContext) -> Examined:
 def forge(work: RunContext) -> Examined:
     """Check that a forge is found and that there is a token; nothing is asked over the network here."""
     from mlbutler.forge.opening import NoToken
-    from mlbutler.steps.reviewers import opened
+    from mlbutler.steps.reviewers import connect_forge
 
     if not work.trusted:
         return Examined("forge", NOTE, "a fork's change publishes nothing and has no token")
     try:
-        forge = opened(work)
+        forge = connect_forge(work)
     except NoToken as error:
         named = work.settings.forge.kind or work.settings.forge.url
         return Examined("forge", MISSING if named else NOTE, error.message, error.remedy)

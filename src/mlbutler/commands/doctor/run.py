@@ -123,9 +123,9 @@ def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Exami
 
 
 def _show_settings(work: RunContext) -> None:
-    from mlbutler.settings.reading import written
+    from mlbutler.settings.reading import to_document
 
-    values = written(work.settings)
+    values = to_document(work.settings)
     rows = []
     for key, source in work.loaded.sources.items():
         section, _, name = key.partition(".")

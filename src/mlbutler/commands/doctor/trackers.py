@@ -43,6 +43,6 @@ def trackers(work: RunContext) -> Examined:
 def _runs(work: RunContext) -> Iterator[str]:
     """Yield what stages logged into folders of the work tree."""
     folders = ["", *(stage.directory for stage in work.project.stages.pipeline())]
-    found = Counter(one.run.tracker for one in offline.found(work.root, folders, 0, work.environ))
+    found = Counter(one.run.tracker for one in offline.find_logged_runs(work.root, folders, 0, work.environ))
     for tracker, number in found.items():
         yield f"{count(number, 'run')} of {tracker} in the work tree"

@@ -113,7 +113,7 @@ def given(folder: Path) -> tuple[JenkinsCredential, ...]:
     """
     found = []
     for credential in GIVEN:
-        there = [name for name in credential.files if _holds(folder / name)]
+        there = [name for name in credential.files if _has_content(folder / name)]
         if len(there) == len(credential.files):
             found.append(credential)
         elif there:
@@ -125,7 +125,7 @@ def given(folder: Path) -> tuple[JenkinsCredential, ...]:
     return tuple(found)
 
 
-def _holds(path: Path) -> bool:
+def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
@@ -137,4 +137,4 @@ def mounted(folder: Path) -> tuple[str, ...]:
 
 def knows_hosts(folder: Path) -> bool:
     """Return whether the team gave the host keys of its Git servers, as lines of a ``known_hosts`` file."""
-    return _holds(folder / KNOWN_HOSTS)
+    return _has_content(folder / KNOWN_HOSTS)

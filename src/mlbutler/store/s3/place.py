@@ -54,7 +54,7 @@ class S3Location:
     access: Mapping[str, Any]
 
 
-def find(root: str, config: Mapping[str, Any], region: str = "") -> S3Location | None:
+def find_location(root: str, config: Mapping[str, Any], region: str = "") -> S3Location | None:
     """Return the place of a remote; None where it is left to DVC's client.
 
     Args:

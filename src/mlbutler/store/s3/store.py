@@ -11,7 +11,7 @@ from mlbutler.store.interface import Arrived, Counter, DownloadRequest, ObjectId
 from mlbutler.store.other import OtherStore
 from mlbutler.store.retry import RetryPolicy
 from mlbutler.store.s3.bucket import Bucket, LeftToDvc
-from mlbutler.store.s3.place import find
+from mlbutler.store.s3.place import find_location
 
 
 class S3Store(OtherStore):
@@ -77,7 +77,7 @@ class S3Store(OtherStore):
 
     def _found(self, region: str = "") -> Bucket | None:
         try:
-            place = find(self._root, self._config, region)
+            place = find_location(self._root, self._config, region)
             return Bucket(self.name, place, jobs=self._limit, policy=self._given) if place else None
         except Exception:  # DVC's client meets the same, and its error is said
             return None

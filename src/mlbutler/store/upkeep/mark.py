@@ -17,7 +17,7 @@ from mlbutler.atomic import write
 from mlbutler.errors import EXIT_USAGE, DiskFull, StoreError
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.shared_folders import make_folder, share
-from mlbutler.store.files import explained
+from mlbutler.store.files import explain_os_error
 
 MARK = Path("mlbutler") / "mirror.json"
 _BEFORE_OBJECTS = {"mlbutler", "lost+found"}
@@ -29,7 +29,7 @@ class UnmarkedMirror(StoreError):
     exit_code = EXIT_USAGE
 
 
-def begin(mirror: Path) -> None:
+def mark_if_empty(mirror: Path) -> None:
     """Make a directory that does not exist, or holds no object yet, a mirror; another stays what it is."""
     with suppress(OSError, StoreError, DiskFull):
         if not mirror.exists() or _holds_nothing(mirror):
@@ -48,7 +48,7 @@ def adopt(mirror: Path, remotes: Iterable[Path]) -> None:
     try:
         _write(mirror)
     except OSError as error:
-        raise explained(error, "marking the mirror", mirror) from error
+        raise explain_os_error(error, "marking the mirror", mirror) from error
 
 
 def require_mirror(mirror: Path, remotes: Iterable[Path]) -> None:
@@ -93,14 +93,14 @@ def _write(mirror: Path) -> None:
 
 def _require_no_remote(mirror: Path, remotes: Iterable[Path]) -> None:
     for remote in remotes:
-        if _holds(mirror, remote) or _holds(remote, mirror):
+        if _encloses(mirror, remote) or _encloses(remote, mirror):
             raise UnmarkedMirror(
                 f"Nothing is evicted from {mirror}: a DVC remote of this project is {remote}.",
                 "Let data.mirror (MLBUTLER_DATA_MIRROR) name a directory of its own.",
             )
 
 
-def _holds(outer: Path, inner: Path) -> bool:
+def _encloses(outer: Path, inner: Path) -> bool:
     """Tell whether `inner` is the directory `outer`, or below it, by whatever names."""
     try:
         at = outer.stat()

@@ -18,7 +18,7 @@ from mlbutler.errors import BusyError, DiskFull, MlbutlerError, StoreError
 from mlbutler.shared_folders import make_folder, share
 from mlbutler.state.fingerprint import Fingerprint
 from mlbutler.state.segments import Segment
-from mlbutler.store.files import explained
+from mlbutler.store.files import explain_os_error
 from mlbutler.store.holdings import files_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
@@ -129,7 +129,7 @@ def prune(
 
 def _failed(error: OSError | DiskFull, mirror: Path) -> MlbutlerError:
     if isinstance(error, OSError):
-        return explained(error, "looking after the mirror", mirror)
+        return explain_os_error(error, "looking after the mirror", mirror)
     return error
 
 

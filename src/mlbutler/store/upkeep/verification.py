@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import StoreError
-from mlbutler.store.files import explained
+from mlbutler.store.files import explain_os_error
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.pool import imap_unordered
@@ -28,7 +28,7 @@ class Verified:
     unreadable: tuple[tuple[ObjectId, str], ...] = ()
 
 
-def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
+def verify_mirror(store: LocalStore, *, jobs: int = 2, remove: bool = False,
            progress: Callable[[int, int], None] = lambda objects, size: None) -> Verified:  # fmt: skip
     """Hash every object.
 
@@ -43,7 +43,7 @@ def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
     try:
         found = [item.oid for item in survey(store.root) if isinstance(item, StoredObject)]
     except OSError as error:
-        raise explained(error, "looking through the objects", store.root) from error
+        raise explain_os_error(error, "looking through the objects", store.root) from error
     size = 0
     damaged: list[ObjectId] = []
     unreadable: list[tuple[ObjectId, str]] = []

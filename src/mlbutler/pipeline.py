@@ -22,7 +22,7 @@ from mlbutler.record_ended import LEAST
 from mlbutler.record_file import read_record, write_record
 from mlbutler.record_pending import judged_again
 from mlbutler.run_table import NAMES, STEPS, Step, prevents, taken_after
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 
 __all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_all", "run_step", "skip_step", "taken_after"]
 
@@ -94,9 +94,9 @@ def _step(name: str) -> Step:
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def _title(work: RunContext, step: Step) -> str:
+def _title(options: StepOptions, step: Step) -> str:
     """Return what a reader of the log sees of a step: of a comparison with what."""
-    other = work.options.compared_with
+    other = options.compared_with
     if step.name != "compare" or not other:
         return step.title
     return f"compare: with {f'commit {other[:10]}' if _COMMIT.fullmatch(other) else other}"
@@ -111,7 +111,7 @@ def _run(
     if reason:
         result: StepResult = step.result(outcome=Outcome.SKIPPED, reason=reason)
     else:
-        work.console.step(_title(work, step))
+        work.console.step(_title(work.options, step))
         _begin(work, step, started)
         try:
             result = (call or _function(step))(work)

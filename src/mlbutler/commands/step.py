@@ -14,7 +14,7 @@ from mlbutler.commands.clone_lock import SIDE_BY_SIDE
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.pipeline import blocked, resume, run_step, skip_step
-from mlbutler.record import TELLING, Outcome, StepResult
+from mlbutler.record import TELLING, Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.secrets import has_credentials
 from mlbutler.steps.context import RunContext, StepOptions
@@ -62,24 +62,26 @@ def step(
             settings = msgspec.structs.replace(work.settings, reproduce=reproduce)
             work.loaded = dataclasses.replace(work.loaded, settings=settings)
         if in_run and (reason := blocked(work.record, name)):
-            return _finish(work, console, name, skip_step(work, name, reason))
+            code = skip_step(work, name, reason)
+            return _finish(work.record, console, name, code)
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
             code = run_step(work, "plan")
-            if code and not _planned(work):
-                return _finish(work, console, "plan", code)
-        return _finish(work, console, name, run_step(work, name, call))
+            if code and not _planned(work.record):
+                return _finish(work.record, console, "plan", code)
+        code = run_step(work, name, call)
+        return _finish(work.record, console, name, code)
 
 
-def _planned(work: RunContext) -> bool:
+def _planned(record: Record) -> bool:
     """Return whether there is a plan to go by, though not of every stage.
 
     The step says itself what it could not do.
     """
-    return work.record.plan is not None and work.record.plan.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN)
+    return record.plan is not None and record.plan.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN)
 
 
-def _finish(work: RunContext, console: Console, name: str, code: int) -> int:
+def _finish(record: Record, console: Console, name: str, code: int) -> int:
     if console.json:
-        document = json.loads(dumps(work.record, console.redactor))
+        document = json.loads(dumps(record, console.redactor))
         print(json.dumps({"step": name, "exit_code": code, "result": document[name]}, indent=2, ensure_ascii=False))
     return code

@@ -61,7 +61,7 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
             attest(work, result, key, options.attestation)
         _show(console, result)
         if console.json:
-            print(json.dumps(_document(work, result), indent=2, ensure_ascii=False))
+            print(json.dumps(_document(work.console, result), indent=2, ensure_ascii=False))
         return _CODES.get(result.outcome, EXIT_PASSED)
 
 
@@ -108,6 +108,6 @@ def _tone(state: Verification) -> Tone:
     return Tone.BAD if state.is_wrong else Tone.WARN
 
 
-def _document(work: RunContext, result: StepResult) -> object:
-    hidden = work.console.redactor.hide(json.dumps(dataclasses.asdict(result)))
+def _document(console: Console, result: StepResult) -> object:
+    hidden = console.redactor.hide(json.dumps(dataclasses.asdict(result)))
     return json.loads(hidden)

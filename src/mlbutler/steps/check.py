@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
@@ -220,14 +221,14 @@ def _kept_nowhere(work: RunContext, left_out: Sequence[tuple[str, str]]) -> list
             check=_KEPT,
             subject=path,
             problem=f"neither in Git{' (which ignores it)' if ignored else ''} nor on the remote",
-            remedy=_to_keep(work, path, ignored, owners[path][0]),
+            remedy=_to_keep(work.root, path, ignored, owners[path][0]),
         )
         for path, ignored in lacking.items()
     ]
 
 
-def _to_keep(work: RunContext, path: str, ignored: bool, maker: Stage) -> str:
-    made = "" if (work.root / path).exists() else f"dvc repro --force {shlex.quote(maker.name)}, then "
+def _to_keep(root: Path, path: str, ignored: bool, maker: Stage) -> str:
+    made = "" if (root / path).exists() else f"dvc repro --force {shlex.quote(maker.name)}, then "
     if not ignored:
         return f"{made}git add {shlex.quote(path)}"
     add = f"{made}git add --force {shlex.quote(path)}"

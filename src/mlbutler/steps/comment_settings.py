@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlbutler.record import CompareResult, Outcome, Record, Verdict
-from mlbutler.settings import CommentSettings, settings_at
+from mlbutler.settings import CommentSettings, LoadedSettings, settings_at
 from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def agreed_comment_settings(work: RunContext) -> CommentSettings:
         return own
     found = settings_at(lambda name: _target_file(work, name))
     there = found.comment if found is not None else CommentSettings()
-    given = [key for key in CommentSettings.__struct_fields__ if _is_given(work, key)]
+    given = [key for key in CommentSettings.__struct_fields__ if _is_given(work.loaded, key)]
     return msgspec.structs.replace(there, **{key: getattr(own, key) for key in given})
 
 
@@ -77,5 +77,5 @@ def _target_file(work: RunContext, path: str) -> bytes | None:
     return work.git.show(revisions[0], work.prefix + path) if revisions else None
 
 
-def _is_given(work: RunContext, key: str) -> bool:
-    return work.loaded.sources.get(f"comment.{key}", "").startswith(_GIVEN)
+def _is_given(loaded: LoadedSettings, key: str) -> bool:
+    return loaded.sources.get(f"comment.{key}", "").startswith(_GIVEN)

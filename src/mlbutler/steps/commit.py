@@ -20,7 +20,7 @@ from mlbutler.commitback.push_results import (
 from mlbutler.first_few import first_few
 from mlbutler.git import Git
 from mlbutler.project.paths import dependency_paths, result_paths
-from mlbutler.record import Change, CommitResult, Outcome, StageRun
+from mlbutler.record import Change, CommitResult, Outcome, Record, StageRun
 from mlbutler.steps.context import RunContext
 
 
@@ -37,7 +37,8 @@ def run(work: RunContext) -> CommitResult:
     git = work.git.at(work.git.toplevel())
     if git.holds_only(work.record.change.checkout):  # whatever the project declares
         return _nothing(git, work)
-    declared = _from_root(work, (*result_paths(work.project.stages), *globbed(work.git, work.settings.commit.paths)))
+    paths = (*result_paths(work.project.stages), *globbed(work.git, work.settings.commit.paths))
+    declared = _from_root(work.prefix, paths)
     try:
         results = collect(git, work.record.change.checkout, declared)
     except FileRefused as refused:
@@ -45,13 +46,13 @@ def run(work: RunContext) -> CommitResult:
     if not results.changed:
         return _nothing(git, work)
     if work.record.change.kind == "local":
-        depended = _from_root(work, dependency_paths(work.project.stages))
+        depended = _from_root(work.prefix, dependency_paths(work.project.stages))
         inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
-        return _by_hand(work, results.changed, [path for path in inputs if path not in results.changed])
+        return _by_hand(work.prefix, results.changed, [path for path in inputs if path not in results.changed])
     if (skipped := _not_this_time(work)) is not None:
         return skipped
-    depended = _from_root(work, dependency_paths(work.project.stages))
-    if (skipped := _edited(git, work, depended, declared)) is not None:
+    depended = _from_root(work.prefix, dependency_paths(work.project.stages))
+    if (skipped := _edited(git, work.prefix, depended, declared)) is not None:
         return skipped
     from mlbutler.project.leftovers import take_out
 
@@ -63,8 +64,8 @@ def run(work: RunContext) -> CommitResult:
     )
 
 
-def _from_root(work: RunContext, paths: Iterable[str]) -> tuple[str, ...]:
-    full = (from_root(work.prefix, path) for path in paths)
+def _from_root(prefix: str, paths: Iterable[str]) -> tuple[str, ...]:
+    full = (from_root(prefix, path) for path in paths)
     return tuple(dict.fromkeys(path for path in full if path is not None))
 
 
@@ -105,7 +106,7 @@ def _not_this_time(work: RunContext) -> CommitResult | None:
         return _skipped(
             "what was reproduced is a merge that the CI server made, not the branch",
             "Let the CI server check out the pull request's head, or set commit.on_merge = 'head'."
-            f"{_by_the_same_merge(work)}",
+            f"{_by_the_same_merge(work.record)}",
         )
     if not _are_pushed(work):
         push = work.record.push
@@ -116,9 +117,9 @@ def _not_this_time(work: RunContext) -> CommitResult | None:
     return None
 
 
-def _by_the_same_merge(work: RunContext) -> str:
+def _by_the_same_merge(record: Record) -> str:
     """Return how to get results that cannot be committed: DVC's run cache restores them for the same inputs."""
-    change, push = work.record.change, work.record.push
+    change, push = record.change, record.push
     if not (change.target_branch and push is not None and push.run_cache):
         return ""
     target = shlex.quote(f"{change.git_remote}/{change.target_branch}")
@@ -144,12 +145,12 @@ def _are_pushed(work: RunContext) -> bool:
     return not any(artifact.cached and artifact.pushed for artifact in project.artifacts())  # Git has everything
 
 
-def _edited(git: Git, work: RunContext, depended: Sequence[str], declared: Sequence[str]) -> CommitResult | None:
+def _edited(git: Git, prefix: str, depended: Sequence[str], declared: Sequence[str]) -> CommitResult | None:
     """Return the refusal where the tree differs from the head, for example because a linter fixed a file."""
     edited = [
         path
         for path in git.dirty()
-        if concerns(path, depended) and not concerns(path, declared) and not path.startswith(f"{work.prefix}.dvc/")
+        if concerns(path, depended) and not concerns(path, declared) and not path.startswith(f"{prefix}.dvc/")
     ]
     if not edited:
         return None
@@ -174,7 +175,7 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
     from mlbutler.steps import tracked
 
     files |= tracked.tracking_files(work, git, change.head, touched)
-    text = message(settings.message, change, _stages(work), _runs(work))
+    text = message(settings.message, change, _stages(work.record), _runs(work.record))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
     if settings.way == "pull-request":
         return _proposed(work, build, remote, branch)
@@ -207,13 +208,13 @@ def _attested(work: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
     return attest_reproduced(work, commit)
 
 
-def _stages(work: RunContext) -> list[str]:
-    reproduce = work.record.reproduce
+def _stages(record: Record) -> list[str]:
+    reproduce = record.reproduce
     return [run.name for run in (reproduce.stages if reproduce else ()) if run.outcome in ("ran", "restored")]
 
 
-def _runs(work: RunContext) -> tuple[StageRun, ...]:
-    return work.record.reproduce.stages if work.record.reproduce is not None else ()
+def _runs(record: Record) -> tuple[StageRun, ...]:
+    return record.reproduce.stages if record.reproduce is not None else ()
 
 
 def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed: PushOutcome) -> CommitResult:
@@ -265,9 +266,9 @@ def _withdrawn(git: Git, work: RunContext) -> str:
     return "; what was proposed for it is withdrawn" if withdraw(git, remote, branch) else ""
 
 
-def _by_hand(work: RunContext, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:
+def _by_hand(prefix: str, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:
     """Return what the user has to commit: the results and what they were made from, so that both belong together."""
-    own, made_from = ([posixpath.relpath(path, work.prefix or ".") for path in paths] for paths in (changed, inputs))
+    own, made_from = ([posixpath.relpath(path, prefix or ".") for path in paths] for paths in (changed, inputs))
     command = f"git add -- {' '.join(map(shlex.quote, (*own, *made_from)))} && git commit"
     reason = f"on a laptop you commit yourself: {first_few(own, 5)}"
     reason += f"; and what they were made from: {first_few(made_from, 5)}" if made_from else ""

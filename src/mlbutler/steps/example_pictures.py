@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from mlbutler.comparison.images import image_kind, is_whole
-from mlbutler.project.data import ProjectData
 from mlbutler.store.interface import ObjectId
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
 
 _LARGEST = 100 * 1024  # bytes; a few of them go into every report
 
 
-def picture(project: ProjectData, path: str) -> str:
+def picture(project: Project, path: str) -> str:
     """Return a small PNG, JPEG, GIF or WebP file of the project as a data URI, '' when there is none here.
 
     Args:
@@ -28,7 +31,7 @@ def picture(project: ProjectData, path: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _content(project: ProjectData, path: str) -> bytes | None:
+def _content(project: Project, path: str) -> bytes | None:
     file = project.root / path
     try:
         if file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(project.root.resolve()):

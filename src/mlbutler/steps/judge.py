@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from mlbutler.comparison.comparison import Comparison
 from mlbutler.comparison.snapshot import Snapshot
@@ -64,7 +65,7 @@ def _waivers(work: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     branch's settings, or the environment, say ``waivers.trust = "change"``, and never for a fork.
     """
     change = work.record.change
-    own = _own(work)
+    own = _own(work.root)
     if change.kind != "pull-request":
         return waivers.parse_waivers(own), ()
     revisions = list(work.agreed_at)
@@ -79,8 +80,8 @@ def _waivers(work: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     )
 
 
-def _own(work: RunContext) -> str:
-    path = work.root / waivers.FILE_NAME
+def _own(root: Path) -> str:
+    path = root / waivers.FILE_NAME
     try:
         return "" if path.is_symlink() else path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
-from mlbutler.record import TrackedRun
+from mlbutler.record import Record, TrackedRun
 from mlbutler.steps.context import RunContext
 from mlbutler.trackers import git_files, offline
 from mlbutler.trackers.offline import LoggedRun
@@ -47,7 +47,7 @@ def with_logged_runs(work: RunContext, old: Snapshot, new: Snapshot) -> LoggedRu
     Where DVC declares no metrics, the runs' last numbers are this side's. The target's are those of `trackers.git`,
     which holds what earlier results commits brought; without that folder there are none.
     """
-    since = _began(work)
+    since = _began(work.record)
     runs, notes = _found(work, since) if since is not None else ([], [])
     listed, declared = tuple(one.run for one in runs), bool(old.metrics or new.metrics)
     if declared:
@@ -61,21 +61,21 @@ def with_logged_runs(work: RunContext, old: Snapshot, new: Snapshot) -> LoggedRu
     )
 
 
-def _began(work: RunContext) -> float | None:
+def _began(record: Record) -> float | None:
     """Return when stages began to run in this build, None where none did."""
-    reproduce = work.record.reproduce
-    if reproduce is None or not reproduce.started or not _ran(work):
+    reproduce = record.reproduce
+    if reproduce is None or not reproduce.started or not _ran(record):
         return None
     return datetime.fromisoformat(reproduce.started).timestamp()
 
 
-def _ran(work: RunContext) -> list[str]:
-    reproduce = work.record.reproduce
+def _ran(record: Record) -> list[str]:
+    reproduce = record.reproduce
     return [stage.name for stage in (reproduce.stages if reproduce else ()) if stage.outcome == "ran"]
 
 
 def _found(work: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
-    names = _ran(work)
+    names = _ran(work.record)
     folders = ["", *(stage.directory for stage in work.project.stages.pipeline() if stage.name in names)]
     runs, notes = offline.find_logged_runs(work.root, folders, since, work.environ), []
     try:

@@ -8,6 +8,7 @@ from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.history import MetricsAtCommit, metric_histories
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import MetricChange, MetricHistory, Verdict
+from mlbutler.settings import Settings
 from mlbutler.steps.context import RunContext
 
 _MOST_METRICS = 30
@@ -31,12 +32,12 @@ def metric_histories_of(
     except MlbutlerError as error:
         return (), (("the history of the metrics", error.message),)
     found, _ = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in history], goals)
-    ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(work, m)))}
+    ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(work.settings, m)))}
     chosen = sorted((h for h in found if h.key in ranks and len(h.values) > 1), key=lambda h: ranks[h.key])
     return tuple(chosen[:_MOST_METRICS]), ()
 
 
-def _rank(work: RunContext, metric: MetricChange) -> tuple[bool, bool, int]:
-    gated = any(gate.metric in (metric.key, metric.name) for gate in work.settings.gate)
+def _rank(settings: Settings, metric: MetricChange) -> tuple[bool, bool, int]:
+    gated = any(gate.metric in (metric.key, metric.name) for gate in settings.gate)
     place = _ORDER.index(metric.verdict) if metric.verdict in _ORDER else len(_ORDER)
     return not is_number(metric.new), not gated, place

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mlbutler.errors import MlbutlerError
 from mlbutler.first_few import first_few
 from mlbutler.numbers import count
-from mlbutler.record import CheckResult, Moved, Outcome, PushResult
+from mlbutler.record import CheckResult, Moved, Outcome, PushResult, Record
 from mlbutler.report.findings import grouped
 from mlbutler.reproduce.progress import left_behind
 from mlbutler.steps import unshared
@@ -39,7 +39,7 @@ def run(work: RunContext) -> PushResult:
     """
     if not work.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
-    nothing = _nothing_to_do(work)
+    nothing = _nothing_to_do(work.record)
     if not work.options.shares:
         return unshared.push(
             work, all_there=nothing and work.record.plan is not None and work.record.plan.is_up_to_date()
@@ -75,14 +75,14 @@ def run(work: RunContext) -> PushResult:
         place = place or nearby
     except MlbutlerError as error:
         work.state.push_checks.invalidate()  # it lacks what it did not take
-        error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(work, mirrored, kept))))
+        error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(work.record, mirrored, kept))))
         error.partial = PushResult(
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
         )
         raise
     away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
     result = _result(work, moved, notes, place or kept, away, len(pushed))
-    if runs and not place and _failed(work):
+    if runs and not place and _failed(work.record):
         result = _only_here(result)
     return result if work.options.pipeline else _whole(work, result, away)
 
@@ -94,17 +94,17 @@ def _ran(work: RunContext) -> set[str]:
     return {stage.name for stage in runs if stage.outcome == "ran"}
 
 
-def _where_results_are(work: RunContext, mirrored: bool, kept: str) -> str:
+def _where_results_are(record: Record, mirrored: bool, kept: str) -> str:
     """Return how to get what this run made while the remote does not accept it; '' where it made nothing.
 
     Args:
         mirrored: the mirror took them. kept: not '' where their run cache is there too.
     """
-    reproduce = work.record.reproduce
+    reproduce = record.reproduce
     made = [stage.name for stage in reproduce.stages if stage.outcome in _DONE] if reproduce is not None else []
     if not made:
         return ""
-    host = work.record.environment.host
+    host = record.environment.host
     if mirrored:
         way = "a new build that shares it restores them and pushes" if kept else f"mlbutler push on {host} sends them"
         return f"Until then the results of {first_few(made)} are in the mirror of {host}: {way}."
@@ -155,8 +155,8 @@ def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> Pu
     return dataclasses.replace(result, reason=there if result.reason == _NOTHING_HERE else f"{result.reason}; {there}")
 
 
-def _nothing_to_do(work: RunContext) -> bool:
-    reproduce, check = work.record.reproduce, work.record.check
+def _nothing_to_do(record: Record) -> bool:
+    reproduce, check = record.reproduce, record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
         return False
     return _all_there(check)
@@ -167,8 +167,8 @@ def _all_there(check: CheckResult | None) -> bool:
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
 
-def _failed(work: RunContext) -> bool:
-    reproduce = work.record.reproduce
+def _failed(record: Record) -> bool:
+    reproduce = record.reproduce
     return reproduce is not None and reproduce.outcome in (Outcome.FAILED, Outcome.ERROR)
 
 

@@ -16,11 +16,12 @@ from mlbutler.errors import SettingsError
 from mlbutler.frozen import frozen
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment
+from mlbutler.project.model import Stages
 from mlbutler.project.paths import result_paths
 from mlbutler.record import MetricChange, Outcome, RepeatResult
 from mlbutler.reproduce.scratch import scratch_clone
 from mlbutler.reproduce.seeds import series, set_params, split
-from mlbutler.settings import Gate
+from mlbutler.settings import Gate, Settings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.scratch_work import scratch_work
 
@@ -84,7 +85,7 @@ def repeated(
         named = [(metric.file, metric.name) for metric in chosen]
         old = measure(work, base, named, seeds, "in the target")
         new = Series(problem=old.problem) if old.problem else measure(work, None, named, seeds, "here")
-        results += [_result(work, metric, seeds, old, new) for metric in chosen]
+        results += [_result(work.settings, metric, seeds, old, new) for metric in chosen]
     return tuple(results)
 
 
@@ -115,13 +116,13 @@ def _unchanged(work: RunContext, base: str) -> bool:
         return False
 
 
-def _result(work: RunContext, metric: MetricChange, seeds: Sequence[int], old: Series, new: Series) -> RepeatResult:
-    params, problem = work.settings.repeat.seed, new.problem
+def _result(settings: Settings, metric: MetricChange, seeds: Sequence[int], old: Series, new: Series) -> RepeatResult:
+    params, problem = settings.repeat.seed, new.problem
     if problem:
         return RepeatResult(metric=metric.key, stages=old.stages, params=params, seeds=tuple(seeds), reason=problem,
                             excused=bool(old.problem))  # fmt: skip
     key = metric.file, metric.name
-    found = summarise(metric, seeds, old.values[key], new.values[key], work.settings.repeat.confidence)
+    found = summarise(metric, seeds, old.values[key], new.values[key], settings.repeat.confidence)
     return dataclasses.replace(
         found, stages=new.stages, params=params, runs=old.runs + new.runs, restored=old.restored + new.restored
     )
@@ -177,7 +178,7 @@ def measure(
         contextlib.chdir(root),  # DVC names stages relative to the current directory
     ):
         scratch = scratch_work(work, root, mirror=work.mirror, timeout=work.settings.repeat.timeout)
-        targets = _targets(scratch, metrics)
+        targets = _targets(scratch.project.stages, metrics)
         if isinstance(targets, str):
             found.problem = f"{side}: {targets}"
             return found
@@ -190,7 +191,7 @@ def measure(
             if problem:
                 found.problem = f"{side}, seed {seed}: {problem}"
                 return found
-            identities.add(_outputs(scratch, found.stages))
+            identities.add(_outputs(scratch.project.stages, found.stages))
     if len(identities) == 1:
         named = ", ".join(work.settings.repeat.seed)
         found.problem = f"{side} the seed {named} does not change the outcome: identical bytes with {len(seeds)} seeds"
@@ -204,11 +205,11 @@ def _with_targets(scratch: RunContext, targets: Sequence[str]) -> RunContext:
     return scratch
 
 
-def _targets(scratch: RunContext, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
+def _targets(stages: Stages, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
     """Return the stages that make the metrics' files, or a sentence on the file that no stage makes."""
     names = []
     for file in dict.fromkeys(file for file, _ in metrics):
-        owner = scratch.project.stages.owner(file)
+        owner = stages.owner(file)
         if owner is None or not owner[0].can_run:
             return f"no stage makes {file}, so no run of one can be repeated"
         names.append(owner[0].name)
@@ -254,11 +255,11 @@ def _read_metrics(scratch: RunContext, found: Series) -> str:
     return ""
 
 
-def _outputs(scratch: RunContext, stages: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _outputs(stages: Stages, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return every output of the stages with its hash."""
     return tuple(
         (out.path, out.recorded.value if out.recorded else "")
-        for stage in scratch.project.stages.pipeline()
-        if stage.name in stages
+        for stage in stages.pipeline()
+        if stage.name in names
         for out in stage.outputs
     )

@@ -8,6 +8,7 @@ from mlbutler.commitback.propose import PREFIX, withdraw_orphans
 from mlbutler.errors import ForgeError, MlbutlerError, UsageError
 from mlbutler.first_few import first_few
 from mlbutler.forge.interface import Forge, NotOffered
+from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome
 from mlbutler.steps.context import RunContext
@@ -32,7 +33,7 @@ def open_pull_request(work: RunContext, forge: Forge, change: Change) -> str:
     made, branch = work.record.commit, change.head_branch
     if made is None or branch is None or made.proposed != f"{PREFIX}{branch}":
         return _closed(work, forge, change)
-    tip = _proposal(work, change, made.proposed)
+    tip = _proposal(work.git, change, made.proposed)
     if not tip:
         return ""
     name = branch.replace("`", "'")
@@ -67,7 +68,7 @@ def _closed(work: RunContext, forge: Forge, change: Change) -> str:
     return f"closed, since nothing of it is needed: pull request {first_few(closed)}" if closed else ""
 
 
-def _proposal(work: RunContext, change: Change, name: str) -> str:
+def _proposal(git: Git, change: Change, name: str) -> str:
     """Return the commit that the branch of proposals has right on what was judged, '' for none.
 
     The record may be anybody's: Git and its remote have to say the same.
@@ -75,11 +76,8 @@ def _proposal(work: RunContext, change: Change, name: str) -> str:
     if change.git_remote is None:
         return ""
     try:
-        tip = work.git.fetch_one(change.git_remote, f"refs/heads/{name}") or ""
-        return (
-            tip
-            if git_verified.parents(git_verified.read_objects(work.git, [tip]).get(tip, b"")) == [change.head]
-            else ""
-        )
+        tip = git.fetch_one(change.git_remote, f"refs/heads/{name}") or ""
+        content = git_verified.read_objects(git, [tip]).get(tip, b"")
+        return tip if git_verified.parents(content) == [change.head] else ""
     except MlbutlerError:
         return ""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mlbutler.comparison.snapshot import Snapshot
 from mlbutler.errors import ProjectError
-from mlbutler.project.model import Stage
-from mlbutler.record import Cause, Outcome, PlanResult, StagePlan, StageState
+from mlbutler.project.model import Stage, Stages
+from mlbutler.record import Cause, Outcome, PlanResult, Record, StagePlan, StageState
 from mlbutler.steps.context import RunContext
 
 _BEFORE = "what is here is from before the change"
@@ -35,8 +35,8 @@ def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
     plan = work.record.plan
     planned = work.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
     stages = list(plan.stages) if planned and plan is not None else list(work.project.planning.not_up_to_date())
-    reasons = dict(_in_run(work) if planned else _reasons(stages))
-    if planned and plan is not None and (beyond := _beyond(work, plan)):
+    reasons = dict(_in_run(work.record) if planned else _reasons(stages))
+    if planned and plan is not None and (beyond := _beyond(work.project.stages, plan)):
         stages += (others := [stage for stage in work.project.planning.not_up_to_date() if stage.name in beyond])
         reasons |= _reasons(others)
     for name in _as_in_target(work, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
@@ -47,13 +47,13 @@ def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
     return {path: reasons[stage.name] for path, (stage, _) in owners.items() if stage.name in reasons}
 
 
-def _beyond(work: RunContext, plan: PlanResult) -> frozenset[str]:
+def _beyond(stages: Stages, plan: PlanResult) -> frozenset[str]:
     """Return the stages that were not planned, since ``reproduce.targets`` does not include them."""
-    return frozenset(stage.name for stage in work.project.stages.pipeline()) - {stage.name for stage in plan.stages}
+    return frozenset(stage.name for stage in stages.pipeline()) - {stage.name for stage in plan.stages}
 
 
-def _in_run(work: RunContext) -> Mapping[str, str]:
-    plan, run = work.record.plan, work.record.reproduce
+def _in_run(record: Record) -> Mapping[str, str]:
+    plan, run = record.plan, record.reproduce
     became = {stage.name: stage.outcome for stage in run.stages} if run is not None else {}
     reasons = {}
     for stage in plan.stages if plan is not None else ():

@@ -14,6 +14,7 @@ from mlbutler.steps.context import RunContext
 from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
+    from mlbutler.project.project import Project
     from mlbutler.state.verified import VerifiedObjects
     from mlbutler.store.engine import Brought
     from mlbutler.store.interface import Need
@@ -34,7 +35,7 @@ def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ())
         DiskFull: no space for what is needed.
     """
     if only:
-        return _bring(work, list(_at(work, only)))[0]
+        return _bring(work, list(_at(work.project, only)))[0]
     plan = work.record.plan
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
@@ -65,9 +66,9 @@ def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ())
     return result
 
 
-def _at(work: RunContext, paths: Sequence[str]) -> Iterator[Need]:
+def _at(project: Project, paths: Sequence[str]) -> Iterator[Need]:
     """Yield what is needed for these artifacts, for those below these folders, and for parts of a directory."""
-    for need in work.project.planning.all_artifacts():
+    for need in project.planning.all_artifacts():
         inside = tuple(path for path in paths if path.startswith(f"{need.path}/"))
         if any(need.path == path or need.path.startswith(f"{path}/") for path in paths):
             yield need
@@ -179,7 +180,7 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     cache, mirror, remotes = stores.cache, stores.mirror, stores.remotes
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
-    _check(work, wanted)
+    _check(work.project, wanted)
     with project.checkout.eager_links(wanted if work.trusted and not verify else (), mirror) as early:
         with work.console.progress("objects", total_bytes=total) as progress:
             options = BringOptions(
@@ -205,12 +206,12 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     return _result(work, brought, absent, paths), frozenset(absent), brought, cache.verified
 
 
-def _check(work: RunContext, paths: Sequence[str]) -> None:
+def _check(project: Project, paths: Sequence[str]) -> None:
     """Raise where an artifact must not be put into the work tree, before anything is fetched."""
     from mlbutler.errors import UnsavedWork
 
     try:
-        work.project.checkout.check_laying_out(paths)
+        project.checkout.check_laying_out(paths)
     except UnsavedWork as error:
         error.partial = SyncResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
         raise

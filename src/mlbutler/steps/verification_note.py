@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mlbutler.commitback.build import Author
 from mlbutler.commitback.notes import NOTES, add_note, push_note
 from mlbutler.errors import MlbutlerError
-from mlbutler.record import VerifyResult
+from mlbutler.record import Record, VerifyResult
 from mlbutler.steps.context import RunContext
 from mlbutler.version import __version__
 
@@ -21,7 +21,7 @@ def keep(work: RunContext, result: VerifyResult) -> None:
     if not result.stages or not work.trusted:
         return
     change = work.record.change
-    line = work.console.redactor.hide(json.dumps(_line(work, result), ensure_ascii=True))
+    line = work.console.redactor.hide(json.dumps(_line(work.record, result), ensure_ascii=True))
     git = work.git.at(work.git.toplevel())
     try:
         author = Author.parse(work.settings.commit.author)
@@ -34,13 +34,13 @@ def keep(work: RunContext, result: VerifyResult) -> None:
         work.console.line(f"What was verified is not kept as a note: {error.message}")
 
 
-def _line(work: RunContext, result: VerifyResult) -> dict[str, object]:
+def _line(record: Record, result: VerifyResult) -> dict[str, object]:
     return {
         "verified": {stage.name: str(stage.state) for stage in result.stages},
         "drawn_from": result.drawn_from,
         "tolerance": result.tolerance,
-        "project": work.record.project,
+        "project": record.project,
         "mlbutler": __version__,
-        "build": work.record.change.build_url,
+        "build": record.change.build_url,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

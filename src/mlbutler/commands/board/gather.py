@@ -12,6 +12,7 @@ from mlbutler.commands.board.rows import rows_of
 from mlbutler.commands.board.trainings import with_trainings
 from mlbutler.commands.clone_lock import make_own_folder
 from mlbutler.forge.address import parse_address
+from mlbutler.git import Git
 from mlbutler.numbers import count
 from mlbutler.project.past_numbers import MOST_POINTS, CommittedCurve, Numbers, PastNumbers
 from mlbutler.remotes.trust import configured_directories
@@ -50,7 +51,7 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
     gates = [gate for gate in work.settings.gate if gate.metric is not None]
     goals = {str(gate.metric): gate.goal for gate in gates if gate.goal is not None}
     shown_columns, left_out = columns(rows, goals)
-    notes += _notes(work, numbers, cut, left_out)
+    notes += _notes(work.git, numbers, cut, left_out)
     board = Board(
         title=_title(work), target=target, rows=tuple(rows), columns=shown_columns,
         main=main_column(shown_columns, [str(gate.metric) for gate in gates]), curves=curves, notes=tuple(notes),
@@ -98,8 +99,8 @@ def _curves(
     return past.points(asked.values()), cut
 
 
-def _notes(work: RunContext, numbers: Mapping[str, Numbers], cut: int, left_out: int) -> Iterator[str]:
-    if work.git.is_shallow():
+def _notes(git: Git, numbers: Mapping[str, Numbers], cut: int, left_out: int) -> Iterator[str]:
+    if git.is_shallow():
         yield "The clone's history is cut off (a shallow clone): there is more in the repository."
     if away := sum(bool(one.away) for one in numbers.values()):
         has = "has" if away == 1 else "have"

@@ -24,6 +24,7 @@ from mlbutler.report.history import finite
 from mlbutler.report.model import Column, Table, cell
 from mlbutler.report.screen import Screen
 from mlbutler.report.sparkline import blocks
+from mlbutler.settings import Settings
 from mlbutler.steps.context import RunContext
 
 _ROWS, _NAMED = 50, 8
@@ -63,7 +64,7 @@ def history(directory: Path, console: Console, metric: str | None, *, branch: st
         if console.json:
             print(json.dumps(_as_json(found, chosen), indent=2, ensure_ascii=False))
         elif not console.quiet:
-            _show(work, found, chosen, one_by_one=metric is not None)
+            _show(work.console, work.settings, found, chosen, one_by_one=metric is not None)
     return EXIT_PASSED
 
 
@@ -137,11 +138,13 @@ def _commits(found: _Found) -> dict[str, Commit]:
 # ------------------------------------------------------------------------------------------- screen
 
 
-def _show(work: RunContext, found: _Found, chosen: Sequence[MetricHistory], *, one_by_one: bool) -> None:
-    screen = Screen(work.console)
+def _show(
+    console: Console, settings: Settings, found: _Found, chosen: Sequence[MetricHistory], *, one_by_one: bool
+) -> None:
+    screen = Screen(console)
     looked = numbers.count(len(found.past), "commit")
     screen.line(f"{found.branch}, {looked} up to {found.tip[:10]}")
-    precision = work.settings.report.precision
+    precision = settings.report.precision
     if one_by_one:
         for one in chosen:
             goal = f" ({one.goal})" if one.goal else ""

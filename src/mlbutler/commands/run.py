@@ -124,18 +124,17 @@ def summarize(work: RunContext) -> None:
         for kind, path in record.report.files:
             console.detail(f"report ({kind}): {path}")
     console.line(f"record: {work.record_path.relative_to(work.root)}")
-    for line in _results(work):
+    for line in _results(work.options, work.record):
         console.line(line)
     for name, result in record.steps():  # once more, where a person looks
         if result.outcome in BAD:
             console.line(f"{result.outcome}: {name}: {result.reason}", result.outcome)
-    for line in _next(work):
+    for line in _next(work.options, work.record):
         console.line(f"next: {line}")
 
 
-def _results(work: RunContext) -> Iterator[str]:
+def _results(options: StepOptions, record: Record) -> Iterator[str]:
     """Say where the results are, and what was not shared."""
-    record = work.record
     commit, push = record.commit, record.push
     sent = ", ".join(f"{human_bytes(m.bytes)} to {m.place}" for m in push.moved if m.objects) if push else ""
     if sent:
@@ -145,20 +144,19 @@ def _results(work: RunContext) -> Iterator[str]:
     elif commit is not None and commit.files:
         where = "in this work tree" if record.change.kind == "local" else "not on the branch"
         yield f"results: {where}, {commit.reason}"
-    if not work.options.shares:
+    if not options.shares:
         yield from (step.reason for step in _unshared(record))
 
 
-def _next(work: RunContext) -> Iterator[str]:
+def _next(options: StepOptions, record: Record) -> Iterator[str]:
     """Say what to do next: what went wrong comes before all else."""
-    record = work.record
     bad = next((result for _, result in record.steps() if result.outcome in BAD and result.remedy), None)
     if bad is not None:
         yield bad.remedy
         return
     if record.commit is not None and record.commit.files and record.commit.remedy:
         yield record.commit.remedy
-    waiting = [] if work.options.shares else _unshared(record)
+    waiting = [] if options.shares else _unshared(record)
     if waiting:
         from mlbutler.steps.unshared import SHARE
 

@@ -19,7 +19,7 @@ from mlbutler.commitback.notes import ATTESTATIONS, add_note, push_note
 from mlbutler.errors import MlbutlerError, OutsideError
 from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
-from mlbutler.git import verified
+from mlbutler.git import Git, verified
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.record import StageRun, StageVerified, Verification, VerifyResult
 from mlbutler.steps.context import RunContext
@@ -141,7 +141,7 @@ def _made(stages: Sequence[Any], statement: Callable[[Any], bytes]) -> tuple[dic
 
 
 def _of_verified(work: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
-    entry = _entry(work, commit, stage.name, stage.directory)
+    entry = _entry(work.git, work.prefix, commit, stage.name, stage.directory)
     recorded = _outputs(entry)
     for out in stage.outputs:
         if recorded.get(out.path) != out.made:
@@ -151,7 +151,7 @@ def _of_verified(work: RunContext, commit: str, stage: StageVerified, isolation:
 
 def _of_run(work: RunContext, commit: str, run: StageRun, isolation: str) -> bytes:
     stage = next((one for one in work.project.stages.pipeline() if one.name == run.name), None)
-    entry = _entry(work, commit, run.name, stage.directory if stage is not None else "")
+    entry = _entry(work.git, work.prefix, commit, run.name, stage.directory if stage is not None else "")
     if not run.entry or entry.written != run.entry:
         raise Unreadable(f"dvc.lock at {commit[:10]} has something else of it than its run made")
     sha256 = {path: provenance.sha256_of(work.root / path, md5) for path, md5 in _outputs(entry).items()}
@@ -184,7 +184,7 @@ def _statement(
     )  # fmt: skip
 
 
-def _entry(work: RunContext, commit: str, name: str, directory: str) -> _LockEntry:
+def _entry(git: Git, prefix: str, commit: str, name: str, directory: str) -> _LockEntry:
     """Return the stage's entry in dvc.lock, from objects that are what their ids say.
 
     Args:
@@ -192,7 +192,7 @@ def _entry(work: RunContext, commit: str, name: str, directory: str) -> _LockEnt
     """
     file, _, key = name.rpartition(":")
     lock = f"{(file or 'dvc.yaml').rpartition('.')[0]}.lock"
-    content = verified.file_at(work.git.at(work.git.toplevel()), commit, f"{work.prefix}{lock}")
+    content = verified.file_at(git.at(git.toplevel()), commit, f"{prefix}{lock}")
     found = parse_yaml(decoded(content, lock), lock) if content is not None else {}
     stages = found.get("stages") if isinstance(found, Mapping) else None
     entry = stages.get(key) if isinstance(stages, Mapping) else None

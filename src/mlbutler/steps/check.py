@@ -20,9 +20,10 @@ from mlbutler.project.artifact import NO_REMOTE, UNCACHED
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.not_in_git import not_in_git
 from mlbutler.project.overlooked import tracked_and_ignored, why
-from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, Verification, VerifyResult
+from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, Record, StageState, Verification, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
+from mlbutler.settings import Settings
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
@@ -49,7 +50,7 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     checked = remembered = 0
     age = 0.0
     notes = []
-    will_run = work.options.pipeline and _reproduces(work)
+    will_run = work.options.pipeline and _reproduces(work.record, work.settings)
     left_overs: tuple[str, ...] = ()
     if LOCK in checks:
         found, left_overs = check_lock(plan.stages), leftovers(plan.left_over)
@@ -141,10 +142,10 @@ def _not_verified(work: RunContext, verified: VerifyResult) -> list[Finding]:
     return [Finding(check=VERIFIED, subject=name, problem=problem, remedy=remedy) for name, problem in found.items()]
 
 
-def _reproduces(work: RunContext) -> bool:
+def _reproduces(record: Record, settings: Settings) -> bool:
     from mlbutler.reproduce.when import decide_run
 
-    return decide_run(work.settings.reproduce, work.record.change, asked=False).run
+    return decide_run(settings.reproduce, record.change, asked=False).run
 
 
 def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:

@@ -21,6 +21,7 @@ from mlbutler.first_few import first_few
 from mlbutler.git import Git
 from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, Record, StageRun
+from mlbutler.settings import Settings
 from mlbutler.steps.context import RunContext
 
 
@@ -32,7 +33,7 @@ def run(work: RunContext) -> CommitResult:
         UsageError: its address is only in the clone's own configuration.
         SettingsError: commit.author or commit.paths is of the wrong form.
     """
-    if (skipped := _before_anything(work)) is not None:
+    if (skipped := _before_anything(work.git, work.record)) is not None:
         return skipped
     git = work.git.at(work.git.toplevel())
     if git.holds_only(work.record.change.checkout):  # whatever the project declares
@@ -72,15 +73,15 @@ def _from_root(prefix: str, paths: Iterable[str]) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------ may this run?
 
 
-def _before_anything(work: RunContext) -> CommitResult | None:
-    change, reproduce = work.record.change, work.record.reproduce
+def _before_anything(git: Git, record: Record) -> CommitResult | None:
+    change, reproduce = record.change, record.reproduce
     if change.fork:
         return _skipped("a fork's change: its branch is not ours to write")
     if reproduce is not None and reproduce.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
         return _skipped("the reproduction did not pass: partial results are not committed", reproduce.remedy)
     if change.kind == "local":
         return None
-    if change.git_remote is None or change.head_branch is None or not work.git.is_branch_name(change.head_branch):
+    if change.git_remote is None or change.head_branch is None or not git.is_branch_name(change.head_branch):
         return _skipped(
             "the branch to commit onto is not known",
             "Build the branch in a multibranch job, or set BRANCH_NAME to its name.",
@@ -253,15 +254,16 @@ def _proposed(work: RunContext, build: CommitBuilder, remote: str, branch: str) 
 
 def _nothing(git: Git, work: RunContext) -> CommitResult:
     attested, said = _attested(work, work.record.change.head)
-    reason = f"nothing to commit: the results are those of the commit{_withdrawn(git, work)}{said}"
+    said = f"{_withdrawn(git, work.record, work.settings)}{said}"
+    reason = f"nothing to commit: the results are those of the commit{said}"
     return CommitResult(outcome=Outcome.PASSED, reason=reason, attested=attested)
 
 
-def _withdrawn(git: Git, work: RunContext) -> str:
+def _withdrawn(git: Git, record: Record, settings: Settings) -> str:
     """Remove a proposal that is no longer needed; return that, as the rest of a sentence."""
-    change = work.record.change
+    change = record.change
     remote, branch = change.git_remote, change.head_branch
-    if work.settings.commit.way != "pull-request" or change.kind == "local" or remote is None or branch is None:
+    if settings.commit.way != "pull-request" or change.kind == "local" or remote is None or branch is None:
         return ""
     return "; what was proposed for it is withdrawn" if withdraw(git, remote, branch) else ""
 

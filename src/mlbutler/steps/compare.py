@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mlbutler.comparison.comparison import Comparison, compare_snapshots, conclude, reason_for, without_stale_outputs
 from mlbutler.comparison.documents import read_document
@@ -34,6 +35,9 @@ from mlbutler.steps.logged_runs import LoggedRuns, with_logged_runs
 from mlbutler.steps.metric_history import metric_histories_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
 from mlbutler.steps.stale_outputs import stale_outputs
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
 
 
 def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
@@ -84,7 +88,7 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         sentence=sentence,
         not_judged=tuple(notes),
     )
-    done = _ended(work, done, old, new, stale)
+    done = _ended(work.project, done, old, new, stale)
     _show(work.console, done, work.record.change, work.settings.report)
     return done
 
@@ -154,7 +158,7 @@ def _about_target(change: Change) -> str:
 
 
 def _ended(
-    work: RunContext, result: CompareResult, old: Snapshot, new: Snapshot, stale: Mapping[str, str]
+    project: Project, result: CompareResult, old: Snapshot, new: Snapshot, stale: Mapping[str, str]
 ) -> CompareResult:
     """Return the result with its outcome: failed for a broken gate, else not known where sides are unreadable.
 
@@ -166,7 +170,7 @@ def _ended(
         if all(gate.new is None for gate in failed):
             remedy = "Correct the name in [[gate]], or let a stage write that number."
         return dataclasses.replace(result, outcome=Outcome.FAILED, remedy=remedy)
-    trouble = work.project.objects.problem
+    trouble = project.objects.problem
     pairs = ((old.metrics, new.metrics), (old.params, new.params))
     unasked = any(_unasked(one, other) or _unasked(other, one) for one, other in pairs)
     if trouble is not None and unasked:
@@ -177,7 +181,7 @@ def _ended(
         where, problem = ("the target", old.problem) if old.problem else ("this change", new.problem)
         reason, remedy = f"{where} could not be compared: {problem}", _REMEDIES[where]
         if not problem:
-            reason, remedy = _first_unread(work, *unread)
+            reason, remedy = _first_unread(project, *unread)
         return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=remedy)
     return result
 
@@ -189,12 +193,12 @@ _REMEDIES = {
 }
 
 
-def _first_unread(work: RunContext, here: Mapping[str, str], target: Mapping[str, str]) -> tuple[str, str]:
+def _first_unread(project: Project, here: Mapping[str, str], target: Mapping[str, str]) -> tuple[str, str]:
     """Return why the first metrics file that could not be read was not, and the remedy."""
     from mlbutler.project import overlooked
 
     path, problem = next(iter((here or target).items()))
-    ignored = overlooked.hidden(work.root, work.project.stages, [path] if here else []).get(path)
+    ignored = overlooked.hidden(project.root, project.stages, [path] if here else []).get(path)
     if ignored:
         return f"{path} of this change could not be read: {problem}", overlooked.remedy(ignored)
     where = "this change" if here else "the target"

@@ -20,7 +20,7 @@ from mlbutler.redacted_settings import redacted
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.secret_files import AS_FILE, NAMED
 from mlbutler.secrets import is_secret_name
-from mlbutler.settings import IsolationSettings
+from mlbutler.settings import IsolationSettings, Settings
 from mlbutler.sockets import sockets
 from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
@@ -113,7 +113,7 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
             f"--isolate {mode}: isolation.mode is 'require', and other commands of this build rely on that.",
             "Leave --isolate out, or change the setting on the target branch.",
         )
-    alone = file_modes.prefix() if _modes_bind(work) else ()
+    alone = file_modes.prefix() if _modes_bind(work.root, work.settings) else ()
     if mode == "off":
         yield Isolated("off", alone)
         return
@@ -182,7 +182,7 @@ def _places(work: RunContext, settings: IsolationSettings) -> Places:
         hidden=(*_secrets(work, top, given), *(path for path in sockets(work.environ) if not path.is_relative_to(top))),
         redacted=tuple(path for path in _of_settings(work.root, top) if redacted(text := _text(path)) != text),
         network=work.trusted,
-        modes_bind=_modes_bind(work),
+        modes_bind=_modes_bind(work.root, work.settings),
     )
 
 
@@ -195,9 +195,9 @@ def _borrowed(top: Path) -> Iterator[Path]:
     yield from (Path(line) for line in lines if line.startswith("/") and Path(line).name == "objects")
 
 
-def _modes_bind(work: RunContext) -> bool:
+def _modes_bind(root: Path, settings: Settings) -> bool:
     """Tell whether root's code is held to the modes of files: where files of the work tree may be those of stores."""
-    return work.settings.data.link == "hardlink" and file_modes.bind(work.root)
+    return settings.data.link == "hardlink" and file_modes.bind(root)
 
 
 def _named(paths: Sequence[str], home: str | None, top: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from mlbutler.errors import SettingsError
 from mlbutler.gate import waivers
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
+from mlbutler.git import Git
 from mlbutler.record import GateResult, RepeatResult
 from mlbutler.settings import Settings, settings_at
 from mlbutler.steps.context import RunContext
@@ -93,17 +94,17 @@ def _own(root: Path) -> str:
 def _trusts_changes(work: RunContext, revisions: list[str]) -> bool:
     if work.loaded.sources.get("waivers.trust", "").startswith("MLBUTLER_"):
         return work.settings.waivers.trust == "change"
-    before = _settings_at(work, revisions[0]) if revisions else None
+    before = _settings_at(work.git, work.prefix, revisions[0]) if revisions else None
     return before is not None and before.waivers.trust == "change"
 
 
-def _settings_at(work: RunContext, revision: str) -> Settings | None:
-    return settings_at(lambda name: work.git.show(revision, work.prefix + name))
+def _settings_at(git: Git, prefix: str, revision: str) -> Settings | None:
+    return settings_at(lambda name: git.show(revision, prefix + name))
 
 
 def _loosened(work: RunContext, base: str | None) -> Iterator[tuple[str, str]]:
     """Yield gates of the base that this change removed or altered, which the report has to mention."""
-    before = _settings_at(work, base) if base else None
+    before = _settings_at(work.git, work.prefix, base) if base else None
     now = work.settings.gate
     if before is not None and before.repeat != work.settings.repeat:
         yield "how runs are repeated", "[repeat] was changed by this pull request"

@@ -13,6 +13,7 @@ from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
+from mlbutler.git import Git
 from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
 from mlbutler.record import Record, TrackedRun
 from mlbutler.steps.context import RunContext
@@ -116,13 +117,13 @@ def _in_git(work: RunContext, runs: Iterable[LoggedRun]) -> tuple[dict[str, Sour
     """Return both sides of the file that results commits have for trackers that read Git."""
     path = posixpath.normpath(posixpath.join(work.settings.trackers.git or ".", git_files.METRICS))
     change, numbers = work.record.change, offline.numbers(runs)
-    before = _at(work, change.base, path) if change.base else None
-    after = Source(git_files.metrics_csv(numbers, 0)) if numbers else _at(work, change.checkout, path)
+    before = _at(work.git, work.prefix, change.base, path) if change.base else None
+    after = Source(git_files.metrics_csv(numbers, 0)) if numbers else _at(work.git, work.prefix, change.checkout, path)
     return ({path: before} if before else {}), ({path: after} if after else {})
 
 
-def _at(work: RunContext, revision: str, path: str) -> Source | None:
-    content = work.git.show(revision, f"{work.prefix}{path}")
+def _at(git: Git, prefix: str, revision: str, path: str) -> Source | None:
+    content = git.show(revision, f"{prefix}{path}")
     if content is None:
         return None
     return Source(content) if len(content) <= LARGEST else Source(None, TOO_LARGE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from mlbutler.commitback import earlier
 from mlbutler.errors import GitError, ProjectError
@@ -14,6 +15,9 @@ from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.record import EarlierBuild, Origin
 from mlbutler.steps.attestations import with_signers
 from mlbutler.steps.context import RunContext
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
 
 _BUILT = {"ran": "this build", "restored": "run cache"}
 _MOST = 30
@@ -30,7 +34,7 @@ def origins(
     Raises:
         ProjectError: the project cannot be read. UsageError: a key in ``verify.signers`` is none.
     """
-    before = _stages_at(work, base)
+    before = _stages_at(work.prefix, work.project, base)
     old, new = _grouped(before, theirs)[:_MOST], _grouped(work.project.stages, ours)[:_MOST]
     run = work.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
@@ -46,13 +50,13 @@ def origins(
     return with_signers(work, there, before), with_signers(work, here, work.project.stages)
 
 
-def _stages_at(work: RunContext, base: str | None) -> Stages:
+def _stages_at(prefix: str, project: Project, base: str | None) -> Stages:
     """Return the stages of the target, or of here where that cannot be read."""
     try:
-        reader = work.project.snapshots.at_commit(base, work.prefix) if base else None
+        reader = project.snapshots.at_commit(base, prefix) if base else None
     except ProjectError:
         reader = None
-    return reader.stages if reader is not None else work.project.stages
+    return reader.stages if reader is not None else project.stages
 
 
 def last_build(work: RunContext) -> EarlierBuild | None:

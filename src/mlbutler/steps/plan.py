@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
     from mlbutler.project.planning import Planning
+    from mlbutler.project.project import Project
 
 _SIGNS = {
     StageState.UP_TO_DATE: "=",
@@ -58,7 +59,7 @@ def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     if fresh and not lost and result.stages and result.is_up_to_date() and not project.stages.asks_elsewhere:
         from mlbutler.project.pushed import key_of
 
-        artifacts = key_of(project.artifacts(), _address(work))
+        artifacts = key_of(project.artifacts(), _address(work.environ, work.project))
         work.state.plans.put(
             _states(result.stages), targets, read_paths(project.stages), read, outputs=recorded_hashes(project.stages),
             artifacts=artifacts, settings=project.settings_files(), since=began,
@@ -83,12 +84,12 @@ def _states(stages: Sequence[StagePlan]) -> list[tuple[str, str, str]]:
     return [(stage.name, str(stage.state), stage.command) for stage in stages]
 
 
-def _address(work: RunContext) -> Callable[[str | None], str]:
+def _address(environ: Mapping[str, str], project: Project) -> Callable[[str | None], str]:
     """Return a function for a remote's address without credentials; '' where there is none, and for a directory."""
     from mlbutler.remotes.opening import address
 
-    settings = work.project.repo.config
-    return lambda own: address(settings, own or work.project.remote_name or "", work.environ)
+    settings = project.repo.config
+    return lambda own: address(settings, own or project.remote_name or "", environ)
 
 
 def _planned(work: RunContext, lost: Collection[str]) -> PlanResult:

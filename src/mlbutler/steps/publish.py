@@ -11,6 +11,7 @@ from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import CommitStatus, Forge, NotOffered, PictureFile, Posted, StatusDetails
 from mlbutler.forge.opening import NoToken
+from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult, Record
 from mlbutler.record_ended import ended
@@ -108,7 +109,7 @@ def _to_forge(work: RunContext) -> PublishResult:
     change = placed(work, forge)
     posted, refused = None, None
     note = open_pull_request(work, forge, change)
-    tip = _superseded(work, change)
+    tip = _superseded(work.git, work.record, change)
     if tip:
         posted = Posted("", newer=tip)
     elif change.number is not None or forge.capabilities.commit_comments:
@@ -136,7 +137,7 @@ def _to_forge(work: RunContext) -> PublishResult:
     )
 
 
-def _superseded(work: RunContext, change: Change) -> str:
+def _superseded(git: Git, record: Record, change: Change) -> str:
     """Return the commit that an interrupted build's branch has now, '' while it is still ours.
 
     The comment is left to the build of that commit, which may not have written it yet.
@@ -144,10 +145,10 @@ def _superseded(work: RunContext, change: Change) -> str:
     from mlbutler.report import headline
 
     remote, branch = change.git_remote, change.head_branch
-    if headline.outcome(ended(work.record)) is not Outcome.INTERRUPTED or not remote or not branch:
+    if headline.outcome(ended(record)) is not Outcome.INTERRUPTED or not remote or not branch:
         return ""
     try:
-        tip = work.git.remote_refs(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}", "")
+        tip = git.remote_refs(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}", "")
     except MlbutlerError:
         return ""
     return tip if tip != change.head else ""
@@ -272,7 +273,7 @@ def _status(work: RunContext, forge: Forge, change: Change) -> str:
     state = STATES[headline.outcome(record)]
     place = forge.status(change, build.title(record), state, sentence, change.build_url)
     _detail(work, forge, change, record, state, sentence)
-    if (results := _results_commit(work, change)) is not None:
+    if (results := _results_commit(work.git, work.record, change)) is not None:
         # Where the push of it starts no build, nothing else would ever tell what a required check waits for.
         forge.status(results, build.title(record), state, sentence, change.build_url)
     return place
@@ -295,18 +296,18 @@ def _detail(work: RunContext, forge: Forge, change: Change, record: Record, stat
         work.console.line(f"The status has no details: {error.message}")
 
 
-def _results_commit(work: RunContext, change: Change) -> Change | None:
+def _results_commit(git: Git, record: Record, change: Change) -> Change | None:
     """Return the change with the results commit as its head, where the branch has it right on what was judged here.
 
     The record may be anybody's: Git and its remote have to say the same.
     """
-    made, remote, branch = work.record.commit, change.git_remote, change.head_branch
+    made, remote, branch = record.commit, change.git_remote, change.head_branch
     if made is None or made.outcome is not Outcome.PASSED or not made.commit or remote is None or branch is None:
         return None
     ref = f"refs/heads/{branch}"
     try:
-        tip = work.git.remote_refs(remote, ref).get(ref)
-        parents = git_verified.parents(git_verified.read_objects(work.git, [made.commit]).get(made.commit, b""))
+        tip = git.remote_refs(remote, ref).get(ref)
+        parents = git_verified.parents(git_verified.read_objects(git, [made.commit]).get(made.commit, b""))
     except MlbutlerError:
         return None
     if tip != made.commit or parents != [change.head]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
@@ -16,7 +17,7 @@ from mlbutler.record import CheckResult, Moved, Outcome, PushResult, Record
 from mlbutler.report.findings import grouped
 from mlbutler.reproduce.progress import left_behind
 from mlbutler.steps import unshared
-from mlbutler.steps.context import RunContext
+from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.steps.sending import keeps_runs, runs_of_build, send_objects, send_runs, to_mirror, to_near
 from mlbutler.steps.stores import open_stores
 
@@ -59,7 +60,7 @@ def run(work: RunContext) -> PushResult:
             reason="no DVC remote is configured, and no mirror",
             remedy="dvc remote add --default NAME URL",
         )
-    ran = _ran(work)
+    ran = _ran(work.record, work.root)
     runs = runs_of_build(work, cache, artifacts, ran)
     moved: list[Moved] = []
     kept, mirrored = "", False
@@ -81,16 +82,16 @@ def run(work: RunContext) -> PushResult:
         )
         raise
     away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
-    result = _result(work, moved, notes, place or kept, away, len(pushed))
+    result = _result(work.options, work.record, moved, notes, place or kept, away, len(pushed))
     if runs and not place and _failed(work.record):
         result = _only_here(result)
     return result if work.options.pipeline else _whole(work, result, away)
 
 
-def _ran(work: RunContext) -> set[str]:
+def _ran(record: Record, root: Path) -> set[str]:
     """Return the stages that this build ran; of a run that was killed, those that had ended."""
-    reproduce = work.record.reproduce
-    runs = reproduce.stages if reproduce is not None else left_behind(work.root)
+    reproduce = record.reproduce
+    runs = reproduce.stages if reproduce is not None else left_behind(root)
     return {stage.name for stage in runs if stage.outcome == "ran"}
 
 
@@ -187,7 +188,13 @@ def _only_here(result: PushResult) -> PushResult:
 
 
 def _result(
-    work: RunContext, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact], wanted: int
+    options: StepOptions,
+    record: Record,
+    moved: Sequence[Moved],
+    notes: Sequence[str],
+    kept: str,
+    away: Sequence[Artifact],
+    wanted: int,
 ) -> PushResult:
     """Return what was sent, with a remark on artifacts that were neither here nor asked for.
 
@@ -196,11 +203,11 @@ def _result(
     """
     sent = [item for item in moved if item.objects]
     parts = [f"{count(item.objects, 'object')} sent to {item.place}" for item in sent]
-    unknown = away and not (work.options.pipeline and _all_there(work.record.check))
+    unknown = away and not (options.pipeline and _all_there(record.check))
     if not parts and unknown and len(away) == wanted:
         parts = [_NOTHING_HERE]
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
-    if unknown and work.options.pipeline:
+    if unknown and options.pipeline:
         paths = first_few([artifact.path for artifact in away])
         parts.append(f"not verified for {count(len(away), 'artifact')} without data here ({paths})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,9 @@ from mlbutler.reproduce.seeds import series, set_params, split
 from mlbutler.settings import Gate, Settings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.scratch_work import scratch_work
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
 
 Metric = tuple[str, str]
 """File and dotted name."""
@@ -187,7 +191,7 @@ def measure(
         for number, seed in enumerate(seeds, 1):
             work.console.heading(f"run {number} of {len(seeds)} {side}, seed {seed}: {', '.join(targets)}")
             set_params(root, work.settings.repeat.seed, seed)
-            problem = _once(scratch, found) or _read_metrics(scratch, found)
+            problem = _once(scratch, found) or _read_metrics(scratch.project, found)
             if problem:
                 found.problem = f"{side}, seed {seed}: {problem}"
                 return found
@@ -239,13 +243,13 @@ def _once(scratch: RunContext, found: Series) -> str:
     return ""
 
 
-def _read_metrics(scratch: RunContext, found: Series) -> str:
+def _read_metrics(project: Project, found: Series) -> str:
     """Read the metrics of the run that just ended; return why one is missing, '' when none is."""
     for (file, name), values in found.values.items():
-        owner = scratch.project.stages.owner(file)
-        if owner is not None and not scratch.project.tree.exists(owner[1].path):
-            scratch.project.checkout.lay_out([owner[1].path])
-        document = read_document(file, _small_file(scratch.root / file))
+        owner = project.stages.owner(file)
+        if owner is not None and not project.tree.exists(owner[1].path):
+            project.checkout.lay_out([owner[1].path])
+        document = read_document(file, _small_file(project.root / file))
         value = document.values.get(name)
         if not is_number(value):
             missing = f"{file}:{name} is {'missing' if value is None else 'no number'}"

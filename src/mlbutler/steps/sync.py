@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mlbutler.console import Console
 from mlbutler.first_few import first_few
 from mlbutler.numbers import count
 from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
@@ -48,7 +49,7 @@ def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ())
 
         stale = plan_step.run(work).stale()
     if stale:
-        _bring_run_cache(work)
+        _bring_run_cache(work.console, work.project)
     needs = work.project.planning.all_artifacts() if everything else work.project.planning.needed(stale)
     if everything and stale:
         needs = (*needs, *(need for need in work.project.planning.needed(stale) if not need.checkout))
@@ -123,16 +124,16 @@ def _times(result: StepResult | None) -> dict[str, Any]:
     return {"started": result.started, "duration": result.duration} if result is not None else {}
 
 
-def _bring_run_cache(work: RunContext) -> None:
+def _bring_run_cache(console: Console, project: Project) -> None:
     from mlbutler.errors import StoreError
 
     try:
-        copied = work.project.planning.bring_run_cache()
+        copied = project.planning.bring_run_cache()
     except StoreError as error:
-        work.console.line(f"The mirror's run cache is not used: {error.message}")
+        console.line(f"The mirror's run cache is not used: {error.message}")
         return
     if copied:
-        work.console.detail(f"{copied} entries of the run cache from the mirror")
+        console.detail(f"{copied} entries of the run cache from the mirror")
 
 
 def _in_place(work: RunContext) -> SyncResult | None:
@@ -203,7 +204,7 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
-    return _result(work, brought, absent, paths), frozenset(absent), brought, cache.verified
+    return _result(work.console, work.project, brought, absent, paths), frozenset(absent), brought, cache.verified
 
 
 def _check(project: Project, paths: Sequence[str]) -> None:
@@ -217,7 +218,9 @@ def _check(project: Project, paths: Sequence[str]) -> None:
         raise
 
 
-def _result(work: RunContext, brought: Brought, absent: frozenset[str], paths: tuple[str, ...]) -> SyncResult:
+def _result(
+    console: Console, project: Project, brought: Brought, absent: frozenset[str], paths: tuple[str, ...]
+) -> SyncResult:
     if not absent:
         arrived = sum(moved.objects for moved in brought.moved if moved.place != "cache")
         here = sum(moved.objects for moved in brought.moved if moved.place == "cache")
@@ -228,12 +231,12 @@ def _result(work: RunContext, brought: Brought, absent: frozenset[str], paths: t
     missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
     shown = first_few(missing, _SHOWN)
     targets = " ".join(_quoted(path) for path in sorted(absent)[:_SHOWN])
-    remote = work.project.remote_name
+    remote = project.remote_name
     where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"
     command = f"dvc push -r {remote} {targets}" if remote else "dvc remote add --default NAME URL, then dvc push"
-    owners = [owner for path in sorted(absent) if (owner := work.project.stages.owner(path)) is not None]
+    owners = [owner for path in sorted(absent) if (owner := project.stages.owner(path)) is not None]
     others = [stage.how_to_get(out, remote) for stage, out in owners if stage.imported or not out.can_push]
-    work.console.line(f"missing: {shown}")
+    console.line(f"missing: {shown}")
     return SyncResult(
         outcome=Outcome.FAILED,
         reason=f"{count(len(missing), 'object')} in no store ({where} were asked): {shown}",

@@ -13,7 +13,7 @@ from mlbutler.commitback.push_results import concerns
 from mlbutler.comparison.documents import leaves
 from mlbutler.git import Git, TreeEntry
 from mlbutler.project.model import Stages
-from mlbutler.record import Change, Outcome, Scalar
+from mlbutler.record import Change, Outcome, Record, Scalar
 from mlbutler.report.links import report_page
 from mlbutler.report.metrics_csv import measured_numbers
 from mlbutler.secrets import without_userinfo
@@ -129,16 +129,16 @@ def send_run(work: RunContext, where: TrackersSettings, result: Result) -> str:
 
 def server(work: RunContext, url: str) -> MlflowServer:
     """Return the MLflow server with this run's credentials for it."""
-    return MlflowServer.of(url, _access(work, url))
+    return MlflowServer.of(url, _access(work.environ, work.record, url))
 
 
-def _access(work: RunContext, url: str) -> Mapping[str, str]:
+def _access(environ: Mapping[str, str], record: Record, url: str) -> Mapping[str, str]:
     """Return the environment; where Git's remote is on the same host the forge's token is for this server too."""
     from mlbutler.forge.address import parse_address
 
-    at, token = parse_address(work.record.change.repository), work.environ.get(FORGE_TOKEN, "")
+    at, token = parse_address(record.change.repository), environ.get(FORGE_TOKEN, "")
     same = at is not None and at.web.partition("://")[2] == urlsplit(url).netloc
-    return {DAGSHUB_TOKEN: token, **{k: v for k, v in work.environ.items() if v}} if same and token else work.environ
+    return {DAGSHUB_TOKEN: token, **{k: v for k, v in environ.items() if v}} if same and token else environ
 
 
 def _result(work: RunContext) -> Result | None:
@@ -156,7 +156,7 @@ def _result(work: RunContext) -> Result | None:
     return Result(
         id=id,
         name=f"{change.head_branch or 'results'} {id[:8]}",
-        commit=_reproduced(work, id),
+        commit=_reproduced(work.git, work.record, id),
         params=used_params(work.project.stages),
         metrics=_metrics(measured_numbers(record)),
         links=tuple((what, url) for what, url in pages if url),
@@ -166,9 +166,9 @@ def _result(work: RunContext) -> Result | None:
     )
 
 
-def _reproduced(work: RunContext, id: str) -> str:
+def _reproduced(git: Git, record: Record, id: str) -> str:
     """Return the commit that was reproduced for the results commit `id`, where that is known."""
-    return work.record.change.head if id != work.record.change.head else work.git.trailers(id).get(REPRODUCED, id)
+    return record.change.head if id != record.change.head else git.trailers(id).get(REPRODUCED, id)
 
 
 def address(change: Change) -> str:

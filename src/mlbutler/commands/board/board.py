@@ -16,7 +16,7 @@ from mlbutler.errors import EXIT_PASSED, OutsideError, UsageError
 from mlbutler.numbers import count
 from mlbutler.report.board import data
 from mlbutler.report.board.page import render
-from mlbutler.steps.context import RunContext
+from mlbutler.symlinks import Symlinks
 
 PAGE = Path(".mlbutler", "board", "index.html")
 """Below the project's root: a folder of its own, as CI servers and forges publish folders."""
@@ -54,7 +54,7 @@ def board(directory: Path, console: Console, options: BoardOptions) -> int:
             print(json.dumps(data.document(found)))
         if options.csv or (console.json and options.output is None and not options.open):
             return EXIT_PASSED
-        page = _page(work, options.output)
+        page = _page(work.root, work.symlinks, options.output)
         try:
             write(page, render(found).encode("utf-8", "replace"), durable=False)
         except OSError as error:
@@ -68,11 +68,11 @@ def board(directory: Path, console: Console, options: BoardOptions) -> int:
     return EXIT_PASSED
 
 
-def _page(work: RunContext, output: Path | None) -> Path:
+def _page(root: Path, symlinks: Symlinks, output: Path | None) -> Path:
     if output is None:
-        work.symlinks.check([PAGE.as_posix()])
-        return work.root / PAGE
+        symlinks.check([PAGE.as_posix()])
+        return root / PAGE
     if output.is_dir():
         raise UsageError(f"{output} is a folder.", f"Name a file: -o {shlex.quote(str(output / 'index.html'))}")
-    work.symlinks.check_inside(output)
+    symlinks.check_inside(output)
     return output

@@ -15,6 +15,7 @@ from mlbutler.forge.address import parse_address
 from mlbutler.git import Git
 from mlbutler.numbers import count
 from mlbutler.project.past_numbers import MOST_POINTS, CommittedCurve, Numbers, PastNumbers
+from mlbutler.record import Record
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.report.board.columns import columns, main_column
 from mlbutler.report.board.model import Board, BoardRow, Points
@@ -35,10 +36,10 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
     change, git = work.record.change, work.git.at(work.git.toplevel())
     notes = list(fetch(git, change.git_remote)) if fetching and change.git_remote else []
     found = heads(git, change.git_remote)
-    target, tip = _target(work, found)
+    target, tip = _target(work.git, work.record, found)
     picked, further = pick(git, found, BoardQuery(target, tip, most, merged))
     hints = Hints("board", work.root, work.mirror if work.trusted else None, change.repository, work.prefix)
-    past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots, _stores(work))
+    past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots, _stores(work.mirror, work.root))
     shown = {one.commit.oid for one in picked}
     picked = (*picked, *(Picked(commit) for commit in further if commit.oid not in shown))
     numbers = past.at(one.commit for one in picked)
@@ -59,10 +60,10 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
     return redacted_board(board, work.console.redactor.hide)
 
 
-def _stores(work: RunContext) -> list[Path]:
+def _stores(mirror: Path | None, root: Path) -> list[Path]:
     """Return the folders that DVC's objects may lie in here."""
-    configured = (work.root / place for place in configured_directories(work.root))
-    return [work.root / ".dvc" / "cache", *([work.mirror] if work.mirror is not None else []), *configured]
+    configured = (root / place for place in configured_directories(root))
+    return [root / ".dvc" / "cache", *([mirror] if mirror is not None else []), *configured]
 
 
 def _title(work: RunContext) -> str:
@@ -71,16 +72,16 @@ def _title(work: RunContext) -> str:
     return f"{name}/{work.prefix}".rstrip("/")
 
 
-def _target(work: RunContext, found: Sequence[Head]) -> tuple[str, str]:
+def _target(git: Git, record: Record, found: Sequence[Head]) -> tuple[str, str]:
     """Return the target branch and its newest commit that is known here."""
-    change = work.record.change
-    name = change.target_branch or work.git.branch() or "HEAD"
+    change = record.change
+    name = change.target_branch or git.branch() or "HEAD"
     there = f"refs/remotes/{change.git_remote}/{name}"
     tips = {head.ref: head.commit for head in found}
     known = (tips.get(f"refs/mlbutler/board/{change.git_remote}/heads/{name}"), tips.get(there))
     here = tips.get(f"refs/heads/{name}")
-    tip = next(filter(None, (*known, here)), None) or work.git.resolve(name) or work.git.head()
-    ahead = here is not None and work.git.is_ancestor(tip, here)
+    tip = next(filter(None, (*known, here)), None) or git.resolve(name) or git.head()
+    ahead = here is not None and git.is_ancestor(tip, here)
     return name, here if ahead and here is not None else tip
 
 

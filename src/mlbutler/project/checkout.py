@@ -111,7 +111,7 @@ class Checkout:
         )
         rest = [path for path in left if path not in made]
         if self._discard:
-            remove_links(self._project, rest)
+            remove_links(self._project.root, rest)
         checkout_with_dvc(self._project.root, self._project.repo, rest)
         owners = {owner[1].path for path in paths if (owner := self._project.stages.owner(path)) is not None}
         note_partial(self._project.root, add=owners - recorded.keys(), remove=recorded)

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.first_few import first_few
@@ -27,10 +28,12 @@ from mlbutler.frozen import frozen
 from mlbutler.project.data import ProjectData
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.model import LEGACY_MD5, MD5, Output, Recorded, Stage
+from mlbutler.project.objects import Objects
 from mlbutler.project.worktree import file_hash, refuse_special
 from mlbutler.state.fingerprint import statuses
+from mlbutler.state.hashes import HashCache
 from mlbutler.store.interface import ObjectId
-from mlbutler.symlinks import STATE, refusal
+from mlbutler.symlinks import STATE, Symlinks, refusal
 
 _SHOWN, _MOST = 3, 1000
 _OWNED = {STATE: "mlbutler's", ".git": "Git's", ".dvc": "DVC's"}
@@ -70,7 +73,7 @@ def check_laying_out(project: ProjectData, paths: Iterable[str], *, discard: boo
         ProjectError: a path holds what is neither file nor folder.
     """
     owners = {path: owner for path in paths if (owner := project.stages.owner(path)) is not None}
-    _refuse(project, owners)
+    _refuse(project.root, project.symlinks, owners)
     found: list[_File] = []
     for path, (stage, output) in owners.items():
         if os.path.lexists(project.root / path):
@@ -89,7 +92,8 @@ def check_running(project: ProjectData, stages: Iterable[Stage], *, discard: boo
     outputs = [(stage, output) for stage in stages for output in stage.outputs if not output.external]
     beside = [f"{folder}/.gitignore" if folder else ".gitignore"
               for folder in {output.path.rpartition("/")[0] for _, output in outputs}]  # fmt: skip
-    _refuse(project, [*(output.path for _, output in outputs), *(stage.lock_file for stage in stages), *beside])
+    written = [*(output.path for _, output in outputs), *(stage.lock_file for stage in stages), *beside]
+    _refuse(project.root, project.symlinks, written)
     found: list[_File] = []
     for stage, output in outputs:
         if not output.persist and os.path.lexists(project.root / output.path):
@@ -101,16 +105,16 @@ def check_running(project: ProjectData, stages: Iterable[Stage], *, discard: boo
 # ------------------------------------------------------------------------------------- paths
 
 
-def _refuse(project: ProjectData, paths: Iterable[str]) -> None:
+def _refuse(root: Path, symlinks: Symlinks, paths: Iterable[str]) -> None:
     paths = tuple(paths)
     for path in paths:
         # By capitals too: some file systems do not tell them apart.
         owner = next((_OWNED[part] for part in path.lower().split("/") if part in _OWNED), None)
         if owner is not None:
             raise PathRefused(f"{path} is an output, in a folder that is {owner} own.", "Give it another place.")
-    if found := project.symlinks.refused(paths):
+    if found := symlinks.refused(paths):
         raise refusal(found)
-    _refuse_no_folders(project.root, paths)
+    _refuse_no_folders(root, paths)
 
 
 def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
@@ -137,10 +141,10 @@ def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> 
     recorded = output.recorded
     if recorded is None or recorded.oid is None:
         return
-    seen = _known(project, path, recorded.algorithm)
-    if seen is not None and (seen == recorded or (_same_kind(seen, recorded) and _is_local(project, seen))):
+    seen = _known(project.hashes, path, recorded.algorithm)
+    if seen is not None and (seen == recorded or (_same_kind(seen, recorded) and _is_local(project.objects, seen))):
         return
-    target = _target(project, output, recorded, path)
+    target = _target(project.objects, output, recorded, path)
     contents = _contents(project, path, recorded.algorithm, ignored=target is None or "" in target)
     if path == output.path and contents.value == recorded.value and not contents.links:
         return
@@ -155,12 +159,12 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_Fi
     """Yield files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
     recorded = output.recorded
     algorithm = recorded.algorithm if recorded is not None and recorded.oid is not None else MD5
-    seen = _known(project, output.path, algorithm)
+    seen = _known(project.hashes, output.path, algorithm)
     if seen is not None and not output.cached and seen == recorded:
         return
     known: Mapping[str, str] = {}
-    if seen is not None and output.cached and _is_local(project, seen):
-        known = _files_of(project, seen) or {}
+    if seen is not None and output.cached and _is_local(project.objects, seen):
+        known = _files_of(project.objects, seen) or {}
         top = str(project.root / output.path)
         if {name[len(top) + 1 :] for name, _ in statuses(top)} == known.keys():
             return
@@ -171,8 +175,8 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_Fi
             yield _File(f"{output.path}/{name}" if name else output.path, oid, size, stage, output)
 
 
-def _known(project: ProjectData, path: str, algorithm: str) -> Recorded | None:
-    found = project.hashes.get(path, algorithm)
+def _known(hashes: HashCache, path: str, algorithm: str) -> Recorded | None:
+    found = hashes.get(path, algorithm)
     return Recorded(*found) if found is not None else None
 
 
@@ -180,19 +184,19 @@ def _same_kind(one: Recorded, other: Recorded) -> bool:
     return one.value.endswith(".dir") == other.value.endswith(".dir")
 
 
-def _is_local(project: ProjectData, recorded: Recorded) -> bool:
-    return recorded.oid is not None and project.objects.holds_whole(recorded.oid)
+def _is_local(objects: Objects, recorded: Recorded) -> bool:
+    return recorded.oid is not None and objects.holds_whole(recorded.oid)
 
 
-def _files_of(project: ProjectData, recorded: Recorded) -> Mapping[str, str] | None:
+def _files_of(objects: Objects, recorded: Recorded) -> Mapping[str, str] | None:
     """Return path ('' for a file) -> MD5 of what a record stands for; None where a manifest cannot be had."""
     if recorded.oid is None:
         return None
-    return project.objects.manifest(recorded.oid) if recorded.oid.is_directory else {"": recorded.oid.md5}
+    return objects.manifest(recorded.oid) if recorded.oid.is_directory else {"": recorded.oid.md5}
 
 
-def _target(project: ProjectData, output: Output, recorded: Recorded, path: str) -> Mapping[str, str] | None:
-    files = _files_of(project, recorded)
+def _target(objects: Objects, output: Output, recorded: Recorded, path: str) -> Mapping[str, str] | None:
+    files = _files_of(objects, recorded)
     if files is None or path == output.path:
         return files
     inside = path[len(output.path) + 1 :]
@@ -211,8 +215,8 @@ def _contents(project: ProjectData, path: str, algorithm: str, *, ignored: bool)
         ignored: count files that DVC ignores: where a folder goes as a whole, they go with it.
     """
     refuse_special(project.root, path)
-    top = _top(project, path)
-    value, hashed = _hashed(project, path, algorithm)
+    top = _top(project.root, path)
+    value, hashed = _hashed(project.repo, project.root, path, algorithm)
     files: dict[str, tuple[ObjectId | None, int]] = {}
     links: list[str] = []
     for name, status in statuses(top):
@@ -229,9 +233,9 @@ def _contents(project: ProjectData, path: str, algorithm: str, *, ignored: bool)
     return _Contents(value, files, links)
 
 
-def _top(project: ProjectData, path: str) -> str:
+def _top(root: Path, path: str) -> str:
     """Return the file or folder at `path`; a folder behind a link, where that may be followed, under its own name."""
-    top = project.root / path
+    top = root / path
     return os.path.realpath(top) if top.is_dir() else str(top)
 
 
@@ -239,20 +243,20 @@ def _leads_into(link: str, folder: Path) -> bool:
     return os.path.join(os.path.dirname(link), os.readlink(link)).startswith(f"{folder}{os.sep}")  # noqa: PTH115, PTH118, PTH120
 
 
-def remove_links(project: ProjectData, paths: Iterable[str]) -> None:
+def remove_links(root: Path, paths: Iterable[str]) -> None:
     """Remove links to folders, or to nowhere, at and below these paths of artifacts: DVC would write through them.
 
     Only where what is there was given up. A link that may be followed to an artifact's own folder stays.
     """
     for path in paths:
-        if not os.path.lexists(project.root / path):
+        if not os.path.lexists(root / path):
             continue
-        for name, status in list(statuses(_top(project, path))):
+        for name, status in list(statuses(_top(root, path))):
             if stat.S_ISLNK(status.st_mode) and not os.path.isfile(name):  # noqa: PTH113
                 os.unlink(name)  # noqa: PTH108
 
 
-def _hashed(project: ProjectData, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
+def _hashed(repo: Any, root: Path, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
     """Return the whole's hash, and each file's; nothing where one cannot be read, such as a link to nowhere."""
     from dvc.exceptions import DvcException
     from dvc.fs import localfs
@@ -260,10 +264,9 @@ def _hashed(project: ProjectData, path: str, algorithm: str) -> tuple[str, dict[
     from dvc_data.hashfile.tree import Tree
 
     legacy = algorithm == LEGACY_MD5
-    repo = project.repo
     odb = repo.cache.legacy if legacy else repo.cache.local
     try:
-        _, _, found = build(odb, str(project.root / path), localfs, algorithm, ignore=repo.dvcignore, dry_run=True)
+        _, _, found = build(odb, str(root / path), localfs, algorithm, ignore=repo.dvcignore, dry_run=True)
     except (OSError, DvcException, UnicodeError):  # a name that is no text is none for DVC's memory of hashes
         return "", {}
     if not isinstance(found, Tree):
@@ -288,37 +291,37 @@ def _size(name: str) -> int:
 
 def _check(project: ProjectData, found: Collection[_File]) -> None:
     left = LeftByStages(project.root).holds({file.output.path for file in found})
-    loose = [file for file in found if file.output.path not in left and not _is_held(project, file)]
+    loose = [file for file in found if file.output.path not in left and not _is_held(project.objects, file)]
     if loose:
         kept = project.git.unmodified({file.output.path for file in loose})
         loose = [file for file in loose if file.path not in kept]
     if loose:
-        loose = _in_no_remote(project, loose)
+        loose = _in_no_remote(project.objects, loose)
     if loose:
-        raise _unsaved(project, loose)
+        raise _unsaved(project.objects, project.repo, project.root, loose)
 
 
-def _is_held(project: ProjectData, file: _File) -> bool:
+def _is_held(objects: Objects, file: _File) -> bool:
     """Tell whether cache or mirror holds the content. One that is cut short does not."""
     if file.oid is None:
         return False
-    size = project.objects.size(file.oid)
+    size = objects.size(file.oid)
     return size is not None and (file.oid.legacy or size == file.size)
 
 
-def _in_no_remote(project: ProjectData, files: Collection[_File]) -> list[_File]:
+def _in_no_remote(objects: Objects, files: Collection[_File]) -> list[_File]:
     held: set[tuple[str | None, ObjectId]] = set()
     for remote in {file.output.remote for file in files}:
         oids = {file.oid for file in files if file.output.remote == remote and file.oid is not None}
-        held |= {(remote, oid) for oid in project.objects.on_remote(oids, remote)}
+        held |= {(remote, oid) for oid in objects.on_remote(oids, remote)}
     return [file for file in files if file.oid is None or (file.output.remote, file.oid) not in held]
 
 
-def _unsaved(project: ProjectData, files: Collection[_File]) -> UnsavedWork:
-    problem = project.objects.problem
+def _unsaved(objects: Objects, repo: Any, root: Path, files: Collection[_File]) -> UnsavedWork:
+    problem = objects.problem
     paths = tuple(sorted({file.path for file in files}))
     asked = f" (the remote could not be asked: {problem.message})" if problem is not None else ""
-    commands = list(dict.fromkeys(command for file in files if (command := _to_keep(project, file))))
+    commands = list(dict.fromkeys(command for file in files if (command := _to_keep(repo, root, file))))
     ways = "; ".join(commands[:_SHOWN]) + (" ..." if len(commands) > _SHOWN else "")
     error = UnsavedWork(
         f"Not saved in any store, and it would be lost: {first_few(paths, _SHOWN)}{asked}.",
@@ -328,9 +331,9 @@ def _unsaved(project: ProjectData, files: Collection[_File]) -> UnsavedWork:
     return error
 
 
-def _to_keep(project: ProjectData, file: _File) -> str:
+def _to_keep(repo: Any, root: Path, file: _File) -> str:
     stage, output = file.stage, file.output
-    if project.repo.dvcignore.is_ignored_file(str(project.root / file.path)):  # no DVC command takes it
+    if repo.dvcignore.is_ignored_file(str(root / file.path)):  # no DVC command takes it
         return f"move {shlex.quote(file.path)} elsewhere"
     if stage.imported:
         return f"move {shlex.quote(output.path)} elsewhere"

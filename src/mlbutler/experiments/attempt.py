@@ -82,16 +82,16 @@ class AttemptContext:
 class Attempt:
     """Run the stages of one experiment."""
 
-    def __init__(self, experiment: Experiment, place: AttemptContext) -> None:
-        self._experiment, self._place = experiment, place
+    def __init__(self, experiment: Experiment, context: AttemptContext) -> None:
+        self._experiment, self._context = experiment, context
         self._ended_by_us: AttemptEnd | None = None
         self._running = ""
         self._began = time.monotonic()
         self._watch = Watch(
-            place.stall, place.lease.gpus, lambda: read_utilization(place.environ), place.root,
-            lambda: self._declared().metrics, place.line,
+            context.stall, context.lease.gpus, lambda: read_utilization(context.environ), context.root,
+            lambda: self._declared().metrics, context.line,
         )  # fmt: skip
-        self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
+        self._saver = context.saver(lambda: self._declared().persisted) if context.saver is not None else None
         self._found: DeclaredPaths | None = None
         self._silent: float | None = None
         self._progress, self._progress_due = "", time.monotonic() + _SIGNS_FIRST
@@ -99,20 +99,20 @@ class Attempt:
     def _declared(self) -> DeclaredPaths:
         """Return what the stages declare; short runs are not kept waiting for that."""
         if self._found is None and time.monotonic() > self._began + _SETTLED:
-            self._found = self._place.declared()
+            self._found = self._context.declared()
         return self._found or DeclaredPaths()
 
     def _line(self, text: str) -> None:
         self._watch.note_output()
-        self._place.line(text)
+        self._context.line(text)
 
     def _observe(self, pid: int) -> None:
         """Check on an experiment that runs: has it stalled, what are its metrics, is a checkpoint due."""
         silent = self._watch.poll()
         if (silent is None) != (self._silent is None):
             said = "It goes on." if silent is None else f"Nothing has happened for {human_seconds(silent)}: stalled."
-            self._place.line(said)
-            self._place.stalled(silent)
+            self._context.line(said)
+            self._context.stalled(silent)
         self._silent = silent
         if time.monotonic() > self._progress_due:
             self._progress_due = time.monotonic() + _SIGNS
@@ -122,10 +122,10 @@ class Attempt:
 
     def _log_progress(self) -> None:
         """Write into the log how far it is, where that has changed."""
-        text = log_progress.progress_line(log_progress.current_stage(self._place.root), self._watch.metrics)
+        text = log_progress.progress_line(log_progress.current_stage(self._context.root), self._watch.metrics)
         if text not in ("", self._progress):
             self._progress = text
-            (self._place.log_progress or self._place.line)(text)
+            (self._context.log_progress or self._context.line)(text)
 
     def run(self) -> AttemptEnd:
         """Run them to their end, and return what became of them.
@@ -133,46 +133,46 @@ class Attempt:
         Raises:
             Stopped: this process was asked to stop; nothing of the experiment runs any more.
         """
-        place = self._place
-        command = [sys.executable, "-P", "-m", "mlbutler", *place.words, "-C", os.fspath(place.root)]
-        before = read_utilization(place.environ) if place.lease.gpus else {}
+        context = self._context
+        command = [sys.executable, "-P", "-m", "mlbutler", *context.words, "-C", os.fspath(context.root)]
+        before = read_utilization(context.environ) if context.lease.gpus else {}
         with Process(
-            command, cwd=place.root, environ={**place.environ, **place.lease.environment()}, on_line=self._line,
-            redactor=output_redactor(place.environ), grace=Grace(interrupt=GRACE), pass_fds=place.lease.fds,
+            command, cwd=context.root, environ={**context.environ, **context.lease.environment()}, on_line=self._line,
+            redactor=output_redactor(context.environ), grace=Grace(interrupt=GRACE), pass_fds=context.lease.fds,
         ) as process:  # fmt: skip
             self._follow(process)
         if self._saver is not None:
             self._saver.close()
-        record = read_record(latest_record(place.root))
+        record = read_record(latest_record(context.root))
         if self._ended_by_us is not None:
-            return self._with_leftovers(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
+            return self._with_leftovers(self._ended_by_us, stage_notes(record, context.root), self._gpus_left(before))
         end = end_from_record(record, process.exit_code, process.tail)
         for text in (*end.last_lines(), *self._gpus_left(before)):
-            place.line(text)
+            context.line(text)
         return end
 
     def _gpus_left(self, before: Mapping[str, GpuUtilization]) -> tuple[str, ...]:
         """End what still holds memory of its GPUs, and return whether that was released."""
-        place, gpus = self._place, self._place.lease.gpus
+        context, gpus = self._context, self._context.lease.gpus
         if not gpus:
             return ()
-        if processes_on(place.environ, gpus):
-            end_leftovers(self._experiment.id, place.folder)
-        return unreleased_memory(place.environ, gpus, before) or ("no process of it holds GPU memory",)
+        if processes_on(context.environ, gpus):
+            end_leftovers(self._experiment.id, context.folder)
+        return unreleased_memory(context.environ, gpus, before) or ("no process of it holds GPU memory",)
 
     def _follow(self, process: Process) -> None:
         """Pass its output on until it ends, or is to be ended."""
         limit = self._experiment.time_limit
-        time_left, warned = TimeLeft(limit, self._place.root), False
+        time_left, warned = TimeLeft(limit, self._context.root), False
         while (ended := process.pump(deadline=time.monotonic() + _POLL)) is Ended.TIMED_OUT:
             self._observe(process.pid)
-            if (grace := self._place.stop()) is not None:
+            if (grace := self._context.stop()) is not None:
                 self._end(process, CANCELLED, grace)
                 return
             left = time_left()
             if limit is not None and not warned and left <= limit * _LAST_PART:
                 warned = True
-                self._place.nearly_over(max(left, 0.0))
+                self._context.nearly_over(max(left, 0.0))
             if limit is not None and left <= 0:
                 self._end(process, AttemptEnd(State.TIMED_OUT, f"its time of {human_seconds(limit)} was over",
                                        "Give it more: submit it again with a longer --time."), GRACE)  # fmt: skip
@@ -183,7 +183,7 @@ class Attempt:
 
     def _end(self, process: Process, end: AttemptEnd, grace: float) -> None:
         self._ended_by_us = end
-        now = load_progress(self._place.root)
+        now = load_progress(self._context.root)
         self._running = now.running if now is not None else ""
         self._end_stage(process, grace)
 
@@ -195,7 +195,7 @@ class Attempt:
 
     def _with_leftovers(self, end: AttemptEnd, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> AttemptEnd:
         """Return the end with the stages that had been finished, and whether something still runs."""
-        left = end_leftovers(self._experiment.id, self._place.folder)
+        left = end_leftovers(self._experiment.id, self._context.folder)
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""
         rest = f"{left} of its processes could not be ended" if left else "none of its processes is left"
         stage = f"stage '{self._running}' was ended" if self._running else ""

@@ -29,12 +29,12 @@ class AttemptFiles:
     """
 
     def __init__(self, root: Path) -> None:
-        self._place = TrainFolder(root)
-        self._folder = self._place.path
-        self._experiment, self._end = self._folder / "experiment.json", self._folder / "end.json"
-        self._attempt, self._stop = self._folder / "attempt", self._folder / "stop"
-        self._declared = self._folder / "declared.json"
-        self.log = self._folder / "log.txt"
+        self._folder = TrainFolder(root)
+        path = self._folder.path
+        self._experiment, self._end = path / "experiment.json", path / "end.json"
+        self._attempt, self._stop = path / "attempt", path / "stop"
+        self._declared = path / "declared.json"
+        self.log = path / "log.txt"
 
     def clear(self) -> None:
         """Remove what another attempt left here.
@@ -42,7 +42,7 @@ class AttemptFiles:
         Raises:
             PathRefused: a link leads elsewhere.
         """
-        self._place.prepare()
+        self._folder.prepare()
         for path in (self._experiment, self._end, self._attempt, self._stop, self._declared, self.log):
             path.unlink(missing_ok=True)
 

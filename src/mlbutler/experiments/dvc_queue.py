@@ -83,7 +83,7 @@ def _queued(git: Git, prefix: str) -> Iterator[QueueEntry]:
 def resolve_queued(
     git: Git,
     known: Callable[[str], ExistingExperiments],
-    place: TrainFolder,
+    folder: TrainFolder,
     entries: Sequence[QueueEntry],
     prefix: str,
     options: ExperimentOptions,
@@ -101,7 +101,7 @@ def resolve_queued(
     grid, found = options.name or _grid(entries), list[SubmittedExperiment]()
     for number, entry in enumerate(entries, 1):
         asked = replace(options, name=entry.name, params=(), targets=entry.targets or options.targets)
-        args = (known(entry.captured.baseline), place, entry.captured, prefix, asked)
+        args = (known(entry.captured.baseline), folder, entry.captured, prefix, asked)
         for one in resolve_experiments(git, *args):
             given = _overrides(git, entry.captured, prefix, params)
             experiment = one.experiment.with_(grid=grid, number=number, overrides=given)

@@ -19,8 +19,8 @@ from mlbutler.experiments.train_folder import TrainFolder
 class LocalEngine:
     """Run experiments of one work tree on this machine."""
 
-    def __init__(self, experiments: Experiments, place: TrainFolder) -> None:
-        self._experiments, self._place = experiments, place
+    def __init__(self, experiments: Experiments, folder: TrainFolder) -> None:
+        self._experiments, self._folder = experiments, folder
 
     def own_experiments(self, among: Iterable[StoredExperiment] | None = None) -> list[StoredExperiment]:
         """Return the experiments that were submitted from this work tree, in their order.
@@ -28,10 +28,10 @@ class LocalEngine:
         Args:
             among: those that were read a moment ago; all are read if None.
         """
-        here = os.fspath(self._place.root)
+        here = os.fspath(self._folder.root)
         return [one for one in (self._experiments.all() if among is None else among)
                 if one.experiment.host == host_name() and one.experiment.place == here
-                and self._place.has_sent(one.experiment.id)]  # fmt: skip
+                and self._folder.has_sent(one.experiment.id)]  # fmt: skip
 
     def recover(self) -> list[Experiment]:
         """End what is left of lost experiments, and have them wait for another attempt.
@@ -43,13 +43,13 @@ class LocalEngine:
         for kept in self.own_experiments():
             experiment = kept.experiment
             if experiment.state in UNDER_WAY:
-                with self._place.lock(experiment.id) as ours:
+                with self._folder.lock(experiment.id) as ours:
                     now = self._recover(experiment.id) if ours else None
                 found += [now] if now is not None else []
         return found
 
     def _recover(self, id: str) -> Experiment | None:
-        left = end_leftovers(id, self._place.scratch(id))
+        left = end_leftovers(id, self._folder.scratch(id))
         if left:  # it would work on beside its replacement
             return None
 
@@ -61,7 +61,7 @@ class LocalEngine:
                 return AttemptEnd(State.CANCELLED, said).applied_to(now)
             return after_loss(now, "the process that ran it is gone")
 
-        now = self._experiments.change(id, lost, read_log(self._place.log_file(id)))
+        now = self._experiments.change(id, lost, read_log(self._folder.log_file(id)))
         return now.experiment if now is not None and now.experiment.cancel is None else None
 
     def is_idle(self, among: Iterable[StoredExperiment] | None = None) -> bool:
@@ -72,7 +72,7 @@ class LocalEngine:
             if self.effective_state(one.experiment) in (State.WAITING, State.LOST)
         ]
         most = max((one.jobs for one in due), default=0)
-        return bool(due) and not any(self._place.is_locked(f"slot-{number}") for number in range(most))
+        return bool(due) and not any(self._folder.is_locked(f"slot-{number}") for number in range(most))
 
     def effective_state(self, experiment: Experiment) -> State:
         """Return the state to show: an experiment whose process is gone is lost."""

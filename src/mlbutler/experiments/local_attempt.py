@@ -42,9 +42,9 @@ class LocalAttempt:
     """
 
     def __init__(
-        self, git: Git, experiments: Experiments, place: TrainFolder, settings: Settings, environ: Mapping[str, str]
+        self, git: Git, experiments: Experiments, folder: TrainFolder, settings: Settings, environ: Mapping[str, str]
     ) -> None:
-        self._git, self._experiments, self._place = git, experiments, place
+        self._git, self._experiments, self._folder = git, experiments, folder
         self._settings, self._environ = settings, environ
 
     def run(self, kept: StoredExperiment, lease: GpuLease = NO_GPUS) -> AttemptEnd:
@@ -57,11 +57,11 @@ class LocalAttempt:
             Stopped: this process was asked to stop; nothing of the experiment runs any more.
         """
         experiment = kept.experiment
-        top = self._place.scratch(experiment.id) / "clone"
-        with LogFile(self._place.log_file(experiment.id)) as log:
+        top = self._folder.scratch(experiment.id) / "clone"
+        with LogFile(self._folder.log_file(experiment.id)) as log:
             try:
                 root = self._prepare(experiment, top)
-                own = Checkpoints(self._place.checkpoints, experiment.id)
+                own = Checkpoints(self._folder.checkpoints, experiment.id)
                 experiment = self._resumed(experiment, own, top, root, log)
                 if self._grace(experiment) is not None:
                     return CANCELLED
@@ -78,7 +78,7 @@ class LocalAttempt:
                 return AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
 
     def _prepare(self, experiment: Experiment, top: Path) -> Path:
-        main = Project(self._place.root, self._environ)
+        main = Project(self._folder.root, self._environ)
         environ = project_environment(self._environ)
         root = make_clone(self._git, top, experiment.input, experiment.project, environ)
         configure(root, main.cache_dir, main.remote_directories())
@@ -100,9 +100,9 @@ class LocalAttempt:
         train = self._settings.train
         if lease.gpus:
             log.line(f"It has {lease}.")
-        mirror = self._settings.data.mirror_path(self._place.root)
+        mirror = self._settings.data.mirror_path(self._folder.root)
         return AttemptContext(
-            folder=self._place.scratch(experiment.id), root=root, words=_RUN,
+            folder=self._folder.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
             line=log.line, declared=lambda: read_declared(root), lease=lease, stall=train.stall or None,
             stalled=lambda seconds: self._stalled(experiment, seconds),

@@ -34,7 +34,7 @@ class ExperimentPlan:
 
 
 def plan_experiments(
-    git: Git, place: TrainFolder, main: Project, experiments: Iterable[Experiment], environ: Mapping[str, str]
+    git: Git, folder: TrainFolder, main: Project, experiments: Iterable[Experiment], environ: Mapping[str, str]
 ) -> Iterator[ExperimentPlan]:
     """Yield the plan of each experiment.
 
@@ -44,13 +44,13 @@ def plan_experiments(
     Raises:
         UsageError: a target names no stage. ProjectError: the project cannot be read.
     """
-    folder = place.path / f"plan-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
+    clone_folder = folder.path / f"plan-{os.getpid()}"
+    shutil.rmtree(clone_folder, ignore_errors=True)
     clone: PartClone | None = None
     try:
         for experiment in experiments:
             if clone is None:
-                clone = PartClone(git, folder, experiment, project_environment(environ))
+                clone = PartClone(git, clone_folder, experiment, project_environment(environ))
                 configure(clone.root, main.cache_dir, main.remote_directories())
             else:
                 clone.go_to(experiment)
@@ -59,7 +59,7 @@ def plan_experiments(
                 stages = project.planning.plan(experiment.targets)
                 yield ExperimentPlan(stages, project.planning.missing_bytes(stages))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(clone_folder, ignore_errors=True)
 
 
 def _opened(clone: PartClone, main: Project, environ: Mapping[str, str]) -> Project:

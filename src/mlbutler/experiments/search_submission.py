@@ -28,7 +28,7 @@ from mlbutler.project.search_space import read_space
 def resolve_search(
     git: Git,
     known: ExistingExperiments,
-    place: TrainFolder,
+    folder: TrainFolder,
     captured: Captured,
     prefix: str,
     options: ExperimentOptions,
@@ -51,7 +51,7 @@ def resolve_search(
         names.check(options.name, f"-{most}")
     grid = options.name or names.random()
     search = dataclasses.replace(options.search, trials=most, base=input_commit(git, captured, prefix, {}))
-    like = experiment_template(captured, prefix, place, options, grid).with_(search=search)
+    like = experiment_template(captured, prefix, folder, options, grid).with_(search=search)
     everything = {id: kept.experiment for id, kept in known.stored.items() if kept.experiment.project == prefix}
     if found := trials_of(everything.values(), grid):
         return (_gone_on_with(found[-1], like, known),)

@@ -101,7 +101,7 @@ def find_existing(git: Git, found: Iterable[StoredExperiment], more: Iterable[st
 def resolve_experiments(
     git: Git,
     known: ExistingExperiments,
-    place: TrainFolder,
+    folder: TrainFolder,
     captured: Captured,
     prefix: str,
     options: ExperimentOptions,
@@ -119,7 +119,7 @@ def resolve_experiments(
     if options.name is not None:
         names.check(options.name, f"-{len(points)}" if sweep else "")
     grid = options.name or names.random()
-    like, found = experiment_template(captured, prefix, place, options, grid), dict[str, SubmittedExperiment]()
+    like, found = experiment_template(captured, prefix, folder, options, grid), dict[str, SubmittedExperiment]()
     inputs = InputCommits(git, captured, prefix)
     for number, point in enumerate(points, 1):
         commit = inputs.commit(point)
@@ -141,13 +141,13 @@ def resolve_experiments(
 
 
 def experiment_template(
-    captured: Captured, prefix: str, place: TrainFolder, options: ExperimentOptions, grid: str
+    captured: Captured, prefix: str, folder: TrainFolder, options: ExperimentOptions, grid: str
 ) -> Experiment:
     """Return an experiment with the fields that all experiments of one submission share."""
     return Experiment(
         id="", name=grid, grid=grid, baseline=captured.baseline, input=captured.baseline, project=prefix,
         targets=options.targets, jobs=options.jobs, max_failures=options.max_failures, time_limit=options.time_limit,
-        host=host_name(), place=os.fspath(place.root), submitted=time.time(), engine=options.engine, user=options.user,
+        host=host_name(), place=os.fspath(folder.root), submitted=time.time(), engine=options.engine, user=options.user,
         label=options.label, gpus=options.gpus, retries=options.retries,
     )  # fmt: skip
 

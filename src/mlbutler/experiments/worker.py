@@ -46,12 +46,12 @@ def main(root: Path, environ: Mapping[str, str], ready: Callable[[], None]) -> i
     """
     os.chdir(root)
     top = Git(root, environ).toplevel()
-    place = TrainFolder(root)
-    worker = Worker(Git(top, environ), place, environ, ready)
+    folder = TrainFolder(root)
+    worker = Worker(Git(top, environ), folder, environ, ready)
     while worker.work():  # submitted since it looked, by somebody who saw that its slot was held
         if not worker.is_kept():
             command = [sys.executable, "-P", "-m", "mlbutler.experiments.worker", os.fspath(root)]
-            keeper.start(command, os.fspath(root), os.fspath(place.worker_log))
+            keeper.start(command, os.fspath(root), os.fspath(folder.worker_log))
             break
     return 0
 
@@ -63,10 +63,10 @@ class Worker:
         git: at the repository's root. environ: with the credentials of remotes. ready: as `main` takes it.
     """
 
-    def __init__(self, git: Git, place: TrainFolder, environ: Mapping[str, str], ready: Callable[[], None]) -> None:
-        self._git, self._place, self._environ, self._ready = git, place, environ, ready
+    def __init__(self, git: Git, folder: TrainFolder, environ: Mapping[str, str], ready: Callable[[], None]) -> None:
+        self._git, self._folder, self._environ, self._ready = git, folder, environ, ready
         self._experiments = Experiments(git)
-        self._engine = LocalEngine(self._experiments, place)
+        self._engine = LocalEngine(self._experiments, folder)
         self._redactor = output_redactor(environ)
         self._stopped = False
         self._keeper = os.getppid()
@@ -97,7 +97,7 @@ class Worker:
     def _slot(self, most: int) -> Iterator[int | None]:
         with ExitStack() as stack:
             for number in range(most):
-                if stack.enter_context(self._place.lock(f"slot-{number}")):
+                if stack.enter_context(self._folder.lock(f"slot-{number}")):
                     yield number
                     return
             yield None
@@ -117,7 +117,7 @@ class Worker:
         """Create the next trials of a search; return whether there are new ones."""
         from mlbutler.experiments.search import TrialCreator  # which needs DVC, as no sweep does
 
-        growing = TrialCreator(self._git, self._experiments, self._place.has_sent, self._place.mark_sent)
+        growing = TrialCreator(self._git, self._experiments, self._folder.has_sent, self._folder.mark_sent)
         try:
             return bool(growing.create(grid))
         except MlbutlerError as error:
@@ -134,7 +134,7 @@ class Worker:
 
     def _take(self, kept: StoredExperiment) -> None:
         id = kept.experiment.id
-        with self._place.lock(id, _PATIENCE) as ours:
+        with self._folder.lock(id, _PATIENCE) as ours:
             now = self._waiting_still(id) if ours else None
             if now is None:
                 return
@@ -171,17 +171,17 @@ class Worker:
 
     def _run(self, taken: StoredExperiment, lease: GpuLease) -> None:
         id = taken.experiment.id
-        self._place.clear(id)
+        self._folder.clear(id)
         end = self._attempted(taken, lease)
-        log = read_log(self._place.log_file(id))
+        log = read_log(self._folder.log_file(id))
         end = end.redacted(self._redactor)
         self._end(id, lambda now: with_end(now, end), log)
-        self._place.clear(id)
+        self._folder.clear(id)
 
     def _end(self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None) -> None:
         """Change an experiment whose attempt is over, and notify people of what that means."""
         # Of two that end at once, each would find that all have ended.
-        with self._place.lock("telling", _PATIENCE):
+        with self._folder.lock("telling", _PATIENCE):
             now = self._experiments.change(id, change, log)
             notice = self._notice(now.experiment) if now is not None else None
         if notice is not None:
@@ -198,7 +198,7 @@ class Worker:
 
     def _settings(self) -> Settings:
         try:
-            return load(self._place.root, self._environ).settings
+            return load(self._folder.root, self._environ).settings
         except MlbutlerError as error:  # written since the experiment was sent
             self._say(error.message)
             return Settings()
@@ -208,8 +208,8 @@ class Worker:
 
     def _attempted(self, taken: StoredExperiment, lease: GpuLease) -> AttemptEnd:
         try:
-            settings = load(self._place.root, self._environ).settings
-            return LocalAttempt(self._git, self._experiments, self._place, settings, self._environ).run(taken, lease)
+            settings = load(self._folder.root, self._environ).settings
+            return LocalAttempt(self._git, self._experiments, self._folder, settings, self._environ).run(taken, lease)
         except Stopped:
             self._stopped = True
             return AttemptEnd(State.LOST, "the process that ran it was asked to stop")
@@ -217,7 +217,7 @@ class Worker:
             return AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
         except Exception as error:  # the next experiment shall run all the same
             self._say(traceback.format_exc())
-            where = f"Please report it with {self._place.worker_log}."
+            where = f"Please report it with {self._folder.worker_log}."
             return AttemptEnd(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
 
 

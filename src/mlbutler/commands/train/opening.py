@@ -143,14 +143,14 @@ def open_training(directory: Path, console: Console) -> Training:
     top = git.toplevel()
     relative = root.relative_to(top.resolve()).as_posix()
     prefix = "" if relative == "." else f"{relative}/"
-    at_top, loaded, place = git.at(top), load(root, environ), TrainFolder(root)
+    at_top, loaded, folder = git.at(top), load(root, environ), TrainFolder(root)
     here, shared, open_jenkins = Experiments(at_top), None, None
     if loaded.settings.train.on_jenkins:
         shared = SharedExperiments(at_top, sharing_remote(at_top, loaded.settings.project.git_remote))
         open_jenkins = partial(_connect, at_top, prefix, loaded, shared, console)
     return Training(
-        at_top, prefix, loaded.settings, AllExperiments(here, shared, console.error), place,
-        Engines(LocalEngine(here, place), open_jenkins), console,
+        at_top, prefix, loaded.settings, AllExperiments(here, shared, console.error), folder,
+        Engines(LocalEngine(here, folder), open_jenkins), console,
     )  # fmt: skip
 
 

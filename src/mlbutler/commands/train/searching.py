@@ -75,9 +75,9 @@ def create_trials(training: Training, last: Experiment, search: Search | None = 
     Raises:
         UsageError: Optuna is not installed here. GitError, AccessDenied: the remote does not answer, or refuses.
     """
-    shared, place = training.experiments.shared, training.folder
+    shared, folder = training.experiments.shared, training.folder
     if training.engines.runs_on_jenkins(last) and shared is not None:
         growing = TrialCreator(training.git, shared)
     else:
-        growing = TrialCreator(training.git, training.experiments.local, place.has_sent, place.mark_sent)
+        growing = TrialCreator(training.git, training.experiments.local, folder.has_sent, folder.mark_sent)
     return growing.create(last.grid, (search, last.jobs) if search is not None else None)

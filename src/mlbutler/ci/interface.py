@@ -10,7 +10,7 @@ from mlbutler.frozen import frozen, frozen_by_name
 
 @frozen_by_name
 class Facts:
-    """Read from the environment alone; None or '' where it does not say. All of it may be hostile text.
+    """What the environment says of the build; None or '' where it says nothing. All of it may be hostile text.
 
     Attributes:
         head: commit id of the author's head.

@@ -24,7 +24,7 @@ def image_kind(content: bytes) -> str | None:
 def is_whole(content: bytes, kind: str) -> bool:
     """Return whether the picture has its end, and a PNG the right checksums.
 
-    A browser shows a part, or nothing, of one that has not.
+    A browser shows only a part of a picture without them, or nothing.
 
     Args:
         kind: as `image_kind` tells it.

@@ -129,7 +129,7 @@ class World:
         return self.call("mlbutler", arguments, cwd=self.project, environ=self.environ(), console=console).exit_code
 
     def begin(self, *arguments: str, console: Console) -> int:
-        """Do the same with a verb that starts processes which work on: `call` ends them with it."""
+        """Run a verb that leaves processes running, which `call` would end; return its exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "mlbutler", *arguments], cwd=self.project, env=self.environ(), check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",

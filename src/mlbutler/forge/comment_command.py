@@ -63,7 +63,7 @@ class Waive:
 
 @frozen
 class Malformed:
-    """It begins as a command and is none."""
+    """A comment that begins like a command and is not a valid one."""
 
 
 Command = Rerun | Repeat | Verify | Approve | Waive | Malformed
@@ -72,7 +72,7 @@ Command = Rerun | Repeat | Verify | Approve | Waive | Malformed
 def parse_command(text: str) -> Command | None:
     """Return the command that a comment is, None for one that is none.
 
-    What looks like a letter of the grammar and is another character makes no command.
+    Characters that only look like those of the grammar make no command.
     """
     if len(text) > _LONGEST:
         return None

@@ -134,7 +134,7 @@ def require_agreed(
     environ: Mapping[str, str],
     before: Callable[[], list[Settings]],
 ) -> None:
-    """Let a forge pass that the team agreed to: a pull request may not send the token elsewhere.
+    """Refuse a forge that the team did not agree to: a pull request must not send the token elsewhere.
 
     What the environment says, and what follows from the clone and the CI server, is agreed to; what the project's own
     file says is when the target branch, or the commit the change grew from, says the same.

@@ -1,4 +1,4 @@
-"""Write objects of Git's, of any kind and any number, by one process: as a pack, which Git takes apart.
+"""Write many Git objects of any kind by one process: as a pack, which Git unpacks.
 
 Their ids are known before, so that a tree can name a file, and a commit a tree, that is written with it.
 """

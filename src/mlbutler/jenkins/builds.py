@@ -77,7 +77,7 @@ class Job:
     def start(self, values: Mapping[str, str]) -> int | None:
         """Ask for a build; return its number in the queue, where the controller says it.
 
-        An identical one that waits already is not doubled: it is that one's number.
+        Where an identical build is waiting already, it is the number of that one.
 
         Raises:
             AccessDenied: the user may not build. UsageError: the job takes no builds. OutsideError.

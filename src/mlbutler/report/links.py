@@ -40,7 +40,7 @@ _PAGE = "mlbutler/"
 
 
 def report_page(change: Change) -> str:
-    """Return the address of the whole report as a page, '' where it is among a build's artifacts at best."""
+    """Return the address of the whole report as a page, '' where it has no page of its own."""
     return f"{change.build_url.rstrip('/')}/{_PAGE}" if change.ci == "jenkins" and change.build_url else ""
 
 

@@ -27,7 +27,7 @@ def how_to_install(error: BaseException) -> str:
 
 @contextmanager
 def stood_in_for() -> Iterator[None]:
-    """Let DVC meanwhile use a file system that answers nothing for each that it knows and cannot import."""
+    """Give DVC a placeholder that answers nothing for each file system that it cannot import, during the block."""
     from dvc.fs import known_implementations
 
     replaced: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""How long to insist when a remote does not answer: again with growing pauses, and then no more."""
+"""Repeat calls to a remote that does not answer: with growing pauses, and not for ever."""
 
 from __future__ import annotations
 

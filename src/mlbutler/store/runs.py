@@ -1,4 +1,4 @@
-"""DVC's run cache: small YAML files below ``runs/`` that say what a stage once made of which inputs.
+"""DVC's run cache: small YAML files below ``runs/`` that say what a stage made from which inputs.
 
 DVC keeps them in the cache's root and, on remotes that can list files, in the remote's root. HTTP remotes
 cannot, so there the mirror keeps them.

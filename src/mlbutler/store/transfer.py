@@ -152,7 +152,7 @@ class Mover:
         return there
 
     def link(self, oid: ObjectId, size: int | None) -> int | None:
-        """Take it from the mirror by a hardlink, where that is allowed and its content is believed.
+        """Link the object from the mirror into the cache, where that is allowed and its content is trusted.
 
         Returns its bytes, which are not counted yet; None when it was not taken.
         """

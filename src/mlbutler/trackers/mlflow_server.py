@@ -84,7 +84,7 @@ def log(server: MlflowServer, experiment: str, result: Result, pause: float = _P
     Raises:
         SettingsError: the extra is not installed. AccessDenied: the credentials are refused.
         OutsideError: the server cannot be reached, or did not take it.
-        UsageError: the result's id is no commit: the record, where it may come from, may be anybody's.
+        UsageError: the result's id is no commit: it may come from a record that anybody wrote.
     """
     if not _COMMIT.fullmatch(result.id):
         raise UsageError("The record names no commit that holds the results.", "Run `mlbutler commit` first.")

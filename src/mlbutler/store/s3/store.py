@@ -1,4 +1,4 @@
-"""A remote in a bucket: what is quick through libcurl is, and everything else by DVC's own client."""
+"""A remote in a bucket: read, asked and listed through libcurl, everything else by DVC's own client."""
 
 from __future__ import annotations
 

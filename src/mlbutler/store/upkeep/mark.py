@@ -1,4 +1,4 @@
-"""Which directories are mirrors that may lose what they hold: those that mlbutler made, or somebody marked.
+"""Mark the directories that are mirrors, whose objects may be evicted: those that mlbutler made or a user named.
 
 A directory of objects does not say whether it is a mirror, of which all can come again, or a DVC remote, which may hold
 the only copy. Builds leave the same files of ours in both when a remote is used as a mirror. So eviction asks for a
@@ -30,7 +30,7 @@ class UnmarkedMirror(StoreError):
 
 
 def mark_if_empty(mirror: Path) -> None:
-    """Make a directory that does not exist, or holds no object yet, a mirror; another stays what it is."""
+    """Mark a directory as a mirror if it does not exist or holds no object yet; leave any other unmarked."""
     with suppress(OSError, StoreError, DiskFull):
         if not mirror.exists() or _holds_nothing(mirror):
             _write(mirror)
@@ -52,7 +52,7 @@ def adopt(mirror: Path, remotes: Iterable[Path]) -> None:
 
 
 def require_mirror(mirror: Path, remotes: Iterable[Path]) -> None:
-    """Let a marked mirror pass that is no DVC remote of the project.
+    """Refuse a directory that is not marked as a mirror, or that is a DVC remote of the project.
 
     Args:
         remotes: the project's DVC remotes that are directories.

@@ -1,4 +1,4 @@
-"""Keeping the mirror below its size: what was used least recently goes, and never what a running build uses.
+"""Keep the mirror below its size: evict what was used least recently, but nothing that a running build uses.
 
 An object that is evicted in the wrong moment costs a download: a build that does not find it asks the remote.
 """

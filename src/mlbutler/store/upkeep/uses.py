@@ -1,4 +1,4 @@
-"""Who used which artifacts of the mirror, and when: what eviction goes by.
+"""Record who used which artifacts of the mirror, and when: eviction removes the least recently used.
 
 Each build leaves a small file that names the artifacts it needed, and holds a lock on it as long as its process lives.
 Times of the objects themselves would tell less: file systems do not keep when a file was read, and objects share

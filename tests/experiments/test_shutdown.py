@@ -51,7 +51,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         environ = {**os.environ, EXPERIMENT: str(tmp_path), "PYTHON": sys.executable}
         process = subprocess.Popen([sys.executable, "-c", outer], cwd=tmp_path, env=environ, start_new_session=True)
         started.append(process)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not (tmp_path / "begun").exists():
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -75,7 +75,7 @@ def left(folder: Path) -> list[list[str]]:
 
 def nothing_is_left(folder: Path) -> bool:
     """Wait until what was killed is gone, which the machine may do later; minutes, against a hang."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while left(folder) and time.monotonic() < until:
         time.sleep(0.05)
     return not left(folder)

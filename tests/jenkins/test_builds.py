@@ -37,7 +37,7 @@ class Played:
         self.job = Job(self.client, "team/train")
 
     def ended(self, number: int) -> str:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while (build := self.job.build(number)) is not None and build.building:
             assert time.monotonic() < until
             time.sleep(0.05)

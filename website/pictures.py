@@ -43,8 +43,9 @@ from mlbutler.report.build import build
 from mlbutler.report.pictures import data_uri, of_report
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
-from mlbutler.steps.compare_screen import show_comparison as show_comparison
-from mlbutler.steps.plan import show_plan as show_plan
+from mlbutler.steps.compare_screen import show_comparison
+from mlbutler.steps.context import StepOptions
+from mlbutler.steps.plan import show_plan
 from mlbutler.steps.report import write_report
 
 HERE = Path(__file__).resolve().parent / "pictures"
@@ -120,8 +121,9 @@ def terminal(record: Path) -> list[str]:
     written = io.StringIO()
     console = Console()
     work: Any = SimpleNamespace(
-        console=console, record=found, root=Path(), record_path=Path(".mlbutler", "record.json"), shares=True
-    )
+        console=console, record=found, root=Path(), record_path=Path(".mlbutler", "record.json"),
+        options=StepOptions(),
+    )  # fmt: skip
     width = mock.patch.dict(os.environ, {"COLUMNS": "90"})
     with width, contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
         console.line("$ mlbutler run")

@@ -14,6 +14,7 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.project.project import Project
+from mlbutler.state.fingerprint import Fingerprint, wait_while_racy
 from mlbutler.steps import check, sync
 from tests import forked_python
 from tests.store.dvc_world import clone, copy_remote
@@ -148,6 +149,7 @@ def test_settings_outside_the_clone_count(root: Path, name: str, monkeypatch: py
     assert opened(root, *PLAN)
     assert not opened(root, *PLAN)
     _file(settings, "[core]\n    analytics = false\n")
+    wait_while_racy([Fingerprint.of(settings.stat())])
     assert opened(root, *PLAN)
     assert not opened(root, *PLAN)
     settings.unlink()

@@ -14,6 +14,7 @@ import pytest
 
 from mlbutler.commands.step import step
 from mlbutler.console import Console
+from mlbutler.state.fingerprint import Fingerprint, wait_while_racy
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.store.interface import ObjectId
@@ -149,6 +150,7 @@ def test_any_change_makes_it_look_at_everything_and_put_it_right(root: Path, cha
 
 def test_another_cache_in_the_user_s_settings_is_filled(root: Path, tmp_path: Path) -> None:
     dvc(root, "config", "--global", "cache.dir", str(tmp_path / "elsewhere"))
+    wait_while_racy([Fingerprint.of((Path(os.environ["DVC_GLOBAL_CONFIG_DIR"]) / "config").stat())])
     result, opened = again(root)
     assert opened
     assert {moved["place"]: moved["objects"] for moved in result["moved"]} == {"mirror": OBJECTS}

@@ -26,7 +26,7 @@ def frozen_by_name(cls: type[T]) -> type[T]:
     return _made(cls, kw_only=True)
 
 
-class _Layout:
+class _FieldTable:
     """What the functions below need to know of a class."""
 
     def __init__(self, cls: type) -> None:
@@ -42,7 +42,7 @@ class _Layout:
 
 def _made(cls: type[T], *, kw_only: bool) -> type[T]:
     made = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
-    given = {"_layout": _Layout(made), "__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr,
+    given = {"_layout": _FieldTable(made), "__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr,
              "__setattr__": _refuse, "__delattr__": _refuse}  # fmt: skip
     for name, value in given.items():
         setattr(made, name, value)

@@ -135,10 +135,10 @@ class _Finder:
         if not isinstance(above, _StandIn):
             return None
         above.true()
-        return ModuleSpec(name, _Known(importlib.import_module(name)))  # type: ignore[arg-type]
+        return ModuleSpec(name, _ImportedLoader(importlib.import_module(name)))  # type: ignore[arg-type]
 
 
-class _Known:
+class _ImportedLoader:
     """Loads a module that has been imported meanwhile."""
 
     def __init__(self, module: ModuleType) -> None:

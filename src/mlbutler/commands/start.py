@@ -93,7 +93,7 @@ def begin(
 
 
 @frozen
-class _Clone:
+class _OpenedClone:
     """Hold a clone as it was opened; `access` is how Git's remote is reached on a CI server, None on a laptop."""
 
     root: Path
@@ -115,7 +115,7 @@ class _Begun:
     revisions: tuple[str, ...] | None
 
 
-def _open_clone(directory: Path, console: Console, environ: Mapping[str, str], *, fresh: bool) -> _Clone:
+def _open_clone(directory: Path, console: Console, environ: Mapping[str, str], *, fresh: bool) -> _OpenedClone:
     """Find the project and read its settings, and refuse what a commit must not bring."""
     from mlbutler.change.access import access
     from mlbutler.ci import facts
@@ -129,10 +129,10 @@ def _open_clone(directory: Path, console: Console, environ: Mapping[str, str], *
         console.line(f"Warning: {loaded.note}.")
     loaded = _named_by_job(loaded, console, ci=facts(environ).ci != "local")
     _check_symlinks(root, git, environ, loaded)
-    return _Clone(root, git, environ, loaded, reached)
+    return _OpenedClone(root, git, environ, loaded, reached)
 
 
-def _context(stack: ExitStack, clone: _Clone, found: _Begun, console: Console, *, watching: bool) -> RunContext:
+def _context(stack: ExitStack, clone: _OpenedClone, found: _Begun, console: Console, *, watching: bool) -> RunContext:
     """Return the working state; whatever keeps others from this process' secrets lasts until `stack` is closed."""
     from mlbutler.remotes.trust import without_moved_mirror
 
@@ -199,7 +199,7 @@ def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: Lo
 
 
 def _record(
-    clone: _Clone, against: str | None, *, anew: bool, offline: bool, repair: bool = True, telling: bool = False
+    clone: _OpenedClone, against: str | None, *, anew: bool, offline: bool, repair: bool = True, telling: bool = False
 ) -> _Begun:
     """Return the record to continue, and what it must not decide."""
     from mlbutler.remotes.trust import agreed_remotes, moved, target_revisions

@@ -43,7 +43,7 @@ def compare_predictions(
                 )
             if not examples:
                 raise UnreadableTable("no example is on both sides")
-            seen = _Tally(spec, examples)
+            seen = _PairCounter(spec, examples)
             for pair in both.pairs():
                 seen.add(pair)
     except UnreadableTable as error:
@@ -52,7 +52,7 @@ def compare_predictions(
 
 
 @dataclass
-class _Counts:
+class _ExampleCounts:
     examples: int = 0
     old_right: int = 0
     new_right: int = 0
@@ -84,13 +84,13 @@ class _Worst:
         return [pair for _, _, pair in sorted(self.kept, reverse=True)]
 
 
-class _Tally:
+class _PairCounter:
     """Counts over the pairs read so far. Memory: the slices, a few flips, and what `Scores` keeps."""
 
     def __init__(self, spec: Predictions, examples: int) -> None:
         self._spec = spec
-        self._all = _Counts()
-        self._slices: list[dict[str, _Counts] | None] = [{} for _ in spec.slices]
+        self._all = _ExampleCounts()
+        self._slices: list[dict[str, _ExampleCounts] | None] = [{} for _ in spec.slices]
         self._broken, self._fixed = _Worst(), _Worst()
         self._scores = Scores(spec, examples)
         self._relabelled = 0
@@ -108,7 +108,7 @@ class _Tally:
             if value not in known and len(known) == MOST_SLICES:
                 self._slices[number] = None  # an id or a number, no slice
                 continue
-            known.setdefault(value, _Counts()).add(before, after)
+            known.setdefault(value, _ExampleCounts()).add(before, after)
         lost = self._scores.add(pair)
         if before and not after:
             self._broken.add(lost, pair)
@@ -172,7 +172,7 @@ class _Tally:
         )  # fmt: skip
 
 
-def _verdict(found: _Counts, p: float, alpha: float) -> Verdict:
+def _verdict(found: _ExampleCounts, p: float, alpha: float) -> Verdict:
     if not found.examples:
         return Verdict.NOT_JUDGED
     if found.broken == found.fixed == 0:

@@ -29,7 +29,7 @@ class _Unusual(Exception):
     """DVC itself has to look: it refuses something, or there is nothing to hash."""
 
 
-class _Hash(msgspec.Struct):
+class _RecordedMd5(msgspec.Struct):
     md5: str = ""
 
 
@@ -37,7 +37,7 @@ class _StateRow(msgspec.Struct):
     """What the state database has of a file; DVC 2 wrote no version, and other hashes."""
 
     checksum: str
-    hash_info: _Hash
+    hash_info: _RecordedMd5
     version: int = 0
 
 

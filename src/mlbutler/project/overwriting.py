@@ -41,7 +41,7 @@ _OWNED = {STATE: "mlbutler's", ".git": "Git's", ".dvc": "DVC's"}
 
 
 @dataclass(frozen=True)
-class _File:
+class _EndangeredFile:
     """A file that would go: its path, its content (None: unknown), its bytes, and what it belongs to."""
 
     path: str
@@ -74,7 +74,7 @@ def check_laying_out(project: ProjectData, paths: Iterable[str], *, discard: boo
     """
     owners = {path: owner for path in paths if (owner := project.stages.owner(path)) is not None}
     _refuse(project.root, project.symlinks, owners)
-    found: list[_File] = []
+    found: list[_EndangeredFile] = []
     for path, (stage, output) in owners.items():
         if os.path.lexists(project.root / path):
             found += _replaced(project, path, stage, output)
@@ -94,7 +94,7 @@ def check_running(project: ProjectData, stages: Iterable[Stage], *, discard: boo
               for folder in {output.path.rpartition("/")[0] for _, output in outputs}]  # fmt: skip
     written = [*(output.path for _, output in outputs), *(stage.lock_file for stage in stages), *beside]
     _refuse(project.root, project.symlinks, written)
-    found: list[_File] = []
+    found: list[_EndangeredFile] = []
     for stage, output in outputs:
         if not output.persist and os.path.lexists(project.root / output.path):
             found += _removed(project, stage, output)
@@ -136,7 +136,7 @@ def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
 # ------------------------------------------------------------------------------------- what would go
 
 
-def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> Iterator[_File]:
+def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> Iterator[_EndangeredFile]:
     """Yield files at `path` that are not those of the record."""
     recorded = output.recorded
     if recorded is None or recorded.oid is None:
@@ -152,10 +152,10 @@ def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> 
         raise refusal(refused)
     for name, (oid, size) in contents.files.items():
         if oid is None or target is None or target.get(name) != oid.md5:
-            yield _File(f"{path}/{name}" if name else path, oid, size, stage, output)
+            yield _EndangeredFile(f"{path}/{name}" if name else path, oid, size, stage, output)
 
 
-def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_File]:
+def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_EndangeredFile]:
     """Yield files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
     recorded = output.recorded
     algorithm = recorded.algorithm if recorded is not None and recorded.oid is not None else MD5
@@ -172,7 +172,7 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_Fi
     made = not output.cached and recorded is not None and contents.value == recorded.value
     for name, (oid, size) in contents.files.items():
         if not (made and oid is not None) and name not in known:
-            yield _File(f"{output.path}/{name}" if name else output.path, oid, size, stage, output)
+            yield _EndangeredFile(f"{output.path}/{name}" if name else output.path, oid, size, stage, output)
 
 
 def _known(hashes: HashCache, path: str, algorithm: str) -> Recorded | None:
@@ -289,7 +289,7 @@ def _size(name: str) -> int:
 # ------------------------------------------------------------------------------------- who holds it
 
 
-def _check(project: ProjectData, found: Collection[_File]) -> None:
+def _check(project: ProjectData, found: Collection[_EndangeredFile]) -> None:
     left = LeftByStages(project.root).holds({file.output.path for file in found})
     loose = [file for file in found if file.output.path not in left and not _is_held(project.objects, file)]
     if loose:
@@ -301,7 +301,7 @@ def _check(project: ProjectData, found: Collection[_File]) -> None:
         raise _unsaved(project.objects, project.repo, project.root, loose)
 
 
-def _is_held(objects: Objects, file: _File) -> bool:
+def _is_held(objects: Objects, file: _EndangeredFile) -> bool:
     """Tell whether cache or mirror holds the content. One that is cut short does not."""
     if file.oid is None:
         return False
@@ -309,7 +309,7 @@ def _is_held(objects: Objects, file: _File) -> bool:
     return size is not None and (file.oid.legacy or size == file.size)
 
 
-def _in_no_remote(objects: Objects, files: Collection[_File]) -> list[_File]:
+def _in_no_remote(objects: Objects, files: Collection[_EndangeredFile]) -> list[_EndangeredFile]:
     held: set[tuple[str | None, ObjectId]] = set()
     for remote in {file.output.remote for file in files}:
         oids = {file.oid for file in files if file.output.remote == remote and file.oid is not None}
@@ -317,7 +317,7 @@ def _in_no_remote(objects: Objects, files: Collection[_File]) -> list[_File]:
     return [file for file in files if file.oid is None or (file.output.remote, file.oid) not in held]
 
 
-def _unsaved(objects: Objects, repo: Any, root: Path, files: Collection[_File]) -> UnsavedWork:
+def _unsaved(objects: Objects, repo: Any, root: Path, files: Collection[_EndangeredFile]) -> UnsavedWork:
     problem = objects.problem
     paths = tuple(sorted({file.path for file in files}))
     asked = f" (the remote could not be asked: {problem.message})" if problem is not None else ""
@@ -331,7 +331,7 @@ def _unsaved(objects: Objects, repo: Any, root: Path, files: Collection[_File]) 
     return error
 
 
-def _to_keep(repo: Any, root: Path, file: _File) -> str:
+def _to_keep(repo: Any, root: Path, file: _EndangeredFile) -> str:
     stage, output = file.stage, file.output
     if repo.dvcignore.is_ignored_file(str(root / file.path)):  # no DVC command takes it
         return f"move {shlex.quote(file.path)} elsewhere"

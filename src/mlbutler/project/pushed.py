@@ -74,7 +74,7 @@ def check_pushed(
     """
     left_out = tuple((artifact.path, artifact.left_out) for artifact in artifacts if not artifact.pushed)
     groups: dict[str | None, list[Artifact]] = {}
-    result = _Result()
+    result = _CheckFindings()
     for artifact in artifacts:
         if not artifact.pushed:
             continue
@@ -84,7 +84,7 @@ def check_pushed(
             groups.setdefault(artifact.remote, []).append(artifact)
     for remote, group in groups.items():
         where = address(remote) if presence is not None else ""
-        memory = _Memory(presence, where) if presence is not None and where else None
+        memory = _CachedRemote(presence, where) if presence is not None and where else None
         _check_group(remote, group, open_store, manifests, memory, progress, result, size_here)
     return Pushed(
         tuple(result.findings), tuple(result.undetermined), left_out, result.checked, result.remembered, result.age
@@ -107,7 +107,7 @@ def key_of(artifacts: Iterable[Artifact], address: Callable[[str | None], str]) 
 
 
 @dataclass
-class _Result:
+class _CheckFindings:
     findings: list[Finding] = field(default_factory=list)
     undetermined: list[Finding] = field(default_factory=list)
     checked: int = 0
@@ -116,13 +116,17 @@ class _Result:
 
 
 @frozen
-class _Memory:
+class _CachedRemote:
     presence: PresenceCache
     address: str
 
 
 def _ask(
-    store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: ProgressSink | None, result: _Result
+    store: Store,
+    wanted: Iterable[ObjectId],
+    memory: _CachedRemote | None,
+    progress: ProgressSink | None,
+    result: _CheckFindings,
 ) -> dict[ObjectId, ObjectStatus]:
     """Return an answer for each object, from an earlier build where it is still believed."""
     known = memory.presence.get(memory.address) if memory is not None else {}
@@ -150,9 +154,9 @@ def _check_group(
     group: Sequence[Artifact],
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
-    memory: _Memory | None,
+    memory: _CachedRemote | None,
     progress: ProgressSink | None,
-    result: _Result,
+    result: _CheckFindings,
     size_here: Callable[[ObjectId], int | None],
 ) -> None:
     try:
@@ -196,7 +200,9 @@ def _files(oid: ObjectId, manifests: ReadManifest) -> Manifest | str:
     return "its list of files is neither here nor on the remote" if content is None else content
 
 
-def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, ObjectStatus], remote: str, result: _Result) -> None:
+def _judge_file(
+    artifact: Artifact, answers: Mapping[ObjectId, ObjectStatus], remote: str, result: _CheckFindings
+) -> None:
     assert artifact.oid is not None
     answer = answers[artifact.oid]
     if answer.presence is Presence.UNDETERMINED:
@@ -214,7 +220,7 @@ def _judge_directory(
     content: Manifest | str,
     answers: Mapping[ObjectId, ObjectStatus],
     remote: str,
-    result: _Result,
+    result: _CheckFindings,
     size_here: Callable[[ObjectId], int | None],
 ) -> None:
     assert artifact.oid is not None

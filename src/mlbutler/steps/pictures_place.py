@@ -59,7 +59,7 @@ def upload_pictures(
     if settings.pictures_at is None:
         raise SettingsError(f"Nothing says at which address {where} is shown.", "Set comment.pictures_at.")
     try:
-        place: _Place = _Bucket(where) if where.startswith("s3://") else _Folder(Path(where))
+        place: _Place = _PictureBucket(where) if where.startswith("s3://") else _PictureFolder(Path(where))
         for file in files:
             place.write(file)
         _prune(place, settings.keep, {file.name for file in files})
@@ -82,7 +82,7 @@ def _prune(place: _Place, keep: float, shown: set[str]) -> None:
             place.remove(name)
 
 
-class _Folder:
+class _PictureFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ class _Folder:
         (self._folder / name).unlink(missing_ok=True)
 
 
-class _Bucket:
+class _PictureBucket:
     """A folder of an S3 bucket, by the library that DVC has for it; credentials and endpoint are the environment's."""
 
     def __init__(self, url: str) -> None:

@@ -58,7 +58,7 @@ def _parsed(content: bytes, name: str) -> Manifest:
     files: dict[str, str] = {}
     folders: set[str] = set()
     for entry in entries:
-        if not isinstance(entry, _Pair):
+        if not isinstance(entry, _JsonPair):
             raise _refusal(name, "an entry is not a file")
         path, md5 = entry
         if problem := _problem(path, md5):
@@ -76,18 +76,18 @@ def _parsed(content: bytes, name: str) -> Manifest:
     return files
 
 
-class _Pair(tuple[Any, Any]):
+class _JsonPair(tuple[Any, Any]):
     """(relpath, md5) of one JSON object; either may be of any type until checked."""
 
 
-def _pair(pairs: list[tuple[str, Any]]) -> _Pair:
+def _pair(pairs: list[tuple[str, Any]]) -> _JsonPair:
     path = md5 = None
     for key, value in pairs:
         if key == "relpath":
             path = value
         elif key == "md5":
             md5 = value
-    return _Pair((path, md5))
+    return _JsonPair((path, md5))
 
 
 def _problem(path: object, md5: object) -> str:

@@ -20,10 +20,10 @@ def be_patient() -> None:
     from mlbutler.report.plots import vega
     from mlbutler.steps import reviewers
 
-    layout._PATIENCE = vega._PATIENCE = gpus._PATIENCE = desktop._PATIENCE = mail._PATIENCE = _LONG
-    cancelling._PATIENCE = cancelling._HARDER = shutdown._LAST = _LONG
+    layout._TIMEOUT = vega._TIMEOUT = gpus._TIMEOUT = desktop._TIMEOUT = mail._TIMEOUT = _LONG
+    cancelling._TIMEOUT = cancelling._HARDER = shutdown._LAST = _LONG
     clock._TIMEOUT = isolation._TIMEOUT = machine._GPU_TIMEOUT = _LONG
-    for function, name in ((Outside.__init__, "patience"), (JenkinsClient.__init__, "timeout")):
+    for function, name in ((Outside.__init__, "timeout"), (JenkinsClient.__init__, "timeout")):
         function.__kwdefaults__[name] = _LONG  # type: ignore[index]
     ApiRetryPolicy._layout.defaults |= {"connect": _LONG, "read": _LONG}  # type: ignore[attr-defined]
     reviewers._QUICK = dataclasses.replace(reviewers._QUICK, connect=_LONG, read=_LONG)

@@ -236,7 +236,7 @@ def test_a_failed_step_ends_only_what_needs_it(work: RunContext, taken: Any, fai
     followers = FOLLOWERS[failed]
     if (failed, outcome) == ("plan", Outcome.FAILED):  # some stages cannot run, the others do
         followers = pipeline.NAMES[pipeline.NAMES.index("plan") + 1 :]
-    assert tuple(names[names.index(failed) + 1 :]) == followers == pipeline.taken_after(failed, outcome)
+    assert tuple(names[names.index(failed) + 1 :]) == followers == pipeline.run_after(failed, outcome)
 
 
 @pytest.mark.parametrize("stop", [Interrupted("Stopped."), KeyboardInterrupt()])

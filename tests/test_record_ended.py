@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mlbutler.record import RESULTS, TELLING, Outcome, Record
+from mlbutler.record import REPORTING_STEPS, RESULTS, Outcome, Record
 from mlbutler.record_ended import LEAST, ended, interrupted
 from mlbutler.report.headline import headline, outcome
 from tests.report.conftest import record as full  # noqa: F401 - a fixture
@@ -29,7 +29,7 @@ def made(full: Record, began: tuple[str, ...], due: tuple[str, ...], **outcomes:
     ((), LEAST, {"plan": Outcome.ERROR}, "Error: plan: r"),
     ((), (), {}, "Stopped: plan did not begin"),
     ((), (), {"test": PASSED}, "Passed: nothing was compared"),
-    (TELLING, (), {"test": PASSED}, "Passed: nothing was compared"),
+    (REPORTING_STEPS, (), {"test": PASSED}, "Passed: nothing was compared"),
     ((), (*LEAST, "commit"), dict.fromkeys(LEAST, Outcome.SKIPPED), "Stopped: commit did not begin"),
     ((), LEAST, dict.fromkeys(LEAST, Outcome.SKIPPED), "Nothing judged: not compared: r"),
 ])  # fmt: skip
@@ -79,7 +79,7 @@ def test_an_aborted_build_was_interrupted_where_it_was(
 
 
 def test_an_abort_after_the_last_step_changes_no_verdict(full: Record) -> None:  # noqa: F811
-    steps = dict.fromkeys([name for name in RESULTS if name not in TELLING], PASSED)
+    steps = dict.fromkeys([name for name in RESULTS if name not in REPORTING_STEPS], PASSED)
     record = made(full, (), LEAST, **steps)
     assert interrupted(record) == record
 

@@ -31,6 +31,7 @@ from mlbutler.verbs import (
     train,
     train_agent,
     train_results,
+    verify,
 )
 from mlbutler.verbs.options import cli
 from mlbutler.version import __version__
@@ -63,6 +64,7 @@ __all__ = [
     "train",
     "train_agent",
     "train_results",
+    "verify",
 ]
 
 

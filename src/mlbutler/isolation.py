@@ -154,7 +154,7 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
     for card in sorted(path for name in _CARDS for path in Path("/dev").glob(name)):
         options += ["--dev-bind", str(card), str(card)]
     cache_home = "/tmp/cache" if places.home is None else f"{places.home}/.cache"
-    options += [*_of_services(), *_temporary(own), "--setenv", "XDG_CACHE_HOME", cache_home, *_homes(places, own)]
+    options += [*_service_options(), *_temporary(own), "--setenv", "XDG_CACHE_HOME", cache_home, *_homes(places, own)]
     around = {path for path in places.writable if places.workspace.resolve().is_relative_to(path.resolve())}
     options += _bound("--ro-bind", places.readable)
     options += _bound("--bind", around)  # below what covers the workspace's own files
@@ -191,7 +191,7 @@ def present(prefix: Sequence[str]) -> list[str]:
     return words
 
 
-def _of_services() -> Iterator[str]:
+def _service_options() -> Iterator[str]:
     """Yield options that cover sockets and files of the machine's services."""
     for place in ("/run", "/var/run"):
         if Path(place).is_dir() and not Path(place).is_symlink():

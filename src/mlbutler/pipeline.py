@@ -17,14 +17,14 @@ from typing import Any
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
-from mlbutler.record import TELLING, Outcome, Record, StepResult
+from mlbutler.record import REPORTING_STEPS, Outcome, Record, StepResult
 from mlbutler.record_ended import LEAST
 from mlbutler.record_file import read_record, write_record
 from mlbutler.record_pending import judged_again
-from mlbutler.run_table import NAMES, STEPS, Step, prevents, taken_after
+from mlbutler.run_table import NAMES, STEPS, Step, prevents, run_after
 from mlbutler.steps.context import RunContext, StepOptions
 
-__all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_all", "run_step", "skip_step", "taken_after"]
+__all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_after", "run_all", "run_step", "skip_step"]
 
 
 _LAST = "commit"
@@ -48,7 +48,7 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
         Interrupted: the record so far is saved.
     """
     work.options = dataclasses.replace(work.options, pipeline=True)
-    due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *TELLING))
+    due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *REPORTING_STEPS))
     work.record = dataclasses.replace(work.record, due=due)
     write_record(work.record_path, work.record, work.console.redactor)  # whatever lies there is of another run
     code = EXIT_PASSED
@@ -57,7 +57,8 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
             _run(work, step, reason=SKIPPED)
             continue
         code = max(code, _run(work, step, reason=_blocked(work.record, step)), key=_weight)
-        if step.name in TELLING and judged_again(work.record) is not None:  # reported as failed: its fix was skipped
+        if step.name in REPORTING_STEPS and judged_again(work.record) is not None:
+            # It was reported as failed: its fix was skipped.
             code = max(code, EXIT_JUDGED, key=_weight)
     return code
 
@@ -142,7 +143,7 @@ def _keep(
     work: RunContext, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
 ) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
-    work.progress.taken.add(step.name)
+    work.progress.own_steps.add(step.name)
     changes: dict[str, Any] = {step.name: result}
     with _joined(work):
         left = {name: time for name, time in work.record.began.items() if name != step.name}
@@ -156,7 +157,7 @@ def _unfixed(work: RunContext) -> bool:
     check = judged_again(work.record)
     if check is None:
         return False
-    work.progress.taken.add("check")
+    work.progress.own_steps.add("check")
     with _joined(work):
         work.record = dataclasses.replace(work.record, check=check)
     show_result(work, "check", check)
@@ -165,8 +166,8 @@ def _unfixed(work: RunContext) -> bool:
 
 def _begin(work: RunContext, step: Step, started: str) -> None:
     """Mark in the record that the step began: one that is killed leaves no result. After a power cut nobody asks."""
-    work.progress.taken.add(step.name)
-    if step.name not in TELLING:
+    work.progress.own_steps.add(step.name)
+    if step.name not in REPORTING_STEPS:
         with _joined(work, durable=False):
             work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
 
@@ -188,13 +189,13 @@ def _joined(work: RunContext, *, durable: bool = True) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    taken = work.progress.taken
+    own_steps = work.progress.own_steps
     with FileLock(work.root / ".mlbutler" / "record.lock"):
         now = read_record(work.record_path)
         if now is not None and now.change.same_work(work.record.change):
-            others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in taken}
-            began = {name: time for name, time in now.began.items() if name not in taken}
-            began |= {name: time for name, time in work.record.began.items() if name in taken}
+            others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in own_steps}
+            began = {name: time for name, time in now.began.items() if name not in own_steps}
+            began |= {name: time for name, time in work.record.began.items() if name in own_steps}
             due = _united(work.record.due, now.due)
             work.record = dataclasses.replace(work.record, began=began, due=due, **others)
         yield
@@ -221,7 +222,7 @@ def show_result(work: RunContext, name: str, result: StepResult, *, began: bool 
 
 
 def _blocked(record: Record, step: Step) -> str:
-    if step.name in TELLING:
+    if step.name in REPORTING_STEPS:
         return ""
     before: dict[str, StepResult | None] = {name: getattr(record, name) for name in NAMES[: NAMES.index(step.name)]}
     for name, result in before.items():

@@ -296,10 +296,10 @@ class Process:
             (signal.SIGTERM, self._grace.terminate),
             (signal.SIGKILL, 5.0),
         )
-        for number, patience in stages:
+        for number, grace in stages:
             told = self._signals.received
             self._kill_group(number)
-            until = time.monotonic() + patience
+            until = time.monotonic() + grace
             while time.monotonic() < until and self._signals.received == told:
                 self._step(_POLL_AT_END if self._output is None else 0.02, None)
                 if self._exited() and not self._group_alive():
@@ -377,8 +377,8 @@ class Process:
 
     def _end_leftovers(self) -> None:
         """End what the command left behind: it could wait for a step that has credentials."""
-        for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
-            until = time.monotonic() + patience
+        for number, grace in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
+            until = time.monotonic() + grace
             told: set[int] = set()
             while time.monotonic() < until:
                 self._exited()

@@ -68,10 +68,10 @@ from mlbutler.record_steps import (
 from mlbutler.record_verified import OutputVerified, StageVerified, Verification
 
 __all__ = [
+    "REPORTING_STEPS",
     "RESULTS",
     "SCHEMA_VERSION",
     "STEP_NAMES",
-    "TELLING",
     "WEIGHTIEST_FIRST",
     "Cause",
     "Change",
@@ -275,5 +275,5 @@ RESULTS: dict[str, type[StepResult]] = {
     "publish": PublishResult,
 }
 STEP_NAMES = tuple(RESULTS)
-TELLING = ("report", "publish")
+REPORTING_STEPS = ("report", "publish")
 """Steps that tell of the others: no report speaks of them."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mlbutler.record import RESULTS, TELLING, Outcome, Record
+from mlbutler.record import REPORTING_STEPS, RESULTS, Outcome, Record
 from mlbutler.record_pending import judged_again
 
 LEAST = ("plan", "sync", "reproduce", "compare")
@@ -46,8 +46,8 @@ def interrupted(record: Record) -> Record:
     Where nothing was under way it is the first step that was to come. Where every step has its result the abort came
     too late, and nothing changes.
     """
-    missing = [name for name in RESULTS if name not in TELLING and getattr(record, name) is None]
-    under_way = [name for name in RESULTS if name in record.began and name not in TELLING]
+    missing = [name for name in RESULTS if name not in REPORTING_STEPS and getattr(record, name) is None]
+    under_way = [name for name in RESULTS if name in record.began and name not in REPORTING_STEPS]
     if under_way or any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
         return _stopped(record, under_way)
     return _stopped(record, missing[:1])
@@ -74,7 +74,7 @@ def _stopped(record: Record, names: Iterable[str]) -> Record:
 
 def _unended(record: Record) -> Iterator[tuple[str, str]]:
     """Yield (step, time it began, '' if never) in pipeline order."""
-    steps = {name: result for name, result in record.steps() if name not in TELLING}
+    steps = {name: result for name, result in record.steps() if name not in REPORTING_STEPS}
     due = record.due if steps or record.began else LEAST
     blamed = False
     for name in RESULTS:

@@ -53,7 +53,7 @@ def prevents(name: str, outcome: Outcome) -> str:
     return "" if name in _FAILS_IN_PART and outcome is Outcome.FAILED else _PREVENTS.get(outcome, "")
 
 
-def taken_after(failed: str, outcome: Outcome = Outcome.FAILED) -> tuple[str, ...]:
+def run_after(failed: str, outcome: Outcome = Outcome.FAILED) -> tuple[str, ...]:
     """Return the later steps that are run although `failed` failed; generated pipelines must match this."""
     later = STEPS[NAMES.index(failed) + 1 :]
     return tuple(step.name for step in later if failed not in step.needs or not prevents(failed, outcome))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import mlbutler
-from mlbutler.commands.board.picked import Picked
+from mlbutler.commands.board.displayed import DisplayedCommit
 from mlbutler.commands.board.rows import rows_of
 from mlbutler.commitback.earlier import BUILD, REPRODUCED
 from mlbutler.experiments.experiment import Experiment, Measure, experiment_id
@@ -253,24 +253,25 @@ def test_links_to_commit_pull_request_and_build(repository: str, commit: str, pu
     change = Change(ci="jenkins", kind="branch", head=oid, checkout=oid, repository=repository,
                     build_url="https://jenkins.example/job/p/7/")  # fmt: skip
     logged = LoggedCommit(oid, "", (), 0, "Ada", "subject", "", {BUILD: "https://jenkins.example/job/p/6/"})
-    [row] = rows_of(change, [Picked(logged, "try", "7")], {})
+    [row] = rows_of(change, [DisplayedCommit(logged, "try", "7")], {})
     wanted = {"commit": commit.format(oid), "pull request": pull, "build": "https://jenkins.example/job/p/7/",
               "report": "https://jenkins.example/job/p/7/mlbutler/"}  # fmt: skip
     assert row.links == {word: address for word, address in wanted.items() if address}
-    [other] = rows_of(dataclasses.replace(change, checkout="b" * 40), [Picked(logged, "try", "7")], {})
+    [other] = rows_of(dataclasses.replace(change, checkout="b" * 40), [DisplayedCommit(logged, "try", "7")], {})
     assert other.links["build"] == "https://jenkins.example/job/p/6/"
     assert other.links["report"] == "https://jenkins.example/job/p/6/mlbutler/"
     reproduced = dataclasses.replace(logged, oid="c" * 40, trailers={})
     results = dataclasses.replace(logged, trailers={**logged.trailers, REPRODUCED: reproduced.oid})
     elsewhere = dataclasses.replace(change, checkout="b" * 40)
-    assert [dict(row.links)["report"] for row in rows_of(elsewhere, [Picked(results), Picked(reproduced)], {})] == [
-        "https://jenkins.example/job/p/6/mlbutler/"
-    ] * 2
+    assert [
+        dict(row.links)["report"]
+        for row in rows_of(elsewhere, [DisplayedCommit(results), DisplayedCommit(reproduced)], {})
+    ] == ["https://jenkins.example/job/p/6/mlbutler/"] * 2
     github = dataclasses.replace(logged, trailers={BUILD: "https://github.com/team/p/actions/runs/6"})
-    [row] = rows_of(elsewhere, [Picked(github)], {})
+    [row] = rows_of(elsewhere, [DisplayedCommit(github)], {})
     assert ("report" in row.links, row.links["build"]) == (False, "https://github.com/team/p/actions/runs/6")
     evil = dataclasses.replace(logged, trailers={BUILD: "javascript:alert(1)"})
-    [row] = rows_of(dataclasses.replace(change, build_url=""), [Picked(evil)], {})
+    [row] = rows_of(dataclasses.replace(change, build_url=""), [DisplayedCommit(evil)], {})
     assert "build" not in row.links
 
 

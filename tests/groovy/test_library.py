@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.record import TELLING
-from mlbutler.run_table import NAMES, taken_after
+from mlbutler.record import REPORTING_STEPS
+from mlbutler.run_table import NAMES, run_after
 from tests.groovy.jenkins import RESULTS, SECRETS, Built, build, needs_groovy, write_mlbutler
 from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
@@ -196,7 +196,7 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
 
 def test_one_stage_that_fails_is_told_of_and_keeps_only_those_that_need_it_from_running(world: World) -> None:
     done = built(world, "partly", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate=0.13,
-                 verbs=[*RESULTS, "compare", *TELLING])  # fmt: skip
+                 verbs=[*RESULTS, "compare", *REPORTING_STEPS])  # fmt: skip
     assert done.result == "FAILURE"
     assert sorted(ran(world, "partly")) == ["left", "odd", "right", "tail"]  # `left` not a second time
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
@@ -224,7 +224,7 @@ def test_the_library_takes_what_the_table_of_the_run_lets_follow(world: World) -
     assert done.result == "FAILURE"
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     skipped = {name for name in NAMES if record[name] and record[name]["reason"] == "not taken: test failed"}
-    assert skipped == set(NAMES) - set(taken_after("test")) - {"test"}
+    assert skipped == set(NAMES) - set(run_after("test")) - {"test"}
     assert not (world.directory / "jenkins-untested" / "ran.log").exists()
 
 
@@ -251,8 +251,8 @@ def test_what_a_plan_says_of_one_stage_keeps_no_other_from_its_agent(world: Worl
 def test_the_library_has_every_step_of_the_table_in_its_order() -> None:
     text = (LIBRARY / "vars" / "mlbutlerPipeline.groovy").read_text()
     assert set(re.findall(r"'mlbutler (\w+)'", text)) == set(NAMES)
-    stages = [name for name in re.findall(r"stage\('(\w+)'\)", text) if name not in ("plan", *TELLING)]
-    assert stages == [name for name in NAMES if name not in ("plan", "test", "lint", *TELLING)]
+    stages = [name for name in re.findall(r"stage\('(\w+)'\)", text) if name not in ("plan", *REPORTING_STEPS)]
+    assert stages == [name for name in NAMES if name not in ("plan", "test", "lint", *REPORTING_STEPS)]
     assert len(re.findall(r"stage\('\w+'\) \{ failLater \{", text)) == len(stages)
 
 
@@ -341,9 +341,9 @@ def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None
 
 
 @pytest.mark.parametrize(("lose", "labels", "verbs", "said"), [
-    ("reproduce", "[]", TELLING, "Stopped: plan did not begin"),
+    ("reproduce", "[]", REPORTING_STEPS, "Stopped: plan did not begin"),
     # The agent that planned handed its record over.
-    ("sync", "['gpu']", ["plan", "test", "lint", *TELLING], "Stopped: sync did not begin"),
+    ("sync", "['gpu']", ["plan", "test", "lint", *REPORTING_STEPS], "Stopped: sync did not begin"),
 ])  # fmt: skip
 def test_two_lost_agents_are_told_of_from_a_third(
     world: World, lose: str, labels: str, verbs: Sequence[str], said: str

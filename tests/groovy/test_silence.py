@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.record import TELLING
+from mlbutler.record import REPORTING_STEPS
 from mlbutler.run_table import NAMES
 from tests.groovy.forms import FORMS, LIBRARY, PLAN, SEVERAL_AGENTS, UNSTABLE
 from tests.groovy.jenkins import needs_groovy
@@ -35,7 +35,7 @@ def test_what_an_agent_was_doing_when_it_died_is_started_on_another(tmp_path: Pa
     assert places(done, f"mlbutler {stage}") == ["workspace-1", "workspace-2"]
     last = done.built.event("mlbutler publish")
     assert last["workspace"] == "workspace-2"
-    assert [done.begun.count(name) for name in TELLING] == [1, 1]
+    assert [done.begun.count(name) for name in REPORTING_STEPS] == [1, 1]
 
 
 def test_a_stage_s_agent_that_dies_is_replaced_for_that_stage_alone(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.record import TELLING
-from mlbutler.run_table import NAMES, STEPS, taken_after
+from mlbutler.record import REPORTING_STEPS
+from mlbutler.run_table import NAMES, STEPS, run_after
 from tests.groovy.forms import FORMS, PLAN, SEVERAL_AGENTS, UNSTABLE
 from tests.groovy.jenkins import needs_groovy
 from tests.groovy.stand_in import Done, stand_in
 
 pytestmark = needs_groovy
 
-JUDGING = [name for name in NAMES if name not in TELLING]
+JUDGING = [name for name in NAMES if name not in REPORTING_STEPS]
 
 
 def called(done: Done) -> list[str]:
@@ -29,7 +29,7 @@ def holds_to_the_table(done: Done) -> None:
     for step in STEPS:
         before = set(order[: order.index(step.name)])
         assert before >= {*step.needs, *step.after}
-        assert step.name not in TELLING or before >= set(JUDGING)
+        assert step.name not in REPORTING_STEPS or before >= set(JUDGING)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -39,7 +39,7 @@ def test_after_each_failure_the_table_decides_what_follows(tmp_path: Path, form:
     holds_to_the_table(done)
     assert done.built.result == ("FAILURE" if failing else "SUCCESS"), done.built.log[-3000:]
     stages = [call for call in done.begun if call.endswith("@one")]
-    allowed = not failing or failing not in NAMES[: NAMES.index("reproduce")] or "reproduce" in taken_after(failing)
+    allowed = not failing or failing not in NAMES[: NAMES.index("reproduce")] or "reproduce" in run_after(failing)
     on_an_agent = form == SEVERAL_AGENTS and (allowed or failing == "sync")  # of which the stage's agent knows nothing
     assert stages == (["sync one @one", "reproduce one @one", "push @one"] if on_an_agent else [])
 

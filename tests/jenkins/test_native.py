@@ -132,7 +132,7 @@ def test_what_an_earlier_start_wrote_is_not_shown_as_the_end_of_this_one(tmp_pat
     for text in ("first", "second"):
         process.start(["/bin/sh", "-c", f"echo {text}"], {})
         _ended(process)
-    assert process.last_words() == "second"
+    assert process.log_tail() == "second"
     assert process.log.read_text() == "first\nsecond\n"
 
 

@@ -257,7 +257,7 @@ def test_credentials_of_a_remote_go_with_its_name_and_not_with_an_address(projec
 def test_a_server_that_says_nothing_is_asked_for_so_long_and_no_longer(project: Path, server: Server) -> None:
     """The last of these tests: what hangs is still asking."""
     server.hang.set()
-    outside = Outside(Project(project, {}).repo, {}, agreed=False, patience=0.2)
+    outside = Outside(Project(project, {}).repo, {}, agreed=False, timeout=0.2)
     answer = outside.ask(f"{server.url}/rows.csv")
     assert isinstance(answer, NotKnown)
     assert answer.reason == "no answer within 0.2 seconds"

@@ -79,7 +79,7 @@ def test_a_template_that_fails_gives_way_to_the_usual_form(record: Record, templ
 
 
 def test_a_template_that_does_not_end_gives_way_too(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlbutler.report.layout._PATIENCE", 1.0)
+    monkeypatch.setattr("mlbutler.report.layout._TIMEOUT", 1.0)
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
     text = laid_out(record, Layout(template=loop))
     assert "The team's template is not used: it was not filled within 1 s" in text

@@ -61,7 +61,7 @@ class World:
         *plan: StagePlan,
         environ: Mapping[str, str] | None = None,
         timeout: float | None = None,
-        patience: float = 30.0,
+        lock_timeout: float = 30.0,
         told: float = 0.3,
     ) -> Runner:
         given = {**os.environ, **(environ or {})}
@@ -75,7 +75,7 @@ class World:
                 heading=self.headings.append,
                 on_line=self.lines.append,
                 timeout=timeout,
-                lock_patience=patience,
+                lock_timeout=lock_timeout,
                 grace=Grace(0.5, 0.5, told),
             ),
         )

@@ -377,7 +377,7 @@ def test_a_lock_held_by_another_dvc_is_waited_for_and_then_reported(world: Make)
     )
     assert holder.stdout is not None
     holder.stdout.readline()
-    runner = project.runner(stale("a"), patience=0.0)
+    runner = project.runner(stale("a"), lock_timeout=0.0)
     with pytest.raises(BusyError) as caught:
         runner.run()
     assert caught.value.remedy

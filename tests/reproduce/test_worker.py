@@ -17,7 +17,7 @@ worker._import_dvc()
 before, events = set(sys.modules), []
 worker._graph({"stages": ["train"]}, events.append)
 off = {"runs": None, "isolation": None, "visible": None, "may_lack": False, "force": False}
-worker._stage({"name": "train", "patience": 1, "strict": True, **off}, events.append)
+worker._stage({"name": "train", "lock_timeout": 1, "strict": True, **off}, events.append)
 assert [one["outcome"] for one in events if "outcome" in one] == ["ran"], events
 print(json.dumps(sorted(set(sys.modules) - before)))
 """

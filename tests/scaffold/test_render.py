@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mlbutler.errors import UsageError
 from mlbutler.jenkins.lint import lint
 from mlbutler.jenkins.server.plugins import plugins
-from mlbutler.record import TELLING
-from mlbutler.run_table import NAMES, taken_after
+from mlbutler.record import REPORTING_STEPS
+from mlbutler.run_table import NAMES, run_after
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
 from mlbutler.scaffold.image import PROGRAMS
@@ -98,11 +98,11 @@ def test_the_projects_own_code_runs_without_credentials(seen: dict[str, Detected
 def test_what_may_follow_a_failure_does(seen: dict[str, DetectedProject], gate: str) -> None:
     """The Jenkinsfile is held to the run's own table."""
     script = render_files(seen["pip"], ScaffoldOptions(agent="label", label="any", gate_as=gate))["Jenkinsfile"]
-    steps = [name for name in NAMES if name not in TELLING]
+    steps = [name for name in NAMES if name not in REPORTING_STEPS]
     commands = {name: "judge()" if (name, gate) == ("compare", "unstable") else f"'mlbutler {name}'" for name in steps}
     lines = {name: next(line for line in script.splitlines() if command in line) for name, command in commands.items()}
     assert {name for name, line in lines.items() if "failLater {" not in line} == {
-        name for name in steps if set(taken_after(name)) <= set(TELLING)
+        name for name in steps if set(run_after(name)) <= set(REPORTING_STEPS)
     }  # fmt: skip
     in_order = [name for name in steps if name not in ("plan", "test", "lint")]
     assert [name for name in re.findall(r"stage\('(\w+)'\)", script) if name in in_order] == in_order

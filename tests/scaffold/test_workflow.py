@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mlbutler.errors import UsageError
-from mlbutler.record import TELLING
+from mlbutler.record import REPORTING_STEPS
 from mlbutler.run_table import NAMES
 from mlbutler.scaffold.carried import Carried
 from mlbutler.scaffold.detect import detect_project
@@ -219,7 +219,7 @@ def test_gitlab_keeps_results_and_shows_tests(seen: dict[str, DetectedProject]) 
         [line] = [line for line in commands if f"mlbutler {name}" in line]
         wrapped = "" if name in (*OWN_CODE, "report") else "with_forge " if name == "publish" else "with_data "
         assert line == f"{wrapped}mlbutler {name} || failed=1"
-    assert set(TELLING) <= {line.split()[-3] for line in commands}
+    assert set(REPORTING_STEPS) <= {line.split()[-3] for line in commands}
 
 
 @pytest.mark.parametrize(("kind", "ci", "folder", "path"), [

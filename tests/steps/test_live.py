@@ -110,7 +110,7 @@ def test_following_ends_with_the_stages(
     )
     monkeypatch.setattr(live, "snapshot", lambda work: next(snapshots))
     monkeypatch.setattr(live, "_INTERVAL", 0.0)
-    assert follow(working_state(tmp_path), 0.0, patience=60).written == 3
+    assert follow(working_state(tmp_path), 0.0, timeout=60).written == 3
     assert posts == ["", "train", ""]
 
 
@@ -120,7 +120,7 @@ def test_following_does_not_wait_for_ever_for_stages_that_never_begin(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(live, "snapshot", lambda work: RunSnapshot(record, None))
     monkeypatch.setattr(live, "_INTERVAL", 0.0)
-    assert isinstance(follow(working_state(tmp_path), 0.0, patience=0.01), Live)
+    assert isinstance(follow(working_state(tmp_path), 0.0, timeout=0.01), Live)
 
 
 def test_without_a_forge_it_says_so(working_state: Callable[..., RunContext], record: Record, tmp_path: Path) -> None:

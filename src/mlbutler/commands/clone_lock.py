@@ -14,7 +14,7 @@ FOLDER = ".mlbutler"
 SIDE_BY_SIDE = ("test", "lint")
 """Steps that only run commands: a CI server may run them at once, in the same clone."""
 # Seconds that a step which works beside others waits while one of them begins.
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 # Seconds for a verb that was asked to stop: its stage has 15 to write a checkpoint, then files are put back and kept.
 _TO_END = 120.0
 
@@ -40,7 +40,7 @@ def lock_step(root: Path, name: str) -> Iterator[None]:
 @contextmanager
 def lock_to_begin(root: Path) -> Iterator[None]:
     """Lock the clone while a step of `SIDE_BY_SIDE` begins, after others that do. Raises as `lock_clone`."""
-    with _lock(root, "lock", _PATIENCE):
+    with _lock(root, "lock", _TIMEOUT):
         yield
 
 
@@ -81,8 +81,8 @@ def make_own_folder(root: Path) -> None:
 
 
 @contextmanager
-def _lock(root: Path, name: str, patience: float = 0, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Lock by the file `name`; `wait` is called where that takes patience."""
+def _lock(root: Path, name: str, timeout: float = 0, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Lock by the file `name`; `wait` is called where it has to wait."""
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER
@@ -92,10 +92,10 @@ def _lock(root: Path, name: str, patience: float = 0, wait: Callable[[], None] =
         try:
             lock.acquire()
         except Timeout:
-            if not patience:
+            if not timeout:
                 raise
             wait()
-            lock.acquire(timeout=patience)
+            lock.acquire(timeout=timeout)
         try:
             yield
         finally:

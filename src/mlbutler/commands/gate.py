@@ -27,7 +27,7 @@ _REPEATS, _LEAST_RUNS = 5, 20
 
 
 @frozen
-class Tried:
+class CalibrationOutcome:
     """One limit of one gate, and how it did. `needed`: pairs that tell an effect of the limit's size from none."""
 
     metric: str
@@ -59,7 +59,7 @@ def calibrate_gates(
         if series.problem:
             raise OutsideError(f"The gate cannot be calibrated: {series.problem}.", "Fix the stage, or repeat.seed.")
         confidence = work.settings.repeat.confidence
-        tried = []
+        outcomes = []
         for gate, found in chosen:
             values, goal = series.values[found.file, found.name], gate.goal or found.goal
             if goal is None:
@@ -68,12 +68,12 @@ def calibrate_gates(
                 rates = calibrate(values, name, limit, goal, repeats or gate.repeats or _REPEATS, confidence)
                 rule = f"{name.replace('_', ' ')} {limit:g}"
                 needed = pairs_needed(rates.unit, rates.deviation * math.sqrt(2), confidence)
-                tried.append(Tried(found.key, rule, goal, tuple(values), rates, needed))
+                outcomes.append(CalibrationOutcome(found.key, rule, goal, tuple(values), rates, needed))
         if not console.quiet:
-            for one in tried:
+            for one in outcomes:
                 _show(console, one)
         if console.json:
-            print(json.dumps({"gates": [dataclasses.asdict(one) for one in tried]}, indent=2, ensure_ascii=False))
+            print(json.dumps({"gates": [dataclasses.asdict(one) for one in outcomes]}, indent=2, ensure_ascii=False))
         return 0
 
 
@@ -96,7 +96,7 @@ def _chosen(work: RunContext, revision: str, metric: str | None) -> list[tuple[G
     return pairs
 
 
-def _show(console: Console, one: Tried) -> None:
+def _show(console: Console, one: CalibrationOutcome) -> None:
     found = one.found
     screen = Screen(console)
     mean = sum(one.values) / len(one.values)

@@ -18,7 +18,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.git.objects import Commit, first_parents
-from mlbutler.project.metric_history import Past, declared, metric_history
+from mlbutler.project.metric_history import CommitMetrics, declared, metric_history
 from mlbutler.record import MetricHistory, PastValue
 from mlbutler.report.history import finite
 from mlbutler.report.model import Column, Table, cell
@@ -41,7 +41,7 @@ class _Found:
     branch: str
     tip: str
     declared: tuple[str, ...]
-    past: tuple[Past, ...]
+    past: tuple[CommitMetrics, ...]
     metrics: tuple[MetricHistory, ...]
     problems: tuple[tuple[str, str], ...]
     cut: bool

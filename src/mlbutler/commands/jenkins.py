@@ -244,7 +244,7 @@ def _asked(ask: Callable[[], _Answer], kind: ServerBackend) -> _Answer:
 
 def _not_started(why: str, kind: ServerBackend, part: str) -> OutsideError:
     """Return the error that shows the end of a part's log."""
-    words = kind.last_words(part).strip() or "It wrote nothing."
+    words = kind.log_tail(part).strip() or "It wrote nothing."
     return OutsideError(
         f"Jenkins did not start: {why}. The end of the log of the {part}:\n{words}",
         f"All of it: {kind.whole_log(part)}  `mlbutler jenkins down` stops what runs; --timeout waits longer.",

@@ -13,7 +13,7 @@ from mlbutler.numbers import count
 from mlbutler.secrets import has_credentials
 from mlbutler.steps.live import follow
 
-_PATIENCE = 600.0
+_TIMEOUT = 600.0
 
 
 def live(directory: Path, console: Console, every: float) -> int:
@@ -29,7 +29,7 @@ def live(directory: Path, console: Console, every: float) -> int:
         if not work.trusted:
             console.line("A fork's change publishes nothing.")
             return EXIT_PASSED
-        done = follow(work, every, _PATIENCE)
+        done = follow(work, every, _TIMEOUT)
         if done.problem is not None and not done.written:
             raise done.problem
         console.line(f"The comment was written {count(done.written, 'time')}.")

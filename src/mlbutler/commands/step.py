@@ -14,7 +14,7 @@ from mlbutler.commands.clone_lock import SIDE_BY_SIDE
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.pipeline import blocked, resume, run_step, skip_step
-from mlbutler.record import TELLING, Outcome, Record, StepResult
+from mlbutler.record import REPORTING_STEPS, Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.secrets import has_credentials
 from mlbutler.steps.context import RunContext, StepOptions
@@ -52,7 +52,7 @@ def step(
     in_run, against = options.pipeline, options.compared_with or None
     beside = name if name in SIDE_BY_SIDE else ""
     environ = os.environ if environ is None else environ
-    offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(environ)), name in TELLING
+    offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(environ)), name in REPORTING_STEPS
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling, environ=environ) as work:
         work.options = options
         if in_run:

@@ -184,10 +184,10 @@ def _data(directory: Path, *, required: bool) -> tuple[DataSettings, Path]:
 def _checked(key: str, text: str, option: str) -> Any:
     """Return the value of an option that is written as the setting `key` is."""
     from mlbutler.settings import DataSettings
-    from mlbutler.settings.values import value
+    from mlbutler.settings.values import parse_value
 
     try:
-        return value(DataSettings.keys()[key].type, text)
+        return parse_value(DataSettings.keys()[key].type, text)
     except ValueError as error:
         example = "200GB" if key == "mirror_limit" else "30d"
         raise SettingsError(f"{option} {error}.", f"Such as {option} {example}.") from error

@@ -20,7 +20,7 @@ from mlbutler.steps.attestations import with_attestations
 from mlbutler.steps.attesting import attest, signing_key
 from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.steps.verification_note import keep
-from mlbutler.steps.verified_run import Asked
+from mlbutler.steps.verified_run import VerifyRequest
 from mlbutler.steps.verify import verify
 
 _CODES = {Outcome.FAILED: EXIT_JUDGED, Outcome.NOT_KNOWN: EXIT_OUTSIDE}
@@ -46,11 +46,11 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
     with begin(directory, console) as work:
         work.options = StepOptions(isolate=options.isolate)
         key = signing_key(work)
-        asked = replace(_asked(work, revision, options), digests=bool(key or options.attestation))
+        request = replace(_request(work, revision, options), digests=bool(key or options.attestation))
         if revision is None and work.git.dirty():
             console.line("Note: files that are not committed are not verified: the commit is.")
         try:
-            result = verify(work, asked)
+            result = verify(work, request)
         except Interrupted as stop:
             if isinstance(stop.partial, VerifyResult):
                 _show(console, stop.partial)
@@ -65,7 +65,7 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
         return _CODES.get(result.outcome, EXIT_PASSED)
 
 
-def _asked(work: RunContext, revision: str | None, options: VerifyOptions) -> Asked:
+def _request(work: RunContext, revision: str | None, options: VerifyOptions) -> VerifyRequest:
     commit = work.git.resolve(revision) if revision else work.record.change.checkout
     if commit is None:
         raise UsageError(f"There is no commit '{revision}' in this clone.", "git fetch, or name another.")
@@ -80,7 +80,7 @@ def _asked(work: RunContext, revision: str | None, options: VerifyOptions) -> As
 
     settings = work.settings.verify
     tolerance = settings.tolerance if options.tolerance is None else options.tolerance
-    return Asked(commit, choose, options.sample, tolerance, settings.timeout)
+    return VerifyRequest(commit, choose, options.sample, tolerance, settings.timeout)
 
 
 def _show(console: Console, result: VerifyResult) -> None:

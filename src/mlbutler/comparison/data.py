@@ -82,7 +82,7 @@ def _change(path: str, before: ArtifactState | None, after: ArtifactState | None
         files_renamed=len(files["renamed"]) if files else None,
         examples=tuple((what, name) for what, names in files.items() for name in names[:_EXAMPLES])[:_EXAMPLES],
         folders=_by_folder(files),
-        tables=tables.compared([path, *names]),
+        tables=tables.compare([path, *names]),
         reason=problem,
     )
 

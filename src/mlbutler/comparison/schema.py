@@ -21,7 +21,7 @@ class Tables:
         self._old, self._new = old, new
         self._left, self._tables = _BUDGET, _MOST_TABLES
 
-    def compared(self, names: Iterable[str]) -> tuple[TableChange, ...]:
+    def compare(self, names: Iterable[str]) -> tuple[TableChange, ...]:
         """Compare those of the files that are tables, and available on every side that has them."""
         return tuple(change for name in names if (change := self._one(name)) is not None)
 

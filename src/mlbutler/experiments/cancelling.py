@@ -14,7 +14,7 @@ from mlbutler.jenkins.builds import ENDINGS
 
 STOP, GRACE = "Stop", "GRACE"
 """The question that a build asks while it runs an experiment, and what may be given with the answer."""
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds beyond the grace that a build has to save what there is."""
 _HARDER = 15.0
 """Seconds between one way of ending a build and the next, harder one."""
@@ -78,7 +78,7 @@ class Cancelling:
 
         One that prepares or saves does not ask: it looks whether it is cancelled before it goes on.
         """
-        until = time.monotonic() + grace + _PATIENCE
+        until = time.monotonic() + grace + _TIMEOUT
         left, asked = list(experiments), set[str]()
         while left := [one for one in left if self._goes_on(one)]:
             asked |= {one.id for one in left if one.id not in asked and self._ask(one, grace)}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 _SCRIPT = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
 
 
@@ -18,7 +18,7 @@ def notify(title: str, text: str, environ: Mapping[str, str]) -> bool:
     if command is None:
         return False
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(command, env=dict(environ), capture_output=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(command, env=dict(environ), capture_output=True, timeout=_TIMEOUT, check=False)
         return done.returncode == 0
     return False
 

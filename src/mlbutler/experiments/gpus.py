@@ -17,7 +17,7 @@ from mlbutler.frozen import frozen
 from mlbutler.live_lines import clean
 
 _PROGRAM = "nvidia-smi"
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 _FREED, _PAUSE = 5.0, 0.5
 _NOISE = 64 << 20
 _GPU = re.compile(r"GPU (?P<index>\d+): (?P<name>.*) \(UUID: (?P<uuid>GPU-[0-9a-fA-F-]+)\)")
@@ -162,10 +162,10 @@ def _ask(environ: Mapping[str, str], *words: str) -> str:
     except OSError:
         return ""
     try:
-        out, _ = process.communicate(timeout=_PATIENCE)
+        out, _ = process.communicate(timeout=_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         process.kill()  # and not waited for: one that hangs in the driver ends when that does
-        raise OutsideError(f"nvidia-smi does not answer within {_PATIENCE:.0f} s.", remedy) from error
+        raise OutsideError(f"nvidia-smi does not answer within {_TIMEOUT:.0f} s.", remedy) from error
     if process.returncode == _NO_DEVICES or "No devices were found" in out:
         return ""
     if process.returncode != 0:

@@ -11,7 +11,7 @@ from mlbutler.experiments.local import LocalEngine
 from mlbutler.experiments.state import State
 from mlbutler.experiments.train_folder import TrainFolder
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds that workers have to begin; nothing depends on it but what is shown meanwhile."""
 
 
@@ -31,5 +31,5 @@ def start_workers(engine: LocalEngine, folder: TrainFolder) -> None:
     finally:
         os.close(write)
         # It is at its end once all have closed it: each does so when it holds its slot, and at its own end.
-        select.select([read], [], [], _PATIENCE)
+        select.select([read], [], [], _TIMEOUT)
         os.close(read)

@@ -80,23 +80,23 @@ class TrainFolder:
                 (self.path / f"{id}.lock").unlink(missing_ok=True)
 
     @contextmanager
-    def lock(self, name: str, patience: float = 0) -> Iterator[bool]:
+    def lock(self, name: str, timeout: float = 0) -> Iterator[bool]:
         """Hold a lock while the context is open; yields False where another process holds it.
 
         The machine lets go of the lock when the process that holds it ends, however it ends.
 
         Args:
-            patience: seconds to wait for it; negative: for ever.
+            timeout: seconds to wait for it; negative: for ever.
         """
         self.prepare()
-        with self._locked(name, patience) as ours:
+        with self._locked(name, timeout) as ours:
             yield ours
 
     @contextmanager
-    def _locked(self, name: str, patience: float) -> Iterator[bool]:
+    def _locked(self, name: str, timeout: float) -> Iterator[bool]:
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path / f"{name}.lock", timeout=patience)
+        lock = FileLock(self.path / f"{name}.lock", timeout=timeout)
         try:
             lock.acquire()
         except Timeout:

@@ -34,7 +34,7 @@ from mlbutler.git import Git
 from mlbutler.process import output_redactor
 from mlbutler.settings import Settings, load
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds that somebody may hold a lock who only looks whether it is held."""
 
 
@@ -134,7 +134,7 @@ class Worker:
 
     def _take(self, kept: StoredExperiment) -> None:
         id = kept.experiment.id
-        with self._folder.lock(id, _PATIENCE) as ours:
+        with self._folder.lock(id, _TIMEOUT) as ours:
             now = self._waiting_still(id) if ours else None
             if now is None:
                 return
@@ -181,7 +181,7 @@ class Worker:
     def _end(self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None) -> None:
         """Change an experiment whose attempt is over, and notify people of what that means."""
         # Of two that end at once, each would find that all have ended.
-        with self._folder.lock("telling", _PATIENCE):
+        with self._folder.lock("telling", _TIMEOUT):
             now = self._experiments.change(id, change, log)
             notice = self._notice(now.experiment) if now is not None else None
         if notice is not None:

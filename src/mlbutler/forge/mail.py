@@ -13,7 +13,7 @@ from mlbutler.escape import escape_invisible
 from mlbutler.variables import SMTP_PASSWORD, SMTP_URL, SMTP_USER
 
 _PORTS = {"smtp": 587, "smtps": 465}
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 _HERE = ("localhost", "127.0.0.1", "::1")
 _SUBJECT = 200
 
@@ -58,9 +58,9 @@ def send_mail(to: Sequence[str], sender: str | None, subject: str, text: str, en
 def _deliver(message: EmailMessage, host: str, port: int, login: tuple[str, str], *, encrypted: bool) -> None:
     context = ssl.create_default_context()
     if encrypted:
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=_PATIENCE, context=context)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=_TIMEOUT, context=context)
     else:
-        server = smtplib.SMTP(host, port, timeout=_PATIENCE)
+        server = smtplib.SMTP(host, port, timeout=_TIMEOUT)
     with server:
         server.ehlo_or_helo_if_needed()
         if not encrypted and server.has_extn("starttls"):

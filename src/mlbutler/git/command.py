@@ -45,8 +45,8 @@ _OPTIONS = (
     "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false",
     "-c", "core.safecrlf=false", "-c", "maintenance.auto=false",
 )  # fmt: skip
-# A remote that stops answering ends the command instead of the build's patience.
-_PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "120"}
+# A remote that stops answering ends the command before the build times out.
+_LOW_SPEED_LIMIT = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "120"}
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _DENIED = re.compile(
     r"Authentication failed|could not read (Username|Password)|Permission denied|HTTP (401|403)"
@@ -140,7 +140,10 @@ class GitCommand:
             GitError: git is missing, or (with `check`) the command failed. AccessDenied: the remote refused
                 the credentials. UsageError: git does not trust the directory.
         """
-        environ = {**(self._networked if network and self.access is None else self._local), **(extra or {})}
+        environ = {
+            **(self._network_environment if network and self.access is None else self._local_environment),
+            **(extra or {}),
+        }
         # With a token given, no helper is asked: one that stores passwords would write it to a file.
         own = ("-c", "credential.helper=") if network and self._environ.get(GIT_TOKEN) else ()
         with self._credentials(network and self.access is None) as asked:
@@ -178,8 +181,8 @@ class GitCommand:
         try:
             done = subprocess.run(
                 ["git", *_OPTIONS, *args], executable=self.program, cwd=cwd or self.directory,
-                env=_PATIENCE | dict(environ) | always, input=input, capture_output=True, check=False, timeout=timeout,
-                stdin=subprocess.DEVNULL if input is None else None,
+                env=_LOW_SPEED_LIMIT | dict(environ) | always, input=input, capture_output=True, check=False,
+                timeout=timeout, stdin=subprocess.DEVNULL if input is None else None,
             )  # fmt: skip
         except FileNotFoundError as error:
             if not self.directory.is_dir():
@@ -237,18 +240,18 @@ class GitCommand:
         return GitError(f"git {verb} failed: {message}", "Run the same command by hand to see more.")
 
     @cached_property
-    def _networked(self) -> dict[str, str]:
+    def _network_environment(self) -> dict[str, str]:
         kept = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT
                 or k.startswith(("GIT_CONFIG_", "GIT_TRACE"))}  # fmt: skip
-        return _PATIENCE | kept
+        return _LOW_SPEED_LIMIT | kept
 
     @cached_property
-    def _local(self) -> dict[str, str]:
+    def _local_environment(self) -> dict[str, str]:
         """Return the environment of local commands; a filter that the pull request configured may run in them."""
         if self.access is not None:
             return allowed(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1"}
-        settings = [name for name in self._networked if name.startswith("GIT_CONFIG_")]
-        return without_credentials(self._networked, secret_values(self._environ), keep=settings)
+        settings = [name for name in self._network_environment if name.startswith("GIT_CONFIG_")]
+        return without_credentials(self._network_environment, secret_values(self._environ), keep=settings)
 
     @contextmanager
     def _credentials(self, network: bool) -> Iterator[dict[str, str]]:

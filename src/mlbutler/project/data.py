@@ -14,8 +14,8 @@ from mlbutler.state.fingerprint import Fingerprints
 from mlbutler.state.hashes import HashCache
 
 if TYPE_CHECKING:
+    from mlbutler.project.current_hashes import CurrentHashes
     from mlbutler.project.outside import Outside
-    from mlbutler.project.present import Present
 
 
 class ProjectData(OpenedProject):
@@ -55,11 +55,11 @@ class ProjectData(OpenedProject):
 
         return Outside(self.repo, self.refused, agreed=self.agreed is not None)
 
-    def present(self) -> Present:
+    def current_hashes(self) -> CurrentHashes:
         """Return what dependencies, parameter files and outputs are now."""
-        from mlbutler.project.present import Present
+        from mlbutler.project.current_hashes import CurrentHashes
 
-        return Present(self.stages, self.tree, self.objects, self.outside)
+        return CurrentHashes(self.stages, self.tree, self.objects, self.outside)
 
     def forget_tree(self) -> None:
         """Forget what is in the work tree: something was written there."""

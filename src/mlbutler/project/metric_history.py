@@ -19,7 +19,7 @@ _TOO_LARGE = f"larger than {LARGEST >> 20} MB: its past is not read"
 
 
 @frozen
-class Past:
+class CommitMetrics:
     """The metrics files at one commit: those that were there, by path from the project's root."""
 
     commit: Commit
@@ -71,7 +71,7 @@ def _are_all_read(side: RevisionReader, paths: Sequence[str]) -> bool:
 
 def metric_history(
     snapshots: SnapshotReader, prefix: str, tip: str, limit: int, *, remote: bool = False
-) -> tuple[Past, ...]:
+) -> tuple[CommitMetrics, ...]:
     """Return the last `limit` first-parent commits up to `tip`, newest first, with the metrics that `declared` finds.
 
     Files in Git are read through one process, however many commits there are. Files that DVC keeps are read
@@ -96,7 +96,7 @@ def metric_history(
     sources: dict[str, Source] = {}
     objects = _objects(snapshots, prefix, git, commits, side, kept, remote=remote)
     return tuple(
-        Past(commit, {**_tracked(commit, prefix, tracked, blobs, sources), **stored})
+        CommitMetrics(commit, {**_tracked(commit, prefix, tracked, blobs, sources), **stored})
         for commit, stored in zip(commits, objects, strict=True)
     )
 

@@ -18,7 +18,7 @@ from mlbutler.project.model import NotKnown, Recorded
 from mlbutler.remotes.trust import require_trusted
 from mlbutler.store.missing_plugins import how_to_install
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds for all questions together."""
 
 _GONE = (404, 410)
@@ -37,8 +37,8 @@ class Outside:
         agreed: may only what the target branch agreed to be used? Then a stage brings no settings of its own.
     """
 
-    def __init__(self, repo: Any, refused: Mapping[str, str], *, agreed: bool, patience: float = PATIENCE) -> None:
-        self._repo, self._refused, self._agreed, self._patience = repo, refused, agreed, patience
+    def __init__(self, repo: Any, refused: Mapping[str, str], *, agreed: bool, timeout: float = TIMEOUT) -> None:
+        self._repo, self._refused, self._agreed, self._timeout = repo, refused, agreed, timeout
         self._answers: dict[str, Answer] | None = None
 
     def ask(self, path: str) -> Answer:
@@ -55,7 +55,7 @@ class Outside:
                 answers[path] = refusal
             elif path not in answers:
                 answers[path] = NotKnown(
-                    f"no answer within {self._patience:g} seconds", "Check the network, and run again."
+                    f"no answer within {self._timeout:g} seconds", "Check the network, and run again."
                 )
                 wanted.put((path, item))
         told: queue.Queue[tuple[str, Answer]] = queue.Queue()
@@ -63,7 +63,7 @@ class Outside:
         for _ in range(min(left, _MOST_AT_ONCE)):
             # One that hangs for ever must not keep this process from ending.
             threading.Thread(target=_ask_each, args=(wanted, told), daemon=True).start()
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._timeout
         while left:
             try:
                 path, answer = told.get(timeout=max(0.0, deadline - time.monotonic()))

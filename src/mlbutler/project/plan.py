@@ -1,7 +1,7 @@
 """Which stages are stale, and why: decided from what is recorded, with or without data in the work tree.
 
-DVC's own check needs the data, or looks away where it is missing. `mlbutler.project.present` says what each dependency
-is now. What could not be found out makes a stage *not known*, never up to date and never stale.
+DVC's own check needs the data, or looks away where it is missing. `mlbutler.project.current_hashes` says what each
+dependency is now. What could not be found out makes a stage *not known*, never up to date and never stale.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import field
 
 from mlbutler.frozen import frozen
 from mlbutler.project import overlooked
+from mlbutler.project.current_hashes import CurrentHashes
 from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.project.param_causes import lacking, not_recordable, param_causes
-from mlbutler.project.present import Present
 from mlbutler.record import Cause, StagePlan, StageState
 
 FindRun = Callable[[Stage, Mapping[str, Recorded]], Mapping[str, Recorded] | None]
@@ -36,7 +36,7 @@ class Planner:
     """One pass over the stages in order.
 
     Args:
-        stages: all of them. present: what they read and write, as it is now. find_run: looks into the run caches.
+        stages: all of them. current: what they read and write, as it is now. find_run: looks into the run caches.
         is_local: does cache or mirror hold the object of this output?
         targets: plan only these stages and what they depend on; all if empty.
         lost: paths of outputs that no store holds, as somebody found out who asked.
@@ -45,7 +45,7 @@ class Planner:
     def __init__(
         self,
         stages: Stages,
-        present: Present,
+        current: CurrentHashes,
         find_run: FindRun,
         is_local: Callable[[Output], bool],
         *,
@@ -53,7 +53,7 @@ class Planner:
         hint: Hint | None = None,
         lost: Collection[str] = (),
     ) -> None:
-        self._stages, self._present = stages, present
+        self._stages, self._current = stages, current
         self._find_run, self._is_local = find_run, is_local
         self._targets, self._hint, self._lost = targets, hint or Hint(), lost
         self._causes: dict[str, list[Cause]] = {}
@@ -66,7 +66,7 @@ class Planner:
         forced: set[str] = set()
         while True:  # a producer whose output nobody keeps turns stale when a stale stage needs it
             self._causes, self._cannot, self._restored = {}, set(), {}
-            self._present.restored = self._restored
+            self._current.restored = self._restored
             for stage in chosen:
                 self._causes[stage.name] = [] if stage.frozen else self._judge(stage, forced)
             more = self._unavailable(chosen) - forced
@@ -128,11 +128,11 @@ class Planner:
     def _try_restore(self, stage: Stage) -> None:
         hashes: dict[str, Recorded] = {}
         for dependency in stage.dependencies:
-            present = self._present.dependency(dependency)
+            present = self._current.dependency(dependency)
             if not isinstance(present, Recorded):
                 return
             hashes[dependency.path] = present
-        params = [self._present.params(file) for file in stage.params]
+        params = [self._current.params(file) for file in stage.params]
         known = tuple(file for file in params if isinstance(file, ParamsFile) and file.current is not None)
         if len(known) < len(params):
             return
@@ -144,12 +144,12 @@ class Planner:
         if owner is not None and self._is_rerun(owner[0].name):
             yield self._upstream(owner[0].name, f"makes {params.path}")
             return
-        found = self._present.params(params)
+        found = self._current.params(params)
         if isinstance(found, NotKnown):
             if owner is not None and owner[1].cached:  # else the producer is judged by itself
                 yield _doubt(params.path, found)
         elif owner is None or found.current is not None or found.problem:
-            yield from lacking(found, stage.file, self._present.overlooked(params.path))
+            yield from lacking(found, stage.file, self._current.overlooked(params.path))
             yield from param_causes(found)
 
     def _dependency_causes(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
@@ -164,7 +164,7 @@ class Planner:
         if dependency.recorded is None:
             yield Cause(kind=kind, subject=path, detail="no hash in dvc.lock")
             return
-        present = self._present.dependency(dependency)
+        present = self._current.dependency(dependency)
         if isinstance(present, NotKnown):
             if owner is None or owner[1].cached:  # else the producer is judged by itself
                 yield _doubt(path, present)
@@ -183,7 +183,7 @@ class Planner:
         if dependency.is_url:
             remedy = f"Put it back, or correct the dependency in {stage.file}."
             yield Cause(kind="missing", subject=path, detail="its server says that it is not there", remedy=remedy)
-        elif owner is None and (file := self._present.overlooked(path)):
+        elif owner is None and (file := self._current.overlooked(path)):
             yield Cause(kind="missing", subject=path, detail=overlooked.why(file), remedy=overlooked.remedy(file))
         elif owner is None:
             remedy = (
@@ -202,9 +202,9 @@ class Planner:
         for params in stage.params:
             owner = self._stages.owner(params.path)
             if owner is None or not self._is_rerun(owner[0].name):
-                found = self._present.params(params)
+                found = self._current.params(params)
                 if isinstance(found, ParamsFile) and (owner is None or found.current is not None or found.problem):
-                    yield from lacking(found, stage.file, self._present.overlooked(params.path))
+                    yield from lacking(found, stage.file, self._current.overlooked(params.path))
                     yield from not_recordable(found)
         for dependency in stage.dependencies:
             path = dependency.path
@@ -216,18 +216,18 @@ class Planner:
                     kind="missing", subject=path, remedy=f"git add -f {shlex.quote(owner[1].path)} where it is.",
                     detail=f"in neither Git nor DVC, and '{owner[0].name}', which makes it, is frozen",
                 )  # fmt: skip
-            elif dependency.external and not dependency.is_url and owner is None and not self._present.exists(path):
+            elif dependency.external and not dependency.is_url and owner is None and not self._current.exists(path):
                 remedy = f"Put it there, or correct the dependency in {stage.file}."
                 yield Cause(kind="missing", subject=path, detail="not on this machine", remedy=remedy)
             elif not self._stages.inside(path):
-                present = self._present.dependency(dependency)
+                present = self._current.dependency(dependency)
                 if present is None:
                     yield from self._absent(stage, dependency)
                 elif dependency.is_url and isinstance(present, NotKnown):  # it may not get what it needs
                     yield _doubt(path, present)
 
     def _is_kept_nowhere(self, maker: Stage, output: Output) -> bool:
-        return not output.cached and not maker.can_run and not self._present.exists(output.path)
+        return not output.cached and not maker.can_run and not self._current.exists(output.path)
 
     def _output_causes(self, output: Output) -> Iterator[Cause]:
         if output.recorded is None:
@@ -235,7 +235,7 @@ class Planner:
             return
         if output.persist:
             return
-        present = self._present.output(output)
+        present = self._current.output(output)
         if isinstance(present, NotKnown):
             yield _doubt(output.path, present)
         elif present is None:
@@ -259,8 +259,8 @@ class Planner:
 
     def _is_kept(self, output: Output) -> bool:
         if output.external:
-            return self._present.output(output) is not None
-        return self._present.exists(output.path) or (
+            return self._current.output(output) is not None
+        return self._current.exists(output.path) or (
             output.cached and output.path not in self._lost and (output.can_push or self._is_local(output))
         )
 

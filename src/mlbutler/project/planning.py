@@ -65,7 +65,7 @@ class Planning:
 
         self._planner = Planner(
             self._project.stages,
-            self._project.present(),
+            self._project.current_hashes(),
             find,
             self._project.objects.is_local,
             targets=targets,
@@ -136,7 +136,10 @@ class Planning:
         from mlbutler.project.plan import Planner
 
         planner = Planner(
-            self._project.stages, self._project.present(), lambda stage, hashes: None, self._project.objects.is_local
+            self._project.stages,
+            self._project.current_hashes(),
+            lambda stage, hashes: None,
+            self._project.objects.is_local,
         )
         try:
             return tuple(planner.plan())

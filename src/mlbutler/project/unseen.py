@@ -81,14 +81,14 @@ def guard_outputs() -> None:
 
     save = Output.save
 
-    def save_visible(out: Any, *args: Any, **options: Any) -> Any:
+    def save_if_visible(out: Any, *args: Any, **options: Any) -> Any:
         if out.protocol == "local":
             for link in _links(out.fs_path):
                 if not _is_seen(Path(link)):
                     raise DvcException(f"{os.path.relpath(link)} is a link to what the stage's code may not read")
         return save(out, *args, **options)
 
-    Output.save = save_visible
+    Output.save = save_if_visible
 
 
 def _is_seen(path: Path) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mlbutler import numbers
 from mlbutler.first_few import first_few
 from mlbutler.record import (
-    TELLING,
+    REPORTING_STEPS,
     WEIGHTIEST_FIRST,
     CompareResult,
     GateResult,
@@ -73,7 +73,7 @@ An interrupted run has its own headline.
 
 def judged_steps(record: Record) -> tuple[tuple[str, StepResult], ...]:
     """Return the steps that a report covers: all but the report itself and its publication."""
-    return tuple((name, result) for name, result in record.steps() if name not in TELLING)
+    return tuple((name, result) for name, result in record.steps() if name not in REPORTING_STEPS)
 
 
 def outcome(record: Record) -> Outcome:

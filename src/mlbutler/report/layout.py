@@ -14,7 +14,7 @@ from mlbutler.frozen import frozen
 from mlbutler.report.model import Report
 
 _WORKER = Path(__file__).with_name("layout_worker.py")
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 Piece = str | Sequence[str] | Mapping[str, str]
 
@@ -62,11 +62,11 @@ def _asked(request: Mapping[str, object]) -> Mapping[str, str]:
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
-            timeout=_PATIENCE, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            timeout=_TIMEOUT, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
         )  # fmt: skip
         answer: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
     except subprocess.TimeoutExpired:
-        return {"problem": f"it was not filled within {_PATIENCE:.0f} s"}
+        return {"problem": f"it was not filled within {_TIMEOUT:.0f} s"}
     except (OSError, ValueError) as error:
         return {"problem": f"it could not be filled: {error}"}
     return answer

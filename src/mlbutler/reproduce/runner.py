@@ -43,7 +43,7 @@ class Surroundings:
         isolation: what stands before each stage's command (`mlbutler.isolation`).
         visible: what that lets it see; None: all.
         force: run each command whether anything changed or not, and ask no run cache.
-        timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
+        timeout: seconds for all stages together. lock_timeout: seconds to wait for another DVC process.
     """
 
     root: Path
@@ -64,7 +64,7 @@ class Surroundings:
     visible: VisiblePaths | None = None
     force: bool = False
     timeout: float | None = None
-    lock_patience: float = 30.0
+    lock_timeout: float = 30.0
     grace: Grace | None = None
 
 
@@ -181,7 +181,7 @@ class Runner:
         visible = self._here.visible
         command = {"do": "stage", "name": stage.name, "strict": strict, "may_lack": may_lack,
                    "force": self._here.force,
-                   "isolation": list(self._here.isolation), "patience": self._here.lock_patience,
+                   "isolation": list(self._here.isolation), "lock_timeout": self._here.lock_timeout,
                    "visible": None if visible is None else [visible.covered, visible.kept]}  # fmt: skip
         try:
             with self._here.runs() as runs:

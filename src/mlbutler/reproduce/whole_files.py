@@ -19,10 +19,10 @@ def replace_dvc_files() -> None:
             module = importlib.import_module(f"dvc.utils.serialize.{name}")
             in_place = getattr(module, "_dump_data", None)
             if in_place is not None:
-                module._dump_data = _replacing(in_place)  # type: ignore[attr-defined]
+                module._dump_data = _atomic_dump(in_place)  # type: ignore[attr-defined]
 
 
-def _replacing(in_place: Any) -> Any:
+def _atomic_dump(in_place: Any) -> Any:
     def dump(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
         if fs is not None and getattr(fs, "protocol", None) not in ("local", "file"):
             in_place(path, data, dumper, fs=fs, **options)

@@ -4,7 +4,7 @@ It is started as ``python -m mlbutler.reproduce.worker COMMANDS EVENTS`` with th
 environment without credentials, at the project's root. It reads one JSON object a line from the first pipe
 and answers on the second, which the stages' commands do not inherit; what they print goes to standard output.
 
-Commands: ``{"do": "graph", "stages": [...]}``, ``{"do": "stage", "name": ..., "strict": ..., "patience": ...}`` and
+Commands: ``{"do": "graph", "stages": [...]}``, ``{"do": "stage", "name": ..., "strict": ..., "lock_timeout": ...}`` and
 what `_stage` says.
 Every command is answered by events that end with ``{"event": "end"}``.
 """
@@ -217,7 +217,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     (`run_cache_view`) and not the clone's. With `force` the command runs whether anything changed or not, and no
     run cache is asked. What `isolation` holds stands before the command, and `visible` is what that lets it see.
     """
-    name, give_up = command["name"], time.monotonic() + command["patience"]
+    name, give_up = command["name"], time.monotonic() + command["lock_timeout"]
     seen = _Commands(name)
     moved: list[str] = []
     sys.addaudithook(seen.hook)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from mlbutler.settings.types import Checked, Flag, Inside, Patience, SettingsSection, Strings, about
+from mlbutler.settings.types import Checked, Flag, Inside, NonNegativeSeconds, SettingsSection, Strings, about
 
 SECTIONS = (
     "metrics", "further-metrics", "gates", "repeats", "not-judged", "predictions", "code", "definitions", "remotes",
@@ -75,7 +75,7 @@ class CommentSettings(SettingsSection, frozen=True):
         ),
     ] = None
     keep: Annotated[
-        Patience,
+        NonNegativeSeconds,
         about(
             "how old a report branch, or a picture in `pictures_in`, may get, such as '30d', before a run "
             "removes it; 0: for ever"

@@ -15,7 +15,7 @@ from mlbutler.settings.types import (
     Checked,
     Flag,
     Inside,
-    Patience,
+    NonNegativeSeconds,
     Seconds,
     SettingsSection,
     Share,
@@ -47,7 +47,8 @@ class DataSettings(SettingsSection, frozen=True):
         about("whose objects are hashed again on arrival: 'untrusted': those of forks; 'always': all"),
     ] = "untrusted"
     remember: Annotated[
-        Patience, about("how long 'it is on the remote' is believed without asking again, such as '12h'; 0: never")
+        NonNegativeSeconds,
+        about("how long 'it is on the remote' is believed without asking again, such as '12h'; 0: never"),
     ] = 86400.0
     link: Annotated[
         Literal["auto", "hardlink", "copy"],

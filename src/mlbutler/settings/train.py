@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from mlbutler.settings.types import Bytes, Checked, Patience, Seconds, SettingsSection, Strings, about
+from mlbutler.settings.types import Bytes, Checked, NonNegativeSeconds, Seconds, SettingsSection, Strings, about
 
 
 def _results(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class TrainSettings(SettingsSection, frozen=True):
     ] = 10
     ask_above: Annotated[Bytes, about("size of data such as '5GB' above which sending it is asked for")] = 1 << 30
     stall: Annotated[
-        Patience,
+        NonNegativeSeconds,
         about("time without output, change of a metric or GPU use after which one is shown as stalled; 0: never"),
     ] = 1800.0
     checkpoints: Annotated[

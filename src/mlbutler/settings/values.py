@@ -43,7 +43,7 @@ def read_section(kind: type[S], values: object, problems: list[Problem], where: 
         return None
 
 
-def value(kind: Any, given: object) -> Any:
+def parse_value(kind: Any, given: object) -> Any:
     """Return a value of a type, such as `types.Seconds`, as people write it.
 
     Raises:

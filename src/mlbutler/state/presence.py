@@ -27,7 +27,7 @@ _CLOCK_ERROR = 300.0
 """Seconds by which the clocks of two builds may differ; an answer from further ahead is not believed."""
 
 
-class Known(NamedTuple):
+class KnownPresence(NamedTuple):
     """An answer of an earlier build: size in bytes if it was said, and how many seconds ago it was asked."""
 
     size: int | None
@@ -86,17 +86,17 @@ class PresenceCache:
     def __init__(self, place: Path, invalidation: Invalidation, seal: Seal = UNSEALED) -> None:
         self._place, self._invalidation, self._seal = place, invalidation, seal
 
-    def get(self, address: str) -> dict[tuple[str, bool], Known]:
+    def get(self, address: str) -> dict[tuple[str, bool], KnownPresence]:
         """Return what the remote at `address` was seen to hold, not too long ago."""
         now = time.time()
         invalidated = self._invalidation.invalidated(now)
-        found: dict[tuple[str, bool], Known] = {}
+        found: dict[tuple[str, bool], KnownPresence] = {}
         for name, value in self._segment(address).read().items():
             with suppress(ValueError, TypeError):
                 size, asked = value
                 age = self._invalidation.age(asked, now, invalidated)
                 if age is not None and (size is None or isinstance(size, int)):
-                    found[object_named(name)] = Known(size, age)
+                    found[object_named(name)] = KnownPresence(size, age)
         return found
 
     def put(self, address: str, sizes: Mapping[Object, int | None], asked: float | None = None) -> None:

@@ -111,7 +111,7 @@ def _doubt(work: RunContext) -> str:
     of isolation proves nothing, unless no command of the build may run the code without it.
     """
     reproduce = work.record.reproduce
-    if "reproduce" in work.progress.taken:  # by this process, which remembers it
+    if "reproduce" in work.progress.own_steps:  # by this process, which remembers it
         return ""
     if not is_required(work):
         return "the stages ran in an earlier command, whose word counts only with isolation.mode = 'require'"

@@ -88,7 +88,7 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         sentence=sentence,
         not_judged=tuple(notes),
     )
-    done = _ended(work.project, done, old, new, stale)
+    done = _with_outcome(work.project, done, old, new, stale)
     _show(work.console, done, work.record.change, work.settings.report)
     return done
 
@@ -157,7 +157,7 @@ def _about_target(change: Change) -> str:
     return "" if change.base is not None else "there is no merge base with a target branch to compare with"
 
 
-def _ended(
+def _with_outcome(
     project: Project, result: CompareResult, old: Snapshot, new: Snapshot, stale: Mapping[str, str]
 ) -> CompareResult:
     """Return the result with its outcome: failed for a broken gate, else not known where sides are unreadable.

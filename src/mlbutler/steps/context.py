@@ -81,14 +81,14 @@ class RunProgress:
     """Hold what this process has done so far.
 
     Attributes:
-        taken: names of the steps that this process has run or begun; another process may run others at the same time
-            and write their results into the same record.
+        own_steps: names of the steps that this process has run or begun; another process may run others at the same
+            time and write their results into the same record.
         plan_held: the plan in the record was checked and is valid, so that nothing is stale in dvc.lock.
         live: keeps the comment up to date until the verdict is published.
     """
 
     def __init__(self) -> None:
-        self.taken: set[str] = set()
+        self.own_steps: set[str] = set()
         self.plan_held = False
         self.live: LiveComment | None = None
 

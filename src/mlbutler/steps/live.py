@@ -12,7 +12,7 @@ from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.opening import NoToken
 from mlbutler.frozen import frozen
-from mlbutler.record import TELLING, Outcome, Record, ReproduceResult
+from mlbutler.record import REPORTING_STEPS, Outcome, Record, ReproduceResult
 from mlbutler.record_file import read_record
 from mlbutler.record_file import redacted_record as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
@@ -74,7 +74,7 @@ def _sentence(run: RunSnapshot, now: float) -> str:
         doing = f"stage {progress.running}" if progress.running else "between two stages"
         took = human_seconds(max(now - progress.started, 0))
         return f"{doing}, {ended} of {progress.stages} stages done, {took} so far"
-    done = [name for name, _ in run.record.steps() if name not in TELLING]
+    done = [name for name, _ in run.record.steps() if name not in REPORTING_STEPS]
     return f"{', '.join(done)} done" if done else "it has begun"
 
 
@@ -155,15 +155,15 @@ class LiveThread:
         self._thread.join()
 
 
-def follow(work: RunContext, every: float, patience: float) -> Live:
+def follow(work: RunContext, every: float, timeout: float) -> Live:
     """Keep the comment up to date while another process runs the stages; return when they have ended.
 
     Args:
-        patience: seconds to wait for the stages to begin.
+        timeout: seconds to wait for the stages to begin.
     """
     live, begun, before = Live(work, every), False, snapshot(work).record.reproduce
     # A result that is there already may be that of stages which had nothing to do, or of the build before.
-    until = time.monotonic() + (patience if before is None else min(patience, _SOON))
+    until = time.monotonic() + (timeout if before is None else min(timeout, _SOON))
     while True:
         run = snapshot(work)
         begun = begun or run.progress is not None or run.record.reproduce != before

@@ -39,7 +39,7 @@ class MirrorUse:
         self._eviction, self._remotes, self._say = eviction, remotes, say
         self._leases: list[BuildLease] = []
 
-    def hold(self, oids: Collection[ObjectId]) -> None:
+    def acquire(self, oids: Collection[ObjectId]) -> None:
         """Register that this build uses these artifacts: until it ends, the mirror does not evict them."""
         if self._mirror is not None:
             from mlbutler.store.upkeep.uses import acquire

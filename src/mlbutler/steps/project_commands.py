@@ -19,7 +19,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 
 
 @frozen
-class Ran:
+class CommandResults:
     """What commands did: `hint` is what to do where they missed something, '' for nothing."""
 
     runs: tuple[CommandRun, ...]
@@ -34,7 +34,7 @@ class Ran:
         return [done for done in self.runs if done.exit_code != 0]
 
 
-def run_commands(work: RunContext, commands: Sequence[str], timeout: float | None) -> Ran:
+def run_commands(work: RunContext, commands: Sequence[str], timeout: float | None) -> CommandResults:
     """Run every command at the project's root, in order, even where an earlier one failed.
 
     XML files that isolated commands write into ``.mlbutler`` are put there afterwards.
@@ -69,7 +69,7 @@ def run_commands(work: RunContext, commands: Sequence[str], timeout: float | Non
             _take_over(here.state, work.root / ".mlbutler")
     lines = [line for done in runs if done.exit_code != 0 for line in done.tail]
     hint = " ".join(filter(None, (ours.hint, here.hint(lines))))
-    return Ran(tuple(runs), redactor, ours.held_back, here.words, hint)
+    return CommandResults(tuple(runs), redactor, ours.held_back, here.words, hint)
 
 
 def _take_over(source: Path, target: Path) -> None:

@@ -24,7 +24,7 @@ from mlbutler.reproduce.scratch import scratch_clone
 from mlbutler.reproduce.seeds import series, set_params, split
 from mlbutler.settings import Gate, Settings
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.scratch_work import scratch_work
+from mlbutler.steps.scratch_context import scratch_context
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
@@ -181,7 +181,7 @@ def measure(
         scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
         contextlib.chdir(root),  # DVC names stages relative to the current directory
     ):
-        scratch = scratch_work(work, root, mirror=work.mirror, timeout=work.settings.repeat.timeout)
+        scratch = scratch_context(work, root, mirror=work.mirror, timeout=work.settings.repeat.timeout)
         targets = _targets(scratch.project.stages, metrics)
         if isinstance(targets, str):
             found.problem = f"{side}: {targets}"

@@ -29,7 +29,9 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     """
     if aborted:
         work.record = interrupted(work.record)
-        work.progress.taken |= {name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED}
+        work.progress.own_steps |= {
+            name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED
+        }
     setting = work.settings.report.directory
     work.symlinks.check_inside(work.root / setting)
     directory = _directory(work.root, setting)

@@ -65,7 +65,7 @@ def to_mirror(
 
     recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
     objects = local_objects(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
-    work.mirror_use.hold(recorded)
+    work.mirror_use.acquire(recorded)
     try:
         with work.console.progress("to the mirror") as progress:
             sent = send_to_store(objects, cache, mirror, progress=progress)

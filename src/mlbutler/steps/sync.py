@@ -145,7 +145,7 @@ def _in_place(work: RunContext) -> SyncResult | None:
     known = work.state.in_place.get()
     if known is None:
         return None
-    work.mirror_use.hold([ObjectId(md5) for md5 in known.artifacts])
+    work.mirror_use.acquire([ObjectId(md5) for md5 in known.artifacts])
     return SyncResult(
         outcome=Outcome.PASSED,
         reason=f"nothing to bring: {count(known.objects, 'object')} here already",
@@ -175,7 +175,7 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     total = sum(size for size in known if size is not None) if None not in known else None
     new = work.mirror is not None and not work.mirror.is_dir()
     if not new:
-        work.mirror_use.hold([need.oid for need in needs])
+        work.mirror_use.acquire([need.oid for need in needs])
     work.mirror_use.begin()
     stores = open_stores(work)
     cache, mirror, remotes = stores.cache, stores.mirror, stores.remotes
@@ -190,7 +190,7 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
             )  # fmt: skip
             brought = bring(needs, cache, mirror, remotes, options)
         if new:  # it came into being with the first object
-            work.mirror_use.hold([need.oid for need in needs])
+            work.mirror_use.acquire([need.oid for need in needs])
         work.mirror_use.grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
         if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
             work.state.presence.invalidate()

@@ -36,7 +36,7 @@ Choose = Callable[[Stages], Sequence[str]]
 
 
 @frozen
-class Asked:
+class VerifyRequest:
     """What is to be verified: the commit, the stages of it, and how.
 
     Attributes:
@@ -54,7 +54,7 @@ class Asked:
 
 
 @dataclass
-class Made:
+class StageRunOutputs:
     """What one run of a stage made: each output held against its record.
 
     Attributes:
@@ -99,8 +99,8 @@ class CleanRun:
         brought: a store of what the remotes sent for earlier runs, so that it comes once.
     """
 
-    def __init__(self, work: RunContext, scratch: RunContext, brought: Path, asked: Asked) -> None:
-        self._work, self._scratch, self._asked = work, scratch, asked
+    def __init__(self, work: RunContext, scratch: RunContext, brought: Path, request: VerifyRequest) -> None:
+        self._work, self._scratch, self._request = work, scratch, request
         self._brought = open_mirror(brought, scratch.project, trusted=work.trusted, link=work.settings.data.link)
         self._recorded: dict[str, Output] = {}
 
@@ -165,7 +165,7 @@ class CleanRun:
             raise Interrupted(f"Interrupted in stage '{stage.name}'.", "Run it again.")
         return done.runs[stage.name], "; ".join(done.problems)
 
-    def compared(self, stage: Stage, run: StageRun) -> Made:
+    def compared(self, stage: Stage, run: StageRun) -> StageRunOutputs:
         """Compare every output with its record.
 
         Raises:
@@ -173,17 +173,17 @@ class CleanRun:
         """
         self._scratch.project.reload()
         again = next(one for one in self._scratch.project.stages.pipeline() if one.name == stage.name)
-        made = Made(seconds=round(run.duration, 3))
+        made = StageRunOutputs(seconds=round(run.duration, 3))
         for output in again.outputs:
             made.hashes[output.path] = output.recorded.value if output.recorded is not None else ""
             made.found.append(self._output(output, made))
         return made
 
-    def _output(self, output: Output, made: Made) -> OutputVerified:
+    def _output(self, output: Output, made: StageRunOutputs) -> OutputVerified:
         before = self._recorded[output.path].recorded
         old, new = before.value if before is not None else "", made.hashes[output.path]
         if old == new:
-            sha256 = sha256_of(self._scratch.root / output.path, old) if self._asked.digests else ""
+            sha256 = sha256_of(self._scratch.root / output.path, old) if self._request.digests else ""
             return OutputVerified(path=output.path, same=True, recorded=old, made=new, sha256=sha256)
         if old.endswith(".dir") or new.endswith(".dir"):
             difference = self._directory(output)
@@ -197,7 +197,7 @@ class CleanRun:
         made.contents[output.path] = contents
         if (
             output.kind == "metric"
-            and (metrics := of_metrics(output.path, *contents, self._asked.tolerance)) is not None
+            and (metrics := of_metrics(output.path, *contents, self._request.tolerance)) is not None
         ):
             made.largest = max(made.largest, metrics.largest if metrics.same else 0.0)
             first: FirstDifference | None = metrics.first
@@ -214,7 +214,7 @@ class CleanRun:
         if new is None:
             return None
         if not output.cached:
-            old = self._work.git.show(self._asked.revision, f"{self._work.prefix}{output.path}")
+            old = self._work.git.show(self._request.revision, f"{self._work.prefix}{output.path}")
         else:
             recorded = self._recorded[output.path].recorded
             old = None if recorded is None or recorded.oid is None else self._object(recorded.oid, recorded.size)

@@ -26,46 +26,46 @@ from mlbutler.reproduce.cause import sentence
 from mlbutler.reproduce.scratch import scratch_clone
 from mlbutler.settings import VerifySettings
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.scratch_work import scratch_work
-from mlbutler.steps.verified_run import Asked, CleanRun, Made, inputs
+from mlbutler.steps.scratch_context import scratch_context
+from mlbutler.steps.verified_run import CleanRun, StageRunOutputs, VerifyRequest, inputs
 from mlbutler.steps.verify_causes import of_failure, of_outputs
 
 FOLDER = "verify"
 
 
-def verify(work: RunContext, asked: Asked) -> VerifyResult:
+def verify(work: RunContext, request: VerifyRequest) -> VerifyResult:
     """Run stages of a commit again and compare.
 
     Raises:
-        Interrupted: a signal asked mlbutler to stop; `partial` holds what was verified before. StoreError: a remote
+        Interrupted: a signal request mlbutler to stop; `partial` holds what was verified before. StoreError: a remote
             does not answer. DiskFull, GitError, ProjectError, UsageError.
     """
-    with _opened(work, asked.revision, work.project.cache_dir, work.mirror) as scratch:
+    with _opened(work, request.revision, work.project.cache_dir, work.mirror) as scratch:
         stages = scratch.project.stages
-        chosen = list(asked.choose(stages))
+        chosen = list(request.choose(stages))
         plans = {plan.name: plan for plan in scratch.project.planning.judged()} if chosen else {}
         obstacles = {name: why for name in chosen if (why := _obstacle(_stage(stages, name), plans[name]))}
     runnable = [name for name in chosen if name not in obstacles]
-    drawn = draw(runnable, asked.share) if asked.share is not None else chosen
+    drawn = draw(runnable, request.share) if request.share is not None else chosen
     found: list[StageVerified] = []
     with _clean_place(work.root) as place:
         for number, name in enumerate(drawn, 1):
             work.console.heading(f"verify {name} ({number} of {len(drawn)})")
             try:
-                one = _Verifying(work, asked, place, stages).one(_stage(stages, name), plans[name])
+                one = _Verifying(work, request, place, stages).one(_stage(stages, name), plans[name])
             except Interrupted as stop:
                 reason = f"interrupted in stage '{name}'; {count(len(found), 'stage')} verified before"
-                stop.partial = _result(asked, found, 0, Outcome.INTERRUPTED, reason)
+                stop.partial = _result(request, found, 0, Outcome.INTERRUPTED, reason)
                 raise
             work.console.line(f"{name}: {one.state}{f': {one.reason}' if one.reason else ''}")
             for cause in one.causes:
                 work.console.line(f"    {cause}")
             found.append(one)
-    if asked.share is None:
-        return _judged(asked, found)
+    if request.share is None:
+        return _judged(request, found)
     chance = f"{len(found)} of {count(len(runnable), 'stage')} drawn"
     found += [_not_verified(name, why) for name, why in obstacles.items()]  # a forger would like nobody to miss them
-    return _judged(asked, found, len(runnable), chance)
+    return _judged(request, found, len(runnable), chance)
 
 
 def draw(names: Sequence[str], share: float) -> list[str]:
@@ -96,8 +96,8 @@ def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date
             )
         return [name for name in names if name in up_to_date]
 
-    asked = Asked(work.record.change.checkout, brought, share, settings.tolerance, settings.timeout)
-    return verify(work, asked)
+    request = VerifyRequest(work.record.change.checkout, brought, share, settings.tolerance, settings.timeout)
+    return verify(work, request)
 
 
 def no_longer_made(work: RunContext) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def no_longer_made(work: RunContext) -> tuple[str, ...]:
 @frozen
 class _Verifying:
     work: RunContext
-    asked: Asked
+    request: VerifyRequest
     place: Path
     stages: Stages
 
@@ -145,12 +145,12 @@ class _Verifying:
         again = self._run(stage)
         return self._differs(stage, first, again)
 
-    def _run(self, stage: Stage) -> Made | StageVerified:
+    def _run(self, stage: Stage) -> StageRunOutputs | StageVerified:
         """Run the stage in a new clone; what it made, or why there is nothing to compare."""
         cache = self.place / "cache"  # of this run alone: what another stage made must come from the remote
         shutil.rmtree(cache, ignore_errors=True)
-        with _opened(self.work, self.asked.revision, cache, None, self.asked.timeout) as scratch:
-            clean = CleanRun(self.work, scratch, self.place / "brought", self.asked)
+        with _opened(self.work, self.request.revision, cache, None, self.request.timeout) as scratch:
+            clean = CleanRun(self.work, scratch, self.place / "brought", self.request)
             lacking = clean.bring(inputs(scratch.project.stages, stage))
             if lacking:
                 said = f"what it needs is on no remote: {first_few(sorted(lacking))}"
@@ -164,7 +164,7 @@ class _Verifying:
                 )  # fmt: skip
             return clean.compared(stage, run)
 
-    def _holds(self, stage: Stage, made: Made) -> StageVerified:
+    def _holds(self, stage: Stage, made: StageRunOutputs) -> StageVerified:
         exact = all(out.recorded == out.made for out in made.outputs)
         state = Verification.IDENTICAL if exact else Verification.WITHIN_TOLERANCE
         far = "" if exact else f"metrics differ by {made.largest:.2g} of their size at most"
@@ -173,13 +173,15 @@ class _Verifying:
             directory=stage.directory,
         )  # fmt: skip
 
-    def _differs(self, stage: Stage, first: Made, again: Made | StageVerified) -> StageVerified:
-        repeats = isinstance(again, Made) and first.hashes == again.hashes
+    def _differs(self, stage: Stage, first: StageRunOutputs, again: StageRunOutputs | StageVerified) -> StageVerified:
+        repeats = isinstance(again, StageRunOutputs) and first.hashes == again.hashes
         bad = [out for out in first.outputs if not out.same]
         named = "; ".join(f"{out.path}: {out.difference}" for out in bad[:2])
         more = f" and {count(len(bad) - 2, 'output')} more" if len(bad) > 2 else ""
-        with _opened(self.work, self.asked.revision, self.place / "cache", None) as scratch:
-            causes = of_outputs(scratch, self.asked.revision, stage, first, again if isinstance(again, Made) else None)
+        with _opened(self.work, self.request.revision, self.place / "cache", None) as scratch:
+            causes = of_outputs(
+                scratch, self.request.revision, stage, first, again if isinstance(again, StageRunOutputs) else None
+            )
         return StageVerified(
             name=stage.name,
             state=Verification.DIFFERENT if repeats else Verification.UNSTABLE,
@@ -230,7 +232,7 @@ def _opened(
         scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
         contextlib.chdir(root),  # DVC names stages relative to the current directory
     ):
-        yield scratch_work(work, root, mirror=mirror, timeout=timeout)
+        yield scratch_context(work, root, mirror=mirror, timeout=timeout)
 
 
 @contextlib.contextmanager
@@ -248,13 +250,15 @@ def _clean_place(root: Path) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------- results
 
 
-def _judged(asked: Asked, found: Sequence[StageVerified], drawn_from: int = 0, chance: str = "") -> VerifyResult:
+def _judged(
+    request: VerifyRequest, found: Sequence[StageVerified], drawn_from: int = 0, chance: str = ""
+) -> VerifyResult:
     wrong = [one for one in found if one.state.is_wrong]
     good = [one for one in found if one.state.is_reproduced]
     outcome = Outcome.FAILED if wrong else Outcome.PASSED if good else Outcome.SKIPPED
     if not good and not wrong and found:
         outcome = Outcome.NOT_KNOWN
-    result = _result(asked, found, drawn_from, outcome, _sentence(found, chance))
+    result = _result(request, found, drawn_from, outcome, _sentence(found, chance))
     causes = [cause for one in wrong for cause in one.causes]
     return dataclasses.replace(result, remedy=causes[0] if causes else _remedy(wrong))
 
@@ -279,9 +283,9 @@ def _sentence(found: Sequence[StageVerified], chance: str) -> str:
 
 
 def _result(
-    asked: Asked, found: Sequence[StageVerified], drawn_from: int, outcome: Outcome, reason: str
+    request: VerifyRequest, found: Sequence[StageVerified], drawn_from: int, outcome: Outcome, reason: str
 ) -> VerifyResult:
     return VerifyResult(
-        outcome=outcome, reason=reason, revision=asked.revision, stages=tuple(found), drawn_from=drawn_from,
-        tolerance=asked.tolerance,
+        outcome=outcome, reason=reason, revision=request.revision, stages=tuple(found), drawn_from=drawn_from,
+        tolerance=request.tolerance,
     )  # fmt: skip

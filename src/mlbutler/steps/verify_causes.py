@@ -13,7 +13,7 @@ from mlbutler.first_few import first_few
 from mlbutler.project.code import python_sources, used_undeclared
 from mlbutler.project.model import Stage, Stages
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.verified_run import Made
+from mlbutler.steps.verified_run import StageRunOutputs
 
 if TYPE_CHECKING:
     from mlbutler.git import Git
@@ -58,7 +58,9 @@ def of_failure(root: Path, clone: Path, stages: Stages, stage: Stage, tail: Sequ
     return tuple(causes)
 
 
-def of_outputs(scratch: RunContext, revision: str, stage: Stage, first: Made, again: Made | None) -> tuple[str, ...]:
+def of_outputs(
+    scratch: RunContext, revision: str, stage: Stage, first: StageRunOutputs, again: StageRunOutputs | None
+) -> tuple[str, ...]:
     """Return why a stage makes something else than dvc.lock records.
 
     Args:
@@ -71,7 +73,7 @@ def of_outputs(scratch: RunContext, revision: str, stage: Stage, first: Made, ag
     return tuple(dict.fromkeys(_of_no_repetition(scratch.root, stage, first, again)))
 
 
-def _of_another_result(scratch: RunContext, revision: str, stage: Stage, made: Made) -> Iterator[str]:
+def _of_another_result(scratch: RunContext, revision: str, stage: Stage, made: StageRunOutputs) -> Iterator[str]:
     yield from _of_undeclared(scratch, revision, stage)
     for recorded, new in made.contents.values():
         yield from causes_in(recorded, new)
@@ -81,7 +83,7 @@ def _of_another_result(scratch: RunContext, revision: str, stage: Stage, made: M
     )
 
 
-def _of_no_repetition(root: Path, stage: Stage, first: Made, again: Made) -> Iterator[str]:
+def _of_no_repetition(root: Path, stage: Stage, first: StageRunOutputs, again: StageRunOutputs) -> Iterator[str]:
     texts = {path: _text(root / path) for path in python_sources(root, stage)}
     drawing = [path for path, text in texts.items() if _RANDOM.search(text)]
     seeded = any(_SEEDED.search(text) for text in texts.values())

@@ -23,10 +23,10 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return it in seconds."""
         from mlbutler.settings.types import Seconds
-        from mlbutler.settings.values import value as read
+        from mlbutler.settings.values import parse_value
 
         try:
-            return float(read(Seconds, value))
+            return float(parse_value(Seconds, value))
         except ValueError:
             self.fail(f"'{value}' is no time: write {self.forms}.", param, ctx)
 

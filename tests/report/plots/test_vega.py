@@ -101,10 +101,10 @@ def test_a_chart_that_never_ends_costs_its_picture(monkeypatch: pytest.MonkeyPat
     worker = tmp_path / "worker.py"
     worker.write_text("import time\ntime.sleep(999)\n")
     monkeypatch.setattr(vega, "_WORKER", worker)
-    monkeypatch.setattr(vega, "_PATIENCE", 0.5)
+    monkeypatch.setattr(vega, "_TIMEOUT", 0.5)
     assert vega.draw(["{}never"])["{}never"].problem == "it was not drawn within 0 s"
     worker.write_text("import os\nos.abort()\n")
-    monkeypatch.setattr(vega, "_PATIENCE", 600)
+    monkeypatch.setattr(vega, "_TIMEOUT", 600)
     assert vega.draw(["{}abort"])["{}abort"].problem == "the program that draws it failed"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from mlbutler.commands.board.displayed import BoardQuery, DisplayedCommit, pick
 from mlbutler.commands.board.heads import Head, fetch, heads
-from mlbutler.commands.board.picked import BoardQuery, Picked, pick
 from mlbutler.commands.board.rows import rows_of
 from mlbutler.commands.board.trainings import with_trainings
 from mlbutler.commands.clone_lock import make_own_folder
@@ -41,7 +41,7 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
     hints = Hints("board", work.root, work.mirror if work.trusted else None, change.repository, work.prefix)
     past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots, _stores(work.mirror, work.root))
     shown = {one.commit.oid for one in picked}
-    picked = (*picked, *(Picked(commit) for commit in further if commit.oid not in shown))
+    picked = (*picked, *(DisplayedCommit(commit) for commit in further if commit.oid not in shown))
     numbers = past.at(one.commit for one in picked)
     rows = with_trainings(git, work.prefix, change.git_remote, rows_of(change, picked, numbers))
     rows = sorted(rows, key=lambda row: -row.when)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlbutler.commands.board.picked import Picked
+from mlbutler.commands.board.displayed import DisplayedCommit
 from mlbutler.commitback.earlier import BUILD, REPRODUCED
 from mlbutler.escape import web_address
 from mlbutler.forge.address import kind_of, parse_address
@@ -14,7 +14,7 @@ from mlbutler.report import links
 from mlbutler.report.board.model import BoardRow, RowKind
 
 
-def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numbers]) -> list[BoardRow]:
+def rows_of(change: Change, picked: Sequence[DisplayedCommit], numbers: Mapping[str, Numbers]) -> list[BoardRow]:
     """Return a row for each commit, with the addresses of its pages.
 
     Args:
@@ -25,7 +25,7 @@ def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numb
     return [_row(one, numbers, dict(_links(one, change, commits, pulls, builds))) for one in picked]
 
 
-def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, str]) -> BoardRow:
+def _row(one: DisplayedCommit, numbers: Mapping[str, Numbers], addresses: Mapping[str, str]) -> BoardRow:
     commit = one.commit
     measured = numbers.get(commit.oid, Numbers())
     parent = numbers.get(commit.parents[0]) if commit.parents and not one.experiment else None
@@ -39,7 +39,7 @@ def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, st
     )  # fmt: skip
 
 
-def _builds(picked: Sequence[Picked]) -> dict[str, str]:
+def _builds(picked: Sequence[DisplayedCommit]) -> dict[str, str]:
     """Return for commits the build that results commits tell of: of themselves, and of what it reproduced."""
     found: dict[str, str] = {}
     for one in picked:
@@ -52,7 +52,7 @@ def _builds(picked: Sequence[Picked]) -> dict[str, str]:
 
 
 def _links(
-    one: Picked, change: Change, commits: str, pulls: str, builds: Mapping[str, str]
+    one: DisplayedCommit, change: Change, commits: str, pulls: str, builds: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     if commits and not one.experiment:  # a forge shows no page of a commit that no branch has
         yield "commit", f"{commits}{one.commit.oid}"

@@ -17,7 +17,7 @@ from mlbutler.experiments.state import ENDED, UNDER_WAY, State
 
 _POLL = 0.1
 _TRIES = 10
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 """Seconds beyond the stage's grace until an end is overdue."""
 
 
@@ -95,7 +95,7 @@ def _asked(now: Experiment, grace: float) -> Experiment | None:
 
 
 def _until_ended(training: Training, ids: Sequence[str], grace: float) -> list[Experiment]:
-    until = time.monotonic() + grace + _PATIENCE
+    until = time.monotonic() + grace + _TIMEOUT
     while True:
         training.engines.local.recover()  # one whose process is gone has nobody else to end it
         found = [kept.experiment for id in ids if (kept := training.experiments.local.read(id)) is not None]

@@ -33,7 +33,7 @@ from mlbutler.project.project import Project
 from mlbutler.record import StageState
 from mlbutler.settings import Settings
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _SHOWN = 20
 
 
@@ -127,7 +127,7 @@ def send(training: Training, options: SubmitOptions) -> Submission:
         BusyError: another submission does not come to its end.
     """
     training.folder.prepare()
-    with training.folder.lock("submit", _PATIENCE) as ours:
+    with training.folder.lock("submit", _TIMEOUT) as ours:
         if not ours:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
         main = training.project()

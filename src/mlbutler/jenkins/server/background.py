@@ -14,7 +14,7 @@ from typing import Any
 from mlbutler.atomic import write
 from mlbutler.secrets import secret_values, without_credentials
 
-_PATIENCE = 20.0  # seconds between asking a process to stop and killing it
+_TIMEOUT = 20.0  # seconds between asking a process to stop and killing it
 
 
 class BackgroundProcess:
@@ -61,12 +61,12 @@ class BackgroundProcess:
                 os.killpg(pid, number)
             except ProcessLookupError:
                 break
-            until = time.monotonic() + _PATIENCE
+            until = time.monotonic() + _TIMEOUT
             while self.runs and time.monotonic() < until:
                 time.sleep(0.1)
         self._note.unlink(missing_ok=True)
 
-    def last_words(self, lines: int = 30) -> str:
+    def log_tail(self, lines: int = 30) -> str:
         """Return the end of what it wrote since it was started."""
         begins = self._kept().get("log", 0)
         try:

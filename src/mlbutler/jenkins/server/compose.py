@@ -85,7 +85,7 @@ class Compose:
         # One that Docker starts again has ended by itself, and will once more.
         return next(((part, f"is {state}") for part, state in states if state not in _ALIVE), None)
 
-    def last_words(self, part: str) -> str:
+    def log_tail(self, part: str) -> str:
         """Return the end of a service's log."""
         return self._run("logs", "--no-color", "--tail", "30", part)
 

@@ -47,7 +47,7 @@ class ServerBackend(Protocol):
         """Return the name of a part that has ended and what is to be said of it, None while all run."""
         ...
 
-    def last_words(self, part: str) -> str:
+    def log_tail(self, part: str) -> str:
         """Return the end of a part's log."""
         ...
 

@@ -139,9 +139,9 @@ class Native:
         """Return the name of a process that has ended and what is to be said of it, None while all run."""
         return next(((name, "has ended") for name, state in self.parts().items() if state == "exited"), None)
 
-    def last_words(self, part: str) -> str:
+    def log_tail(self, part: str) -> str:
         """Return the end of a process's log."""
-        return self._process(part).last_words()
+        return self._process(part).log_tail()
 
     def whole_log(self, part: str) -> str:
         """Return the path of a process's log."""

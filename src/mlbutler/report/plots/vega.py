@@ -19,7 +19,7 @@ from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange, PlotKind
 
 _WORKER = Path(__file__).with_name("vega_worker.py")
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 
 @frozen
@@ -108,13 +108,13 @@ def _asked(request: dict[str, Any]) -> dict[str, Any] | str:
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
-            timeout=_PATIENCE, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            timeout=_TIMEOUT, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
         )  # fmt: skip
         if done.returncode == 0:
             answer: dict[str, Any] = json.loads(done.stdout)
             return answer
     except subprocess.TimeoutExpired:
-        return f"it was not drawn within {_PATIENCE:.0f} s"
+        return f"it was not drawn within {_TIMEOUT:.0f} s"
     except (OSError, ValueError) as error:
         return f"it could not be drawn: {error}"
     return "the program that draws it failed"

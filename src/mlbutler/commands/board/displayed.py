@@ -15,7 +15,7 @@ _READ = (BUILD, REPRODUCED)
 
 
 @dataclass(frozen=True)
-class Picked:
+class DisplayedCommit:
     """A commit that is shown.
 
     Attributes:
@@ -40,7 +40,9 @@ class BoardQuery:
     merged: bool
 
 
-def pick(git: Git, found: Sequence[Head], wanted: BoardQuery) -> tuple[tuple[Picked, ...], tuple[LoggedCommit, ...]]:
+def pick(
+    git: Git, found: Sequence[Head], wanted: BoardQuery
+) -> tuple[tuple[DisplayedCommit, ...], tuple[LoggedCommit, ...]]:
     """Return the commits to show, and further ones that they are compared with.
 
     The target branch's own history follows first parents, so that a merged pull request counts once.
@@ -50,10 +52,10 @@ def pick(git: Git, found: Sequence[Head], wanted: BoardQuery) -> tuple[tuple[Pic
     others = _others(git, branches(found), wanted, limit, {commit.oid for commit in target})
     saved = {head.commit: head for head in found if head.baseline}
     experiments = log(git, saved, _ONE_BY_ONE, trailers=_READ)
-    picked = [Picked(commit, wanted.target, baseline=_parent(commit)) for commit in target]
+    picked = [DisplayedCommit(commit, wanted.target, baseline=_parent(commit)) for commit in target]
     picked += others
     picked += [
-        Picked(commit, experiment=saved[commit.oid].name, baseline=saved[commit.oid].baseline)
+        DisplayedCommit(commit, experiment=saved[commit.oid].name, baseline=saved[commit.oid].baseline)
         for commit in experiments
         if commit.oid in saved
     ]
@@ -62,7 +64,7 @@ def pick(git: Git, found: Sequence[Head], wanted: BoardQuery) -> tuple[tuple[Pic
     return tuple(picked), log(git, missing, _ONE_BY_ONE, trailers=_READ)
 
 
-def _others(git: Git, found: Sequence[Head], wanted: BoardQuery, limit: str, target: set[str]) -> list[Picked]:
+def _others(git: Git, found: Sequence[Head], wanted: BoardQuery, limit: str, target: set[str]) -> list[DisplayedCommit]:
     options = [limit] if wanted.merged else [limit, "--first-parent"]
     by_ref = {head.ref: head for head in found}
     names = [*by_ref, "HEAD", *([wanted.tip] if wanted.merged else [])]
@@ -81,7 +83,9 @@ def _others(git: Git, found: Sequence[Head], wanted: BoardQuery, limit: str, tar
     for commit in reversed(commits):
         begun[commit.oid] = begun.get(parents[commit.oid], parents[commit.oid])
     return [
-        Picked(commit, _name(by_ref.get(commit.source)), number.get(commit.oid, ""), baseline=begun[commit.oid])
+        DisplayedCommit(
+            commit, _name(by_ref.get(commit.source)), number.get(commit.oid, ""), baseline=begun[commit.oid]
+        )
         for commit in commits
     ]
 

@@ -13,7 +13,7 @@ from mlbutler.reproduce.scratch import LOCAL_CONFIG
 from mlbutler.steps.context import RunContext, StepOptions, Trust
 
 
-def scratch_work(work: RunContext, root: Path, *, mirror: Path | None, timeout: float | None) -> RunContext:
+def scratch_context(work: RunContext, root: Path, *, mirror: Path | None, timeout: float | None) -> RunContext:
     """Return the run's context at `root` of a `scratch_clone`, with a record that holds only the change.
 
     Args:

@@ -21,7 +21,7 @@ Now = Recorded | NotKnown | None
 """The content's hash; why it is not known; None when there certainly is no such thing."""
 
 
-class Present:
+class CurrentHashes:
     """Answers for one work tree.
 
     Args:

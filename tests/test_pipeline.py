@@ -25,7 +25,7 @@ Play = Callable[[RunContext], StepResult]
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> RunContext:
+def context(tmp_path: Path) -> RunContext:
     record = Record(
         change=Change(ci="local", kind="local", head="a" * 40, checkout="a" * 40),
         environment=Environment(mlbutler="0", dvc="3", git="2", python="3", platform="x", host="h", cpus=1, memory=1),
@@ -46,10 +46,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Play]], list[s
         def module(name: str) -> Any:
             step = next(step for step in STEPS if step.name == name.rpartition(".")[2])
 
-            def run(work: RunContext) -> StepResult:
+            def run(context: RunContext) -> StepResult:
                 names.append(step.name)
                 if step.name in plays:
-                    return plays[step.name](work)
+                    return plays[step.name](context)
                 return step.result(outcome=Outcome.PASSED, reason="done")
 
             return SimpleNamespace(run=run)
@@ -62,18 +62,18 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Play]], list[s
 
 def ends(outcome: Outcome, name: str) -> Play:
     result = next(step.result for step in STEPS if step.name == name)
-    return lambda work: result(outcome=outcome, reason="as told")
+    return lambda context: result(outcome=outcome, reason="as told")
 
 
 def raises(error: Exception) -> Play:
-    def play(work: RunContext) -> StepResult:
+    def play(context: RunContext) -> StepResult:
         raise error
 
     return play
 
 
-def kept(work: RunContext) -> Record:
-    return loads((work.root / ".mlbutler" / "record.json").read_bytes())
+def kept(context: RunContext) -> Record:
+    return loads((context.root / ".mlbutler" / "record.json").read_bytes())
 
 
 def test_every_step_has_its_module_and_its_place_in_the_record() -> None:
@@ -83,45 +83,45 @@ def test_every_step_has_its_module_and_its_place_in_the_record() -> None:
         assert all(pipeline.NAMES.index(name) < pipeline.NAMES.index(step.name) for name in step.needs)
 
 
-def test_all_steps_in_order(work: RunContext, taken: Any) -> None:
+def test_all_steps_in_order(context: RunContext, taken: Any) -> None:
     names = taken({})
-    assert run_all(work) == 0
+    assert run_all(context) == 0
     assert tuple(names) == pipeline.NAMES
-    assert kept(work) == work.record
+    assert kept(context) == context.record
 
 
-def test_a_failed_test_costs_no_download_but_is_still_reported(work: RunContext, taken: Any) -> None:
+def test_a_failed_test_costs_no_download_but_is_still_reported(context: RunContext, taken: Any) -> None:
     names = taken({"test": ends(Outcome.FAILED, "test")})
-    assert run_all(work) == 1
+    assert run_all(context) == 1
     assert names == ["test", "lint", "plan", "check", "compare", "report", "publish"]
-    assert work.record.sync is not None
-    assert (work.record.sync.outcome, work.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
+    assert context.record.sync is not None
+    assert (context.record.sync.outcome, context.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
 
 
 def test_a_step_that_has_nothing_to_do_is_one_line(
-    work: RunContext, taken: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    context: RunContext, taken: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pipeline, "LEAST_SHOWN", 60)  # seconds: on a busy machine nothing takes a while too
-    taken({"test": lambda work: Tested(outcome=Outcome.SKIPPED, reason="not configured", remedy="Set it.")})
-    assert run_step(work, "test") == 0
+    taken({"test": lambda context: Tested(outcome=Outcome.SKIPPED, reason="not configured", remedy="Set it.")})
+    assert run_step(context, "test") == 0
     assert capsys.readouterr().out == "test: skipped: not configured\n  Set it.\n"
-    run_all(work, only=["plan"])
+    run_all(context, only=["plan"])
     assert "skipped by --only or --skip" not in capsys.readouterr().out
 
 
 def test_a_step_says_below_its_heading_what_it_does_and_at_last_how_long_it_took(
-    work: RunContext, taken: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    context: RunContext, taken: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
 
-    def failed(work: RunContext) -> Tested:
-        work.console.line("> make test")
+    def failed(context: RunContext) -> Tested:
+        context.console.line("> make test")
         now[0] = 61.0
         return Tested(outcome=Outcome.FAILED, reason="2 of 9 tests failed.", remedy="Fix them.")
 
     taken({"test": failed})
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    assert run_step(work, "test") == 1
+    assert run_step(context, "test") == 1
     shown = capsys.readouterr()
     assert shown.out == "\n== test: the project's tests\n> make test\n"
     assert shown.err == "test: failed: 2 of 9 tests failed (1 min)\n  Fix them.\n"
@@ -139,80 +139,80 @@ def test_a_step_says_below_its_heading_what_it_does_and_at_last_how_long_it_took
     ],
 )
 def test_what_a_retry_may_mend_outweighs_a_judgement(
-    work: RunContext, taken: Any, plays: dict[str, Play], code: int
+    context: RunContext, taken: Any, plays: dict[str, Play], code: int
 ) -> None:
     taken(plays)
-    assert run_all(work) == code
+    assert run_all(context) == code
 
 
 def test_an_error_is_kept_with_its_remedy_and_shown(
-    work: RunContext, taken: Any, capsys: pytest.CaptureFixture[str]
+    context: RunContext, taken: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken({"sync": raises(AccessDenied("401 from the remote", "Set the password."))})
-    run_all(work)
-    sync = kept(work).sync
+    run_all(context)
+    sync = kept(context).sync
     assert sync is not None
     assert (sync.outcome, sync.reason, sync.remedy) == (Outcome.ERROR, "401 from the remote", "Set the password.")
     assert "Set the password." in capsys.readouterr().err
 
 
-def test_a_step_that_had_done_a_part_keeps_it(work: RunContext, taken: Any) -> None:
+def test_a_step_that_had_done_a_part_keeps_it(context: RunContext, taken: Any) -> None:
     result = next(step.result for step in STEPS if step.name == "push")
     error = StoreError("cut off", "again")
     error.partial = result(outcome=Outcome.ERROR, reason="3 of 5 objects")
     taken({"push": raises(error)})
-    assert run_all(work) == 3
-    assert work.record.push is not None
-    assert (work.record.push.reason, work.record.push.remedy) == ("3 of 5 objects", "again")
+    assert run_all(context) == 3
+    assert context.record.push is not None
+    assert (context.record.push.reason, context.record.push.remedy) == ("3 of 5 objects", "again")
 
 
-def test_a_step_that_had_done_a_part_when_it_was_interrupted_is_no_error(work: RunContext, taken: Any) -> None:
+def test_a_step_that_had_done_a_part_when_it_was_interrupted_is_no_error(context: RunContext, taken: Any) -> None:
     result = next(step.result for step in STEPS if step.name == "compare")
     stop = Interrupted("stopped", "again")
     stop.partial = result(outcome=Outcome.ERROR, reason="3 of 5 seeds")
     taken({"compare": raises(stop)})
     with pytest.raises(Interrupted):
-        run_all(work)
-    compare = kept(work).compare
+        run_all(context)
+    compare = kept(context).compare
     assert compare is not None
     assert (compare.outcome, compare.reason) == (Outcome.INTERRUPTED, "3 of 5 seeds")
 
 
-def test_an_interruption_leaves_the_record_of_what_was_done(work: RunContext, taken: Any) -> None:
+def test_an_interruption_leaves_the_record_of_what_was_done(context: RunContext, taken: Any) -> None:
     names = taken({"reproduce": raises(Interrupted("stopped", "run it again"))})
     with pytest.raises(Interrupted):
-        run_all(work)
-    record = kept(work)
+        run_all(context)
+    record = kept(context)
     assert names[-1] == "reproduce"
     assert record.sync is not None
     assert record.reproduce is not None
     assert (record.sync.outcome, record.reproduce.outcome, record.push) == (Outcome.PASSED, Outcome.INTERRUPTED, None)
 
 
-def test_a_step_that_began_is_marked_until_it_ends(work: RunContext, taken: Any) -> None:
+def test_a_step_that_began_is_marked_until_it_ends(context: RunContext, taken: Any) -> None:
     marks: dict[str, list[str]] = {}
 
-    def look(work: RunContext) -> StepResult:
-        marks["sync"] = list(kept(work).began)
-        return ends(Outcome.PASSED, "sync")(work)
+    def look(context: RunContext) -> StepResult:
+        marks["sync"] = list(kept(context).began)
+        return ends(Outcome.PASSED, "sync")(context)
 
     taken({"sync": look})
-    run_all(work, skip=["push"])
+    run_all(context, skip=["push"])
     assert marks == {"sync": ["sync"]}
-    assert kept(work).began == {}
-    assert kept(work).due == ("test", "lint", "plan", "sync", "check", "reproduce", "compare", "commit")
+    assert kept(context).began == {}
+    assert kept(context).due == ("test", "lint", "plan", "sync", "check", "reproduce", "compare", "commit")
 
 
-def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(work: RunContext, taken: Any) -> None:
+def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(context: RunContext, taken: Any) -> None:
     names = taken({"sync": raises(SystemExit())})  # type: ignore[arg-type]
-    pipeline.resume(work)
+    pipeline.resume(context)
     with pytest.raises(SystemExit):
-        run_step(work, "sync")
-    assert pipeline.blocked(kept(work), "reproduce") == "not taken: sync did not end"
+        run_step(context, "sync")
+    assert pipeline.blocked(kept(context), "reproduce") == "not taken: sync did not end"
     taken({})
-    assert run_step(work, "sync") == 0
+    assert run_step(context, "sync") == 0
     assert names == ["sync"]
-    assert pipeline.blocked(kept(work), "reproduce") == ""
+    assert pipeline.blocked(kept(context), "reproduce") == ""
 
 
 FOLLOWERS = {
@@ -230,9 +230,9 @@ FOLLOWERS = {
 
 @pytest.mark.parametrize("failed", FOLLOWERS)
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ERROR])
-def test_a_failed_step_ends_only_what_needs_it(work: RunContext, taken: Any, failed: str, outcome: Outcome) -> None:
+def test_a_failed_step_ends_only_what_needs_it(context: RunContext, taken: Any, failed: str, outcome: Outcome) -> None:
     names = taken({failed: ends(outcome, failed)})
-    run_all(work)
+    run_all(context)
     followers = FOLLOWERS[failed]
     if (failed, outcome) == ("plan", Outcome.FAILED):  # some stages cannot run, the others do
         followers = pipeline.NAMES[pipeline.NAMES.index("plan") + 1 :]
@@ -241,46 +241,46 @@ def test_a_failed_step_ends_only_what_needs_it(work: RunContext, taken: Any, fai
 
 @pytest.mark.parametrize("stop", [Interrupted("Stopped."), KeyboardInterrupt()])
 def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
-    work: RunContext, taken: Any, stop: BaseException
+    context: RunContext, taken: Any, stop: BaseException
 ) -> None:
     taken({"check": raises(stop)})  # type: ignore[arg-type]
-    pipeline.resume(work)
+    pipeline.resume(context)
     with pytest.raises(type(stop)):
-        run_step(work, "check")
-    assert kept(work).check.outcome is Outcome.INTERRUPTED  # type: ignore[union-attr]
-    blocked = {name: pipeline.blocked(kept(work), name) for name in pipeline.NAMES}
+        run_step(context, "check")
+    assert kept(context).check.outcome is Outcome.INTERRUPTED  # type: ignore[union-attr]
+    blocked = {name: pipeline.blocked(kept(context), name) for name in pipeline.NAMES}
     later = ("reproduce", "push", "compare", "commit")
     assert blocked == dict.fromkeys(pipeline.NAMES, "") | dict.fromkeys(later, "not taken: check was interrupted")
 
 
-def test_processes_side_by_side_lose_none_of_each_others_results(work: RunContext, taken: Any) -> None:
+def test_processes_side_by_side_lose_none_of_each_others_results(context: RunContext, taken: Any) -> None:
     def meanwhile(_: RunContext) -> StepResult:
-        other = dataclasses.replace(work, record=before, progress=RunProgress())
+        other = dataclasses.replace(context, record=before, progress=RunProgress())
         run_step(other, "test")
-        return ends(Outcome.PASSED, "sync")(work)
+        return ends(Outcome.PASSED, "sync")(context)
 
     taken({"sync": meanwhile, "test": ends(Outcome.FAILED, "test")})
-    run_step(work, "plan")
-    before = work.record
-    run_step(work, "sync")
-    assert [name for name, _ in kept(work).steps()] == ["test", "plan", "sync"]
-    assert kept(work).began == {}
-    assert pipeline.blocked(work.record, "reproduce") == "not taken: test failed"
+    run_step(context, "plan")
+    before = context.record
+    run_step(context, "sync")
+    assert [name for name, _ in kept(context).steps()] == ["test", "plan", "sync"]
+    assert kept(context).began == {}
+    assert pipeline.blocked(context.record, "reproduce") == "not taken: test failed"
 
 
-def test_steps_that_are_left_out_say_so(work: RunContext, taken: Any) -> None:
+def test_steps_that_are_left_out_say_so(context: RunContext, taken: Any) -> None:
     names = taken({})
-    run_all(work, only=["plan", "sync"], skip=["sync"])
+    run_all(context, only=["plan", "sync"], skip=["sync"])
     assert names == ["plan"]
-    assert work.record.sync is not None
-    assert work.record.sync.reason == "skipped by --only or --skip"
+    assert context.record.sync is not None
+    assert context.record.sync.reason == "skipped by --only or --skip"
 
 
-def test_one_step_alone_leaves_the_others_as_they_were(work: RunContext, taken: Any) -> None:
+def test_one_step_alone_leaves_the_others_as_they_were(context: RunContext, taken: Any) -> None:
     taken({})
-    assert run_step(work, "plan") == 0
-    assert run_step(work, "sync", lambda work: ends(Outcome.FAILED, "sync")(work)) == 1
-    written = json.loads((work.root / ".mlbutler" / "record.json").read_text())
+    assert run_step(context, "plan") == 0
+    assert run_step(context, "sync", lambda context: ends(Outcome.FAILED, "sync")(context)) == 1
+    written = json.loads((context.root / ".mlbutler" / "record.json").read_text())
     assert written["plan"]["outcome"] == "passed"
     assert written["sync"]["outcome"] == "failed"
     assert written["sync"]["duration"] >= 0
@@ -297,34 +297,34 @@ def test_one_step_alone_leaves_the_others_as_they_were(work: RunContext, taken: 
     ],
 )
 def test_what_check_left_to_the_run_is_judged_by_what_became_of_it(
-    work: RunContext, taken: Any, commit: Outcome, skip: tuple[str, ...], code: int, outcome: Outcome
+    context: RunContext, taken: Any, commit: Outcome, skip: tuple[str, ...], code: int, outcome: Outcome
 ) -> None:
-    work.record = dataclasses.replace(
-        work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
+    context.record = dataclasses.replace(
+        context.record, change=dataclasses.replace(context.record.change, ci="jenkins", kind="pull-request")
     )
     stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
     checked = CheckResult(outcome=Outcome.PASSED, reason="1 problem that this run fixes", pending=(stale,))
-    taken({"check": lambda work: checked, "commit": ends(commit, "commit")})
-    assert run_all(work, skip=skip) == code
-    check = kept(work).check
+    taken({"check": lambda context: checked, "commit": ends(commit, "commit")})
+    assert run_all(context, skip=skip) == code
+    check = kept(context).check
     assert check is not None
     assert (check.outcome, [found.subject for found in check.findings]) == (
         outcome, ["train"] if outcome is Outcome.FAILED else []
     )  # fmt: skip
 
 
-def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: RunContext, taken: Any) -> None:
-    work.record = dataclasses.replace(
-        work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
+def test_the_verb_commit_ends_red_where_the_branch_stays_stale(context: RunContext, taken: Any) -> None:
+    context.record = dataclasses.replace(
+        context.record, change=dataclasses.replace(context.record.change, ci="jenkins", kind="pull-request")
     )
     stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
     checked = CheckResult(outcome=Outcome.PASSED, reason="1 problem that this run fixes", pending=(stale,))
-    taken({"check": lambda work: checked, "reproduce": ends(Outcome.FAILED, "reproduce")})
-    pipeline.resume(work)
-    assert run_step(work, "check") == 0
-    assert run_step(work, "reproduce") == 1
-    assert pipeline.skip_step(work, "commit", pipeline.blocked(work.record, "commit")) == 1
-    assert run_step(work, "report") == 0  # what comes after it must still be reported
-    check = kept(work).check
+    taken({"check": lambda context: checked, "reproduce": ends(Outcome.FAILED, "reproduce")})
+    pipeline.resume(context)
+    assert run_step(context, "check") == 0
+    assert run_step(context, "reproduce") == 1
+    assert pipeline.skip_step(context, "commit", pipeline.blocked(context.record, "commit")) == 1
+    assert run_step(context, "report") == 0  # what comes after it must still be reported
+    check = kept(context).check
     assert check is not None
     assert check.reason == "still stale in dvc.lock: train (commit: not taken: reproduce failed)"

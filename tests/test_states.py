@@ -120,7 +120,7 @@ def test_what_a_stage_is_decides_what_every_step_makes_of_it(root: Path, state: 
     STATES[state](root)
     code, planned = verb(root, "plan")
     assert (planned["stages"][0]["state"], planned["outcome"], code) == (state, plan, EXITS[plan])
-    code, checked = verb(root, "check", call=lambda work: check.run(work, ("lock",)))
+    code, checked = verb(root, "check", call=lambda context: check.run(context, ("lock",)))
     assert (checked["outcome"], code) == (lock, EXITS[lock])
     only = ("plan", "sync", "check", "reproduce", "compare")
     code = run(root, Console(quiet=True), RunOptions(against="main", only=only))
@@ -160,7 +160,7 @@ SAID = {
 def test_where_an_artifact_is_decides_what_check_says(root: Path, place: str) -> None:
     outcome, ends = ARTIFACTS[place]
     PLACES[place](root)
-    code, checked = verb(root, "check", call=lambda work: check.run(work, ("pushed",)))
+    code, checked = verb(root, "check", call=lambda context: check.run(context, ("pushed",)))
     assert (checked["outcome"], code) == (outcome, int(ends))
     assert SAID.get(place, "") in checked["reason"]
     assert not checked["reason"].startswith("not known")  # the outcome says that
@@ -172,7 +172,7 @@ def test_where_an_artifact_is_decides_what_check_says(root: Path, place: str) ->
 def test_an_output_that_is_meant_to_be_kept_nowhere_is_left_out_and_named(root: Path) -> None:
     untracked(root)
     edit(root, "{cache: false}", "{cache: false, push: false}")
-    code, checked = verb(root, "check", call=lambda work: check.run(work, ("pushed",)))
+    code, checked = verb(root, "check", call=lambda context: check.run(context, ("pushed",)))
     assert (code, checked["findings"]) == (0, [])
     assert ["m.json", "push: false"] in checked["left_out"]
 
@@ -192,7 +192,7 @@ def test_a_leftover_in_the_lock_is_a_note_and_the_plan_is_remembered_all_the_sam
     (root / "dvc.lock").write_text(lock.rstrip("\n") + "\n" + entry)
     time.sleep(0.1)
     for _ in range(2):
-        code, checked = verb(root, "check", call=lambda work: check.run(work, ("lock",)))
+        code, checked = verb(root, "check", call=lambda context: check.run(context, ("lock",)))
         assert (code, checked["findings"]) == (0, [])
         (note,) = checked["notes"]
         assert note.startswith("dvc.lock keeps what no dvc.yaml declares any more")

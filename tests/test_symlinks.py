@@ -35,7 +35,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 
 def everything(root: Path) -> int:
-    return step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+    return step(root, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
 
 
 def untouched(outside: Path) -> bool:

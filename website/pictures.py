@@ -120,14 +120,14 @@ def terminal(record: Path) -> list[str]:
     assert found is not None, record
     written = io.StringIO()
     console = Console()
-    work: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         console=console, record=found, root=Path(), record_path=Path(".mlbutler", "record.json"),
         options=StepOptions(),
     )  # fmt: skip
     width = mock.patch.dict(os.environ, {"COLUMNS": "90"})
     with width, contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
         console.line("$ mlbutler run")
-        introduce(work)
+        introduce(context)
         for step in STEPS:
             if step.name in SHOWN:
                 console.step(step.title)
@@ -135,8 +135,8 @@ def terminal(record: Path) -> list[str]:
                     show_plan(console, found.plan.stages)
                 if step.name == "compare" and found.compare is not None:
                     show_comparison(console, found.compare, ReportSettings())
-                show_result(work, step.name, getattr(found, step.name))
-        summarize(work)
+                show_result(context, step.name, getattr(found, step.name))
+        summarize(context)
     return written.getvalue().splitlines()
 
 
@@ -180,8 +180,8 @@ def keep(demo: Path) -> None:
     builds = demo / "agent" / "workspaces"
     for build_, kept in (("digits_PR-1-1", RECORD), ("digits_PR-2-1", WORSE)):
         shutil.copy(builds / build_ / ".mlbutler" / "record.json", kept)
-    with begin(demo / "project", Console(quiet=True)) as work:
-        found = gather(work, 1000, merged=False, fetching=False)
+    with begin(demo / "project", Console(quiet=True)) as context:
+        found = gather(context, 1000, merged=False, fetching=False)
     (HERE / "board.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
 
 

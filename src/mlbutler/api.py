@@ -83,19 +83,21 @@ def board(path: str | Path = ".", *, commits: int = 5000, all_commits: bool = Fa
     from mlbutler.commands.board.gather import gather
     from mlbutler.report.board.data import flat
 
-    with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), watching=True) as work:
-        rows = list(flat(gather(work, commits, merged=all_commits, fetching=fetch)))
+    with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), watching=True) as context:
+        rows = list(flat(gather(context, commits, merged=all_commits, fetching=fetch)))
     # By its name: mlbutler works without it.
     return importlib.import_module("pandas").DataFrame(rows) if importlib.util.find_spec("pandas") else rows
 
 
 def _step(name: str, path: str | Path, *, against: str | None = None, stages: Sequence[str] = ()) -> object:
-    with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), against) as work:
+    with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), against) as context:
         if stages:
-            reproduce = msgspec.structs.replace(work.settings.reproduce, targets=tuple(stages))
-            work.loaded = replace(work.loaded, settings=msgspec.structs.replace(work.settings, reproduce=reproduce))
-        run_step(work, name)
-        return getattr(work.record, name)
+            reproduce = msgspec.structs.replace(context.settings.reproduce, targets=tuple(stages))
+            context.loaded = replace(
+                context.loaded, settings=msgspec.structs.replace(context.settings, reproduce=reproduce)
+            )
+        run_step(context, name)
+        return getattr(context.record, name)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ LEAST_SHOWN = 0.05
 """Seconds that are worth a word."""
 
 
-def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
+def run_all(context: RunContext, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
     """Run every step in order; the record is written after each.
 
     Args:
@@ -47,40 +47,40 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
     Raises:
         Interrupted: the record so far is saved.
     """
-    work.options = dataclasses.replace(work.options, pipeline=True)
+    context.options = dataclasses.replace(context.options, pipeline=True)
     due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *REPORTING_STEPS))
-    work.record = dataclasses.replace(work.record, due=due)
-    write_record(work.record_path, work.record, work.console.redactor)  # whatever lies there is of another run
+    context.record = dataclasses.replace(context.record, due=due)
+    write_record(context.record_path, context.record, context.console.redactor)  # whatever lies there is of another run
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
-            _run(work, step, reason=SKIPPED)
+            _run(context, step, reason=SKIPPED)
             continue
-        code = max(code, _run(work, step, reason=_blocked(work.record, step)), key=_weight)
-        if step.name in REPORTING_STEPS and judged_again(work.record) is not None:
+        code = max(code, _run(context, step, reason=_blocked(context.record, step)), key=_weight)
+        if step.name in REPORTING_STEPS and judged_again(context.record) is not None:
             # It was reported as failed: its fix was skipped.
             code = max(code, EXIT_JUDGED, key=_weight)
     return code
 
 
-def resume(work: RunContext) -> None:
+def resume(context: RunContext) -> None:
     """Count this process as a part of a run whose steps are separate commands.
 
     The record notes that with the result of the step that it runs.
     """
-    work.options = dataclasses.replace(work.options, pipeline=True)
-    work.record = dataclasses.replace(work.record, due=_united(work.record.due, LEAST))
+    context.options = dataclasses.replace(context.options, pipeline=True)
+    context.record = dataclasses.replace(context.record, due=_united(context.record.due, LEAST))
 
 
-def run_step(work: RunContext, name: str, call: Callable[[RunContext], StepResult] | None = None) -> int:
+def run_step(context: RunContext, name: str, call: Callable[[RunContext], StepResult] | None = None) -> int:
     """Run one step alone, as its verb does; `call` replaces the step's function to pass options."""
-    return _run(work, _step(name), call=call)
+    return _run(context, _step(name), call=call)
 
 
-def skip_step(work: RunContext, name: str, reason: str) -> int:
+def skip_step(context: RunContext, name: str, reason: str) -> int:
     """Record that a step was not run, and say so: its verb was called. Return the exit code."""
-    work.console.line(f"{name}: {reason}")
-    return _run(work, _step(name), reason=reason)
+    context.console.line(f"{name}: {reason}")
+    return _run(context, _step(name), reason=reason)
 
 
 def blocked(record: Record, name: str) -> str:
@@ -104,7 +104,7 @@ def _title(options: StepOptions, step: Step) -> str:
 
 
 def _run(
-    work: RunContext, step: Step, *, reason: str = "", call: Callable[[RunContext], StepResult] | None = None
+    context: RunContext, step: Step, *, reason: str = "", call: Callable[[RunContext], StepResult] | None = None
 ) -> int:
     """Run `step`, or with a `reason` record that it was not run; return the exit code it asks for."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
@@ -112,15 +112,15 @@ def _run(
     if reason:
         result: StepResult = step.result(outcome=Outcome.SKIPPED, reason=reason)
     else:
-        work.console.step(_title(work.options, step))
-        _begin(work, step, started)
+        context.console.step(_title(context.options, step))
+        _begin(context, step, started)
         try:
-            result = (call or _function(step))(work)
+            result = (call or _function(step))(context)
         except (Interrupted, KeyboardInterrupt) as stop:
             partial = stop.partial if isinstance(stop, Interrupted) else None
             partial = partial or step.result(outcome=Outcome.INTERRUPTED, reason="Interrupted.")
             # A step that keeps what it did until an error does not know that this one is no fault.
-            _keep(work, step, dataclasses.replace(partial, outcome=Outcome.INTERRUPTED), started, clock)
+            _keep(context, step, dataclasses.replace(partial, outcome=Outcome.INTERRUPTED), started, clock)
             raise
         except MlbutlerError as error:
             outcome = Outcome.FAILED if error.exit_code == EXIT_JUDGED else Outcome.ERROR
@@ -128,9 +128,9 @@ def _run(
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
     if step.name != "plan":  # the next step uses what a plan has just looked at
-        work.fingerprints.clear()
-    result = _keep(work, step, result, started, clock, began=not reason)
-    if step.name == _LAST and reason != SKIPPED and _unfixed(work):
+        context.fingerprints.clear()
+    result = _keep(context, step, result, started, clock, began=not reason)
+    if step.name == _LAST and reason != SKIPPED and _unfixed(context):
         code = code or EXIT_JUDGED
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
@@ -140,36 +140,36 @@ def _run(
 
 
 def _keep(
-    work: RunContext, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
+    context: RunContext, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
 ) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
-    work.progress.own_steps.add(step.name)
+    context.progress.own_steps.add(step.name)
     changes: dict[str, Any] = {step.name: result}
-    with _joined(work):
-        left = {name: time for name, time in work.record.began.items() if name != step.name}
-        work.record = dataclasses.replace(work.record, began=left, **changes)
-    show_result(work, step.name, result, began=began)
+    with _joined(context):
+        left = {name: time for name, time in context.record.began.items() if name != step.name}
+        context.record = dataclasses.replace(context.record, began=left, **changes)
+    show_result(context, step.name, result, began=began)
     return result
 
 
-def _unfixed(work: RunContext) -> bool:
+def _unfixed(context: RunContext) -> bool:
     """Judge again what `check` left as pending, after the last step that could fix it; show what is still wrong."""
-    check = judged_again(work.record)
+    check = judged_again(context.record)
     if check is None:
         return False
-    work.progress.own_steps.add("check")
-    with _joined(work):
-        work.record = dataclasses.replace(work.record, check=check)
-    show_result(work, "check", check)
+    context.progress.own_steps.add("check")
+    with _joined(context):
+        context.record = dataclasses.replace(context.record, check=check)
+    show_result(context, "check", check)
     return True
 
 
-def _begin(work: RunContext, step: Step, started: str) -> None:
+def _begin(context: RunContext, step: Step, started: str) -> None:
     """Mark in the record that the step began: one that is killed leaves no result. After a power cut nobody asks."""
-    work.progress.own_steps.add(step.name)
+    context.progress.own_steps.add(step.name)
     if step.name not in REPORTING_STEPS:
-        with _joined(work, durable=False):
-            work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
+        with _joined(context, durable=False):
+            context.record = dataclasses.replace(context.record, began=context.record.began | {step.name: started})
 
 
 def _function(step: Step) -> Callable[[RunContext], StepResult]:
@@ -182,31 +182,31 @@ def _function(step: Step) -> Callable[[RunContext], StepResult]:
 
 
 @contextmanager
-def _joined(work: RunContext, *, durable: bool = True) -> Iterator[None]:
+def _joined(context: RunContext, *, durable: bool = True) -> Iterator[None]:
     """Lock the record, to change and write it.
 
     What other processes in this clone wrote of their own steps is taken over.
     """
     from filelock import FileLock
 
-    own_steps = work.progress.own_steps
-    with FileLock(work.root / ".mlbutler" / "record.lock"):
-        now = read_record(work.record_path)
-        if now is not None and now.change.same_work(work.record.change):
+    own_steps = context.progress.own_steps
+    with FileLock(context.root / ".mlbutler" / "record.lock"):
+        now = read_record(context.record_path)
+        if now is not None and now.change.same_work(context.record.change):
             others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in own_steps}
             began = {name: time for name, time in now.began.items() if name not in own_steps}
-            began |= {name: time for name, time in work.record.began.items() if name in own_steps}
-            due = _united(work.record.due, now.due)
-            work.record = dataclasses.replace(work.record, began=began, due=due, **others)
+            began |= {name: time for name, time in context.record.began.items() if name in own_steps}
+            due = _united(context.record.due, now.due)
+            context.record = dataclasses.replace(context.record, began=began, due=due, **others)
         yield
-        write_record(work.record_path, work.record, work.console.redactor, durable=durable)
+        write_record(context.record_path, context.record, context.console.redactor, durable=durable)
 
 
 def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in one or name in other)
 
 
-def show_result(work: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:
+def show_result(context: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:
     """Show one line for a finished step, with how long it took, and the remedy where there is one.
 
     Args:
@@ -216,9 +216,9 @@ def show_result(work: RunContext, name: str, result: StepResult, *, began: bool 
     line = f"{name}: {result.outcome}: {result.reason.removesuffix('.') if took else result.reason}{took}"
     line += f"\n  {result.remedy}" if result.remedy else ""
     if result.outcome is Outcome.SKIPPED and not began:
-        work.console.detail(line)
+        context.console.detail(line)
     else:
-        work.console.ended(line, result.outcome, wrong=result.outcome in BAD)
+        context.console.ended(line, result.outcome, wrong=result.outcome in BAD)
 
 
 def _blocked(record: Record, step: Step) -> str:

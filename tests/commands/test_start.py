@@ -25,18 +25,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_git_works_at_the_project_s_root(root: Path) -> None:
     (root / "sub").mkdir()
     os.chdir(root / "sub")
-    with begin(Path(), QUIET) as work:
-        assert work.root == root.resolve()
+    with begin(Path(), QUIET) as context:
+        assert context.root == root.resolve()
         assert Path.cwd() == root.resolve()
-        assert work.git.toplevel() == root.resolve()
-        assert work.record.change.author == "Ada"
-        assert work.record.change.message == "first"
+        assert context.git.toplevel() == root.resolve()
+        assert context.record.change.author == "Ada"
+        assert context.record.change.message == "first"
 
 
 def test_git_is_asked_nothing_twice(root: Path, tmp_path: Path) -> None:
     told = tmp_path / "trace.json"
-    with begin(Path(), QUIET, environ=os.environ | {"GIT_TRACE2_EVENT": str(told)}) as work:
-        assert work.record.change.pushed
+    with begin(Path(), QUIET, environ=os.environ | {"GIT_TRACE2_EVENT": str(told)}) as context:
+        assert context.record.change.pushed
     events = [json.loads(line) for line in told.read_text().splitlines()]
     commands = [" ".join(event["argv"]) for event in events if event["event"] == "start"]
     assert commands and sorted(set(commands)) == sorted(commands)

@@ -10,13 +10,13 @@ import pytest
 from mlbutler.errors import ForgeError
 from mlbutler.record import Outcome
 from mlbutler.steps import publish
-from tests.forge.work import work
+from tests.forge.run_context import run_context
 
 HEAD = "a" * 40
 
 
 def test_the_command_gets_the_report_and_the_change(tmp_path: Path) -> None:
-    job = work(
+    job = run_context(
         tmp_path, HEAD, os.environ, title="$(touch pwned) `touch pwned` \0 'x'", build_url="https://ci.example.org/1"
     )
     result = publish.run(job, "cat > report.md; env -0 > told")
@@ -35,7 +35,7 @@ def test_the_command_gets_the_report_and_the_change(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_worth_a_retry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environ = {**os.environ, "SOME_TOKEN": "hunter2222"}
     with pytest.raises(ForgeError) as caught:
-        publish.run(work(tmp_path, HEAD, environ), 'echo "no route, $SOME_TOKEN"; exit 7')
+        publish.run(run_context(tmp_path, HEAD, environ), 'echo "no route, $SOME_TOKEN"; exit 7')
     assert caught.value.exit_code == 3
     assert "exit code 7" in caught.value.message
     shown = capsys.readouterr().out
@@ -44,6 +44,6 @@ def test_a_command_that_fails_is_worth_a_retry(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_fork_is_not_handed_over(tmp_path: Path) -> None:
-    job = work(tmp_path, HEAD, os.environ, fork=True)
+    job = run_context(tmp_path, HEAD, os.environ, fork=True)
     assert publish.run(job, "touch here").outcome is Outcome.SKIPPED
     assert not (tmp_path / "here").exists()

@@ -9,14 +9,14 @@ from mlbutler.commands.doctor.forge import examine_forge
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.conftest import Meeting
 from tests.forge.fake import HEAD, TOKEN, Answer, Fault, Pull
-from tests.forge.work import work
+from tests.forge.run_context import run_context
 
 
 def examined(meeting: Meeting, **change: Any) -> dict[str, tuple[str, str]]:
     place = meeting.place()
     settings = {"kind": place.kind, "url": place.url, "repository": place.repository, "api": place.api}
     text = "[forge]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if value)
-    found = list(examine_forge(work(meeting.root, HEAD, {FORGE_TOKEN: TOKEN}, text, **change)))
+    found = list(examine_forge(run_context(meeting.root, HEAD, {FORGE_TOKEN: TOKEN}, text, **change)))
     assert all(item.remedy for item in found if item.state == "missing")
     assert TOKEN not in str(found)
     return {item.subject: (item.state, item.text) for item in found}

@@ -17,7 +17,7 @@ from mlbutler.steps import publish
 from mlbutler.steps.context import Trust
 from tests.forge.dialects import GitHub, GitLab
 from tests.forge.fake import FakeForge, serving
-from tests.forge.test_publish import Git, at_forge, clone, pictures_of, with_curve, work
+from tests.forge.test_publish import Git, at_forge, clone, pictures_of, run_context, with_curve
 from tests.http_client import plain
 
 __all__ = ["clone"]
@@ -41,7 +41,7 @@ def published(
 ) -> list[str]:
     """Publish with these settings of the agent's environment, or `by` a file's; return the pictures' addresses."""
     lines = "".join(f'{key} = "{value}"\n' for key, value in settings.items())
-    job = at_forge(with_curve(work(clone, git(clone, "rev-parse", "HEAD"))), server, f"[comment]\n{lines}")
+    job = at_forge(with_curve(run_context(clone, git(clone, "rev-parse", "HEAD"))), server, f"[comment]\n{lines}")
     given = {f"comment.{key}": by for key in settings}
     job.loaded = replace(job.loaded, sources={**job.loaded.sources, **given})
     job.trust = Trust(access=access)

@@ -51,7 +51,7 @@ def clone(tmp_path: Path, git: Git) -> Path:
     return clone
 
 
-def work(
+def run_context(
     clone: Path, head: str, *, kind: str = "pull-request", settings: str | None = None, **change: object
 ) -> RunContext:
     values: dict[str, object] = {"number": "17", "head_branch": "work", "git_remote": "origin", **change}
@@ -78,7 +78,7 @@ def replace_name(job: RunContext, name: str) -> RunContext:
 
 def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, git: Git) -> None:
     head = git(clone, "rev-parse", "HEAD")
-    result = publish.run(work(clone, head))
+    result = publish.run(run_context(clone, head))
     assert (result.outcome, result.forge) == (Outcome.PASSED, "folder")
     comment = Path(result.comment).read_text()
     assert "\n**Better**: f1 0.8 -> 0.9 " in comment
@@ -93,14 +93,14 @@ def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, gi
     ("outcome", "state"), [(Outcome.FAILED, "failure"), (Outcome.ERROR, "error"), (Outcome.SKIPPED, "success")]
 )
 def test_the_state_follows_the_outcome_of_the_run(clone: Path, git: Git, outcome: Outcome, state: str) -> None:
-    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    job = run_context(clone, git(clone, "rev-parse", "HEAD"))
     before = PublishResult(outcome=Outcome.ERROR, reason="the forge was down last time")
     job.record = replace(job.record, sync=SyncResult(outcome=outcome, reason="x"), publish=before)
     assert json.loads(Path(publish.run(job).status).read_text())["state"] == state
 
 
 def test_an_interrupted_build_is_cancelled_and_has_no_verdict(clone: Path, git: Git) -> None:
-    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    job = run_context(clone, git(clone, "rev-parse", "HEAD"))
     job.record = replace(job.record, sync=SyncResult(outcome=Outcome.INTERRUPTED, reason="Interrupted.", started="t"))
     result = publish.run(job)
     status = json.loads(Path(result.status).read_text())
@@ -112,7 +112,7 @@ def test_an_interrupted_build_is_cancelled_and_has_no_verdict(clone: Path, git: 
 
 def test_an_interrupted_build_leaves_the_comment_to_that_of_the_newer_commit(clone: Path, git: Git) -> None:
     old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
-    job = work(clone, old)
+    job = run_context(clone, old)
     job.record = replace(job.record, sync=SyncResult(outcome=Outcome.INTERRUPTED, reason="Interrupted.", started="t"))
     result = publish.run(job)  # before the newer build wrote anything
     assert f"newer commit {new[:8]}" in result.reason
@@ -121,7 +121,7 @@ def test_an_interrupted_build_leaves_the_comment_to_that_of_the_newer_commit(clo
 
 
 def test_a_status_is_one_line_that_nothing_in_it_reorders(clone: Path, git: Git) -> None:
-    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    job = run_context(clone, git(clone, "rev-parse", "HEAD"))
     said = "stage train\nsuccess \u202egnihtyreve\x1b[2J" + "x" * 300
     job.record = replace(job.record, sync=SyncResult(outcome=Outcome.FAILED, reason=said))
     described = json.loads(Path(publish.run(job).status).read_text())["description"]
@@ -132,8 +132,8 @@ def test_a_status_is_one_line_that_nothing_in_it_reorders(clone: Path, git: Git)
 
 def test_a_stale_build_keeps_the_newer_comment_but_sets_its_own_status(clone: Path, git: Git) -> None:
     old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
-    publish.run(work(clone, new))
-    result = publish.run(work(clone, old))
+    publish.run(run_context(clone, new))
+    result = publish.run(run_context(clone, old))
     assert f"newer commit {new[:8]}" in result.reason
     assert f"head={new}" in Path(result.comment).read_text()
     assert Path(result.status).name == f"{old}.json"
@@ -146,17 +146,17 @@ def test_a_clone_that_never_saw_the_newer_commit_asks_the_remote(clone: Path, gi
     git(other, "commit", "--allow-empty", "-m", "three")
     git(other, "push", "origin", "work")
     new = git(other, "rev-parse", "HEAD")
-    publish.run(work(other, new))
-    assert f"head={new}" in Path(publish.run(work(clone, old)).comment).read_text()
+    publish.run(run_context(other, new))
+    assert f"head={new}" in Path(publish.run(run_context(clone, old)).comment).read_text()
 
 
 def test_a_force_push_to_something_else_replaces_the_comment(clone: Path, git: Git) -> None:
-    publish.run(work(clone, git(clone, "rev-parse", "HEAD")))
+    publish.run(run_context(clone, git(clone, "rev-parse", "HEAD")))
     git(clone, "reset", "--hard", "HEAD~1")
     git(clone, "commit", "--allow-empty", "-m", "instead")
     git(clone, "push", "--force", "origin", "work")
     head = git(clone, "rev-parse", "HEAD")
-    assert f"head={head}" in Path(publish.run(work(clone, head)).comment).read_text()
+    assert f"head={head}" in Path(publish.run(run_context(clone, head)).comment).read_text()
 
 
 def test_a_build_from_before_a_force_push_leaves_the_comment_of_what_came_after(
@@ -168,19 +168,19 @@ def test_a_build_from_before_a_force_push_leaves_the_comment_of_what_came_after(
     git(other, "commit", "--amend", "--allow-empty", "-m", "rebased")
     git(other, "push", "--force", "origin", "work")
     new = git(other, "rev-parse", "HEAD")
-    publish.run(work(other, new))
-    late = publish.run(work(clone, old))  # this clone knows nothing of it
+    publish.run(run_context(other, new))
+    late = publish.run(run_context(clone, old))  # this clone knows nothing of it
     assert f"newer commit {new[:8]}" in late.reason
     assert f"head={new}" in Path(late.comment).read_text()
     (tmp_path / "bare.git").rename(tmp_path / "away.git")  # the remote cannot be asked: what is published is not lost
-    assert publish.run(work(clone, old)).outcome is Outcome.PASSED
+    assert publish.run(run_context(clone, old)).outcome is Outcome.PASSED
 
 
 def test_pipelines_of_one_project_tell_apart_what_they_found(clone: Path, git: Git) -> None:
     head = git(clone, "rev-parse", "HEAD")
     told = []
     for name in ("", "gpu", "cpu"):
-        job = work(clone, head)
+        job = run_context(clone, head)
         told.append(publish.run(replace_name(job, name)))
     assert [Path(result.comment).name for result in told] == ["mlbutler.md", "mlbutler%2Fgpu.md", "mlbutler%2Fcpu.md"]
     assert len({result.status for result in told}) == 3
@@ -204,7 +204,7 @@ def statuses(clone: Path) -> set[str]:
 
 def test_the_results_commit_has_the_status_too(clone: Path, git: Git) -> None:
     head, results = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
-    result = publish.run(committed(work(clone, head), results))
+    result = publish.run(committed(run_context(clone, head), results))
     assert Path(result.status).stem == head
     assert statuses(clone) == {head, results}
     said = [json.loads(path.read_text()) for path in (clone.parent / "forge" / "statuses").iterdir()]
@@ -226,19 +226,19 @@ def test_no_other_commit_is_given_the_status(clone: Path, git: Git, commit: str)
         git(clone, "push", "origin", "work")
     else:
         results = "f" * 40 if commit else ""
-    publish.run(committed(work(clone, head), results))
+    publish.run(committed(run_context(clone, head), results))
     assert statuses(clone) == {head}
 
 
 def test_a_fork_publishes_nothing(clone: Path, git: Git) -> None:
-    result = publish.run(work(clone, git(clone, "rev-parse", "HEAD"), fork=True))
+    result = publish.run(run_context(clone, git(clone, "rev-parse", "HEAD"), fork=True))
     assert result.outcome is Outcome.SKIPPED
     assert "fork" in result.reason
     assert not (clone.parent / "forge").exists()
 
 
 def test_without_a_forge_it_says_where_the_report_is(clone: Path, git: Git) -> None:
-    result = publish.run(work(clone, git(clone, "rev-parse", "HEAD"), settings=""))
+    result = publish.run(run_context(clone, git(clone, "rev-parse", "HEAD"), settings=""))
     assert (result.outcome, result.reason) == (
         Outcome.SKIPPED,
         "no forge configured; the report is in .mlbutler/report",
@@ -247,11 +247,11 @@ def test_without_a_forge_it_says_where_the_report_is(clone: Path, git: Git) -> N
 
 def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, git: Git) -> None:
     head = git(clone, "rev-parse", "HEAD")
-    result = publish.run(work(clone, head, kind="branch", number=None))
+    result = publish.run(run_context(clone, head, kind="branch", number=None))
     assert result.outcome is Outcome.PASSED
     assert result.comment == ""
     assert Path(result.status).is_file()
-    laptop = work(clone, head, kind="local", number=None)
+    laptop = run_context(clone, head, kind="local", number=None)
     laptop.options = StepOptions(shares=False)
     skipped = publish.run(laptop)
     assert skipped.outcome is Outcome.SKIPPED
@@ -263,7 +263,7 @@ def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, gi
 def test_a_forge_that_cannot_be_written_is_an_error(clone: Path, git: Git) -> None:
     (clone.parent / "forge").write_text("in the way")
     with pytest.raises(ForgeError):
-        publish.run(work(clone, git(clone, "rev-parse", "HEAD")))
+        publish.run(run_context(clone, git(clone, "rev-parse", "HEAD")))
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def dagshub() -> Iterator[FakeForge]:
 def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: Git, dagshub: FakeForge) -> None:
     def published(head: str, name: str = "") -> PublishResult:
         settings = f'[forge]\nkind = "dagshub"\nurl = "{dagshub.url}"\nrepository = "team/digits"\n'
-        job = replace_name(work(clone, head, settings=settings), name)
+        job = replace_name(run_context(clone, head, settings=settings), name)
         job.loaded = replace(job.loaded, sources={f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")})
         job.environ = {**os.environ, FORGE_TOKEN: TOKEN}
         return publish.run(job)
@@ -321,7 +321,7 @@ def on_gogs(job: RunContext, server: FakeForge) -> RunContext:
 def test_gogs_has_its_pull_requests_in_git(clone: Path, git: Git, gogs: FakeForge, branch_went_on: bool) -> None:
     head, older = git(clone, "rev-parse", "HEAD"), git(clone, "rev-parse", "HEAD~1")
     git(clone, "push", "origin", "HEAD:refs/pull/17/head", "HEAD:refs/pull/16/head", "HEAD~1:refs/pull/18/head")
-    result = publish.run(on_gogs(work(clone, older if branch_went_on else head, number=None), gogs))
+    result = publish.run(on_gogs(run_context(clone, older if branch_went_on else head, number=None), gogs))
     if branch_went_on:  # 18 is closed
         assert result.reason.startswith("comment set")
     assert [note.on for note in gogs.dialect.notes] == ["17"]
@@ -329,7 +329,7 @@ def test_gogs_has_its_pull_requests_in_git(clone: Path, git: Git, gogs: FakeForg
 
 def test_gogs_without_a_pull_request_of_the_commit_has_no_comment(clone: Path, git: Git, gogs: FakeForge) -> None:
     git(clone, "push", "origin", "HEAD~1:refs/pull/17/head")
-    result = publish.run(on_gogs(work(clone, git(clone, "rev-parse", "HEAD"), number=None), gogs))
+    result = publish.run(on_gogs(run_context(clone, git(clone, "rev-parse", "HEAD"), number=None), gogs))
     assert (result.outcome, result.reason) == (Outcome.PASSED, "no pull request to comment on")
     assert gogs.dialect.notes == []
 
@@ -338,7 +338,7 @@ def test_gogs_without_a_pull_request_of_the_commit_has_no_comment(clone: Path, g
 def test_where_nothing_folds_the_comment_is_short_and_a_branch_has_the_rest(
     clone: Path, git: Git, gogs: FakeForge, pushed: bool
 ) -> None:
-    job = on_gogs(work(clone, git(clone, "rev-parse", "HEAD")), gogs)
+    job = on_gogs(run_context(clone, git(clone, "rev-parse", "HEAD")), gogs)
     params = (ParamChange(file="params.yaml", name="lr", kind="changed", stages=("train",), old="1", new="2"),)
     assert job.record.compare is not None
     job.record = replace(job.record, compare=replace(job.record.compare, params=params))
@@ -393,7 +393,7 @@ def test_where_no_picture_is_taken_the_comment_shows_those_of_the_report_branch(
     clone: Path, git: Git, unfurnished: FakeForge
 ) -> None:
     head, bare = git(clone, "rev-parse", "HEAD"), clone.parent / "bare.git"
-    publish.run(at_forge(with_curve(work(clone, head)), unfurnished))
+    publish.run(at_forge(with_curve(run_context(clone, head)), unfurnished))
     (note,) = unfurnished.dialect.on("17")
     (address,) = pictures_of(note)
     commit = git(bare, "rev-parse", "mlbutler/report-17")
@@ -401,7 +401,7 @@ def test_where_no_picture_is_taken_the_comment_shows_those_of_the_report_branch(
     assert "/raw/" in address
     (path,) = re.findall(r"mlbutler/plot-[0-9a-f]{20}\.svg", address)
     assert "<svg" in git(bare, "show", f"{commit}:{path}")
-    publish.run(at_forge(with_curve(work(clone, head)), unfurnished))
+    publish.run(at_forge(with_curve(run_context(clone, head)), unfurnished))
     assert git(bare, "rev-parse", "mlbutler/report-17") == commit  # the same report is pushed once
     (note,) = unfurnished.dialect.on("17")
     assert pictures_of(note) == [address]
@@ -413,7 +413,7 @@ def test_a_comment_without_its_pictures_is_a_comment(clone: Path, git: Git, why:
     if why == "refused":
         git(clone, "remote", "set-url", "origin", str(clone.parent / "away.git"))
     more = "[comment]\npictures = false\n" if why == "asked for none" else ""
-    job = at_forge(with_curve(work(clone, git(clone, "rev-parse", "HEAD"))), server, more)
+    job = at_forge(with_curve(run_context(clone, git(clone, "rev-parse", "HEAD"))), server, more)
     job.loaded = replace(job.loaded, sources={**job.loaded.sources, "comment.pictures": "MLBUTLER_COMMENT_PICTURES"})
     assert publish.run(job).outcome is Outcome.PASSED
     (note,) = server.dialect.on("17")

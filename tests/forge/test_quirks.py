@@ -23,7 +23,7 @@ from tests.forge.conftest import Meeting, body, change
 from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault, Seen, paged
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
-from tests.forge.work import work
+from tests.forge.run_context import run_context
 
 Meet = Callable[[Dialect], Meeting]
 
@@ -209,7 +209,7 @@ def test_a_job_of_gitlab_sets_no_status_beside_itself(meet: Meet, tmp_path: Path
         values = {**values, "CI_MERGE_REQUEST_PROJECT_PATH": meeting.place().repository.upper()}
     place = meeting.place()
     settings = f'[forge]\nkind = "gitlab"\nurl = "{place.url}"\nrepository = "{place.repository}"\n'
-    result = publish.run(work(tmp_path, HEAD, gitlab_job(meeting, **values), settings))
+    result = publish.run(run_context(tmp_path, HEAD, gitlab_job(meeting, **values), settings))
     assert result.reason == "comment set; the job is the status in GitLab CI"
     assert (len(meeting.ours()), meeting.dialect.statuses) == (1, [])
 

@@ -15,8 +15,8 @@ from mlbutler.variables import FORGE_TOKEN
 from tests.conftest import GitCommand
 from tests.forge.conftest import Meeting
 from tests.forge.fake import TOKEN, Answer, Fault, Seen
+from tests.forge.run_context import run_context
 from tests.forge.test_limits import large
-from tests.forge.work import work
 
 
 def job(meeting: Meeting, git: GitCommand) -> RunContext:
@@ -26,7 +26,7 @@ def job(meeting: Meeting, git: GitCommand) -> RunContext:
     git(root, "commit", "-q", "--allow-empty", "-m", "one")
     settings = {"kind": place.kind, "url": place.url, "repository": place.repository, "api": place.api}
     text = "[forge]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if value)
-    made = work(root, git(root, "rev-parse", "HEAD"), {FORGE_TOKEN: TOKEN}, text)
+    made = run_context(root, git(root, "rev-parse", "HEAD"), {FORGE_TOKEN: TOKEN}, text)
     compare = large(rows=40).compare
     assert isinstance(compare, CompareResult)
     made.record = dataclasses.replace(made.record, compare=compare)

@@ -17,7 +17,7 @@ from mlbutler.steps.context import RunContext
 from mlbutler.variables import WEBHOOK
 from tests.conftest import GitCommand
 from tests.forge.fake import Answer, Dialect, FakeForge, Fault, Note, Seen
-from tests.forge.work import work
+from tests.forge.run_context import run_context
 
 SECRET = "/services/T00000000/planted0webhook0secret"
 
@@ -53,7 +53,7 @@ def clone(tmp_path: Path, git: GitCommand) -> Path:
 
 def job(server: FakeForge, clone: Path, git: GitCommand, settings: str = "", **more: Any) -> RunContext:
     environ = {WEBHOOK: f"{server.url}{SECRET}"}
-    return work(clone, git(clone, "rev-parse", "HEAD"), environ, settings, **more)
+    return run_context(clone, git(clone, "rev-parse", "HEAD"), environ, settings, **more)
 
 
 def told(server: FakeForge) -> list[Any]:
@@ -149,6 +149,6 @@ def test_a_fork_has_no_webhook(server: FakeForge, clone: Path, git: GitCommand) 
 @pytest.mark.parametrize("address", ["hooks.example.org/x", "file:///etc/passwd", "https://"])
 def test_a_webhook_that_is_no_address_is_named_by_its_variable(clone: Path, git: GitCommand, address: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        publish.run(work(clone, git(clone, "rev-parse", "HEAD"), {WEBHOOK: address}))
+        publish.run(run_context(clone, git(clone, "rev-parse", "HEAD"), {WEBHOOK: address}))
     assert WEBHOOK in caught.value.message
     assert address not in caught.value.message

@@ -16,8 +16,8 @@ FILE = Path(sys.argv[1])
 planned = plan._planned
 
 
-def slow(work: RunContext, lost: Collection[str]) -> PlanResult:
-    result = planned(work, lost)
+def slow(context: RunContext, lost: Collection[str]) -> PlanResult:
+    result = planned(context, lost)
     with FILE.open("a") as file:
         file.write("# edited while the plan was made")
     time.sleep(0.2)

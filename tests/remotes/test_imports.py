@@ -39,7 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def brought(root: Path) -> int:
-    return step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+    return step(root, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
 
 
 def add(root: Path, dependency: str) -> None:

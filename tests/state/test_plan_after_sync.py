@@ -56,8 +56,8 @@ def opened(root: Path, *words: str) -> bool:
         return made(self, config)
 
     calls: dict[str, Callable[[Any], Any]] = {
-        "sync": lambda work: sync.run(work, everything=True),
-        "check": lambda work: check.run(work, words[1:]),
+        "sync": lambda context: sync.run(context, everything=True),
+        "check": lambda context: check.run(context, words[1:]),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Project, "_opened", opening)
@@ -124,14 +124,14 @@ def test_a_change_right_after_planning_is_noticed(root: Path, change: str) -> No
     """Before anything is brought: what sync makes hides nothing of it."""
     checked, due = sync._check, [CHANGES[change]]
 
-    def late(work: Any, paths: Any) -> None:
-        checked(work, paths)
+    def late(context: Any, paths: Any) -> None:
+        checked(context, paths)
         if due:
             due.pop()(root)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sync, "_check", late)
-        step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+        step(root, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
     assert opened(root, *PLAN)
 
 

@@ -70,7 +70,7 @@ def pushed(root: Path, *, anew: bool = False) -> tuple[dict[str, Any], bool]:
             return made(self, config)
 
         patch.setattr(Project, "_opened", opening)
-        step(root, Console(quiet=True), "check", call=lambda work: check.run(work, ("pushed",), anew=anew))
+        step(root, Console(quiet=True), "check", call=lambda context: check.run(context, ("pushed",), anew=anew))
     return json.loads((root / ".mlbutler" / "record.json").read_text())["check"], bool(opened)
 
 
@@ -196,7 +196,7 @@ def test_any_build_that_misses_something_makes_all_ask_again(
         assert pushed(third)[0]["outcome"] == "failed"
     else:
         shutil.rmtree(agent / "files")
-        step(first, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+        step(first, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
     for root in (first, second):
         result, opened = pushed(root)
         assert opened

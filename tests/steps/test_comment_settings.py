@@ -35,7 +35,7 @@ def clone(tmp_path: Path, git: Git) -> Path:
     return tmp_path
 
 
-def work(clone: Path, git: Git, kind: str = "pull-request", sources: dict[str, str] | None = None) -> RunContext:
+def context(clone: Path, git: Git, kind: str = "pull-request", sources: dict[str, str] | None = None) -> RunContext:
     head, base = git(clone, "rev-parse", "work"), git(clone, "rev-parse", "main")
     change = Change(ci="jenkins", kind=kind, head=head, checkout=head, base=base, number="17", head_branch="work",
                     target_branch="main")  # fmt: skip
@@ -46,14 +46,14 @@ def work(clone: Path, git: Git, kind: str = "pull-request", sources: dict[str, s
 
 
 def test_a_pull_request_cannot_say_how_it_is_told_of(clone: Path, git: Git) -> None:
-    job = work(clone, git)
+    job = context(clone, git)
     assert (agreed_comment_settings(job).when, agreed_comment_settings(job).title) == ("change", None)
     assert layout(job).template == "the team's: {{ verdict }}"
 
 
 def test_a_branch_and_the_agents_environment_say_it_themselves(clone: Path, git: Git) -> None:
-    assert agreed_comment_settings(work(clone, git, "branch")).title == "All is well"
-    said = work(clone, git, sources={"comment.when": "MLBUTLER_COMMENT_WHEN"})
+    assert agreed_comment_settings(context(clone, git, "branch")).title == "All is well"
+    said = context(clone, git, sources={"comment.when": "MLBUTLER_COMMENT_WHEN"})
     assert (agreed_comment_settings(said).when, agreed_comment_settings(said).title) == ("failure", None)
 
 
@@ -62,7 +62,7 @@ def test_a_template_that_is_on_no_target_branch_is_none(clone: Path, git: Git) -
     git(clone, "rm", "comment.md.j2")
     git(clone, "commit", "-m", "no template any more")
     git(clone, "checkout", "work")
-    assert layout(work(clone, git)).template == ""
+    assert layout(context(clone, git)).template == ""
 
 
 SAME = CompareResult(outcome=Outcome.PASSED, reason="", verdict=Verdict.SAME, sentence="Same: no metric changed.",

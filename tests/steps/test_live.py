@@ -108,7 +108,7 @@ def test_following_ends_with_the_stages(
             RunSnapshot(over, None),
         ]
     )
-    monkeypatch.setattr(live, "snapshot", lambda work: next(snapshots))
+    monkeypatch.setattr(live, "snapshot", lambda context: next(snapshots))
     monkeypatch.setattr(live, "_INTERVAL", 0.0)
     assert follow(working_state(tmp_path), 0.0, timeout=60).written == 3
     assert posts == ["", "train", ""]
@@ -118,7 +118,7 @@ def test_following_does_not_wait_for_ever_for_stages_that_never_begin(
     working_state: Callable[..., RunContext], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     posts: list[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(live, "snapshot", lambda work: RunSnapshot(record, None))
+    monkeypatch.setattr(live, "snapshot", lambda context: RunSnapshot(record, None))
     monkeypatch.setattr(live, "_INTERVAL", 0.0)
     assert isinstance(follow(working_state(tmp_path), 0.0, timeout=0.01), Live)
 

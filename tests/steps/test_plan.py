@@ -40,24 +40,24 @@ def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Pat
     return directory
 
 
-def planned(work: RunContext) -> RunContext:
-    work.record = dataclasses.replace(work.record, plan=plan.run(work))
-    return work
+def planned(context: RunContext) -> RunContext:
+    context.record = dataclasses.replace(context.record, plan=plan.run(context))
+    return context
 
 
 def test_what_is_expected_is_what_comes(root: Path, working_state: State, tmp_path: Path) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
-    work = planned(working_state(root, settings, LOGIN))
-    assert work.record.plan is not None
-    expected = work.record.plan.expected
+    context = planned(working_state(root, settings, LOGIN))
+    assert context.record.plan is not None
+    expected = context.record.plan.expected
     assert expected is not None
-    moved = sync.run(work).moved
+    moved = sync.run(context).moved
     files = sum(item.bytes for item in moved if item.place == "origin")
     manifest = sum(path.stat().st_size for path in (root / ".dvc" / "cache").rglob("*.dir"))
     assert expected.download_bytes == files - manifest  # DVC records the size of a directory's files alone
     assert expected.untimed == ("train",)
-    assert f"{expected.download_bytes} B to download" in work.record.plan.reason
-    again = plan.run(work)  # now that all is here
+    assert f"{expected.download_bytes} B to download" in context.record.plan.reason
+    again = plan.run(context)  # now that all is here
     assert again.expected == expected
     fresh = plan.run(working_state(clone(tmp_path / "other", ""), settings, LOGIN))
     assert fresh.expected is None  # nothing is stale there
@@ -77,9 +77,9 @@ def test_what_the_mirror_holds_is_not_to_be_downloaded(
 
 
 def test_times_of_earlier_builds_are_summed(root: Path, working_state: State) -> None:
-    work = working_state(root, "", LOGIN)
-    write_times(root, None, work.record.change.repository, work.prefix, {"train": 90.0})
-    found = plan.run(work)
+    context = working_state(root, "", LOGIN)
+    write_times(root, None, context.record.change.repository, context.prefix, {"train": 90.0})
+    found = plan.run(context)
     assert found.expected == Cost(download_bytes=found.stages[-1].need_bytes, seconds=90.0)
     assert "about 2 min to run" in found.reason
 
@@ -92,10 +92,10 @@ def test_what_a_build_on_another_agent_ran_is_restored_from_the_remote(
     other = clone(tmp_path / "other", str(storage))
     monkeypatch.chdir(other)
     (other / "params.yaml").write_text("rate: 2\n")
-    work = planned(working_state(other))
-    assert work.record.plan is not None
-    assert {stage.name: str(stage.state) for stage in work.record.plan.stages}["train"] == "restorable"
-    assert sync.run(work).outcome is Outcome.PASSED
+    context = planned(working_state(other))
+    assert context.record.plan is not None
+    assert {stage.name: str(stage.state) for stage in context.record.plan.stages}["train"] == "restorable"
+    assert sync.run(context).outcome is Outcome.PASSED
     dvc(other, "repro", "-q", "--allow-missing")
     assert not (other / "ran.log").exists()
     assert (other / "model.txt").read_bytes() == (tmp_path / "trained" / "model.txt").read_bytes()
@@ -159,10 +159,10 @@ def test_a_second_run_on_a_laptop_takes_the_plan_of_the_first_where_that_still_h
     record = read_record(root / ".mlbutler" / "record.json")
     assert record is not None
     for ci, counts in (("local", True), ("jenkins", False)):  # there, code of the project may have written it
-        work = working_state(root, "", LOGIN)
-        work.record = dataclasses.replace(record, change=dataclasses.replace(record.change, ci=ci))
-        write_record(work.record_path, work.record, work.console.redactor)
-        assert (plan.earlier(work) is not None) == counts
+        context = working_state(root, "", LOGIN)
+        context.record = dataclasses.replace(record, change=dataclasses.replace(record.change, ci=ci))
+        write_record(context.record_path, context.record, context.console.redactor)
+        assert (plan.earlier(context) is not None) == counts
     (root / "params.yaml").write_text("rate: 2\n")
     found, looked = again()
     assert found is not None

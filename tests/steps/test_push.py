@@ -71,11 +71,11 @@ def test_new_outputs_go_to_the_remote_and_the_mirror(
 def test_where_no_run_cache_outlives_a_failed_run_it_says_how_to_get_that(
     reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, mirror: bool
 ) -> None:
-    work = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'" if mirror else "", LOGIN)
+    context = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'" if mirror else "", LOGIN)
     stages = (StageRun(name="train", outcome="ran"), StageRun(name="more", outcome="failed"))
     failed = ReproduceResult(outcome=Outcome.FAILED, reason="stage 'more' failed", stages=stages)
-    work.record = dataclasses.replace(work.record, reproduce=failed)
-    result = push.run(work)
+    context.record = dataclasses.replace(context.record, reproduce=failed)
+    result = push.run(context)
     kept = "only this mirror keeps" if mirror else "nothing keeps"
     assert f"{kept} which stages finished" in result.reason
     assert "data.mirror" in result.remedy
@@ -90,10 +90,10 @@ def test_another_build_restores_from_the_mirror_what_this_one_ran(
     other = clone(tmp_path / "other", remote.url)
     monkeypatch.chdir(other)
     (other / "params.yaml").write_text("rate: 2\n")
-    work = working_state(other, settings, LOGIN)
-    work.record = dataclasses.replace(work.record, plan=plan.run(work))
+    context = working_state(other, settings, LOGIN)
+    context.record = dataclasses.replace(context.record, plan=plan.run(context))
     before = len(remote.requests)
-    assert sync.run(work).outcome is Outcome.PASSED
+    assert sync.run(context).outcome is Outcome.PASSED
     assert len(remote.requests) == before
     dvc(other, "repro", "-q", "--allow-missing")
     assert json.loads((other / "metrics.json").read_text()) == {"rate": 2}
@@ -117,10 +117,10 @@ def test_an_agent_without_anything_restores_from_a_remote_near_it_what_another_r
     dvc(other, "remote", "add", "near", str(bucket))
     monkeypatch.chdir(other)
     (other / "params.yaml").write_text("rate: 2\n")
-    work = working_state(other, settings, LOGIN)
-    work.record = dataclasses.replace(work.record, plan=plan.run(work))
+    context = working_state(other, settings, LOGIN)
+    context.record = dataclasses.replace(context.record, plan=plan.run(context))
     before = len(remote.requests)
-    synced = sync.run(work)
+    synced = sync.run(context)
     assert synced.outcome is Outcome.PASSED
     assert {moved.place for moved in synced.moved} <= {"near", "cache"}
     assert len(remote.requests) == before
@@ -272,9 +272,9 @@ def test_a_remote_that_stores_nothing_is_an_error(reproduced: Path, remote: Remo
 
 
 def test_a_fork_writes_nothing(reproduced: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
-    work = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'", LOGIN)
-    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
-    result = push.run(work)
+    context = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'", LOGIN)
+    context.record = dataclasses.replace(context.record, change=dataclasses.replace(context.record.change, fork=True))
+    result = push.run(context)
     assert result.outcome is Outcome.SKIPPED
     assert "fork" in result.reason
     assert remote.requests == []
@@ -293,13 +293,13 @@ def test_without_any_remote_it_is_skipped(reproduced: Path, working_state: State
 def test_nothing_is_asked_when_nothing_ran_and_all_is_known_to_be_there(
     reproduced: Path, remote: Remote, working_state: State, ran: str, asked: bool
 ) -> None:
-    work = working_state(reproduced, "", LOGIN)
-    work.record = dataclasses.replace(
-        work.record,
+    context = working_state(reproduced, "", LOGIN)
+    context.record = dataclasses.replace(
+        context.record,
         check=CheckResult(outcome=Outcome.PASSED, reason="", checked=9),
         reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=(StageRun(name="train", outcome=ran),)),
     )
-    result = push.run(work)
+    result = push.run(context)
     assert result.outcome is Outcome.PASSED
     assert bool(remote.requests) is asked
     assert ("nothing to push" in result.reason) is not asked
@@ -310,12 +310,12 @@ def test_a_remote_that_is_down_is_told_once_and_nothing_is_claimed_of_what_is_no
 ) -> None:
     remote.close()
     shutil.rmtree(reproduced / ".dvc" / "cache")
-    work = dataclasses.replace(working_state(reproduced, "", LOGIN), options=StepOptions(pipeline=True))
-    result = check.run(work, [check.PUSHED])
+    context = dataclasses.replace(working_state(reproduced, "", LOGIN), options=StepOptions(pipeline=True))
+    result = check.run(context, [check.PUSHED])
     names = ", ".join(finding.subject for finding in result.undetermined)
     told = f"{''.join(capsys.readouterr())}\n{result.reason}"  # the reason is what a step says at its end
     assert (result.outcome, len(result.undetermined), told.count(names)) == (Outcome.NOT_KNOWN, 3, 1)
-    sent = push.run(work)
+    sent = push.run(context)
     assert sent.reason.startswith("nothing to push: none of the project's data is here; not verified for 3 artifacts")
 
 
@@ -324,13 +324,13 @@ def test_where_the_results_are_is_said_when_the_remote_does_not_take_them(
     reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, mirror: bool
 ) -> None:
     remote.close()
-    work = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'" if mirror else "", LOGIN)
+    context = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'" if mirror else "", LOGIN)
     stages = (StageRun(name="train", outcome="ran"),)
-    work.record = dataclasses.replace(
-        work.record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=stages)
+    context.record = dataclasses.replace(
+        context.record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=stages)
     )
     with pytest.raises(StoreError) as failed:
-        push.run(work)
+        push.run(context)
     assert "run again. Until then the results of train are in " in failed.value.remedy
     way = "a new build that shares it restores them and pushes" if mirror else "run mlbutler push there before it is"
     assert way in failed.value.remedy

@@ -84,12 +84,12 @@ def planned(
         change=dataclasses.replace(about, **change),  # type: ignore[arg-type]
         environment=Environment(mlbutler="0", dvc="0", git="0", python="3", platform="x", host="h", cpus=1, memory=1),
     )
-    work = RunContext(
+    context = RunContext(
         root, load(root, given), Console(), record, environ=given, options=StepOptions(pipeline=pipeline),
         trust=Trust(target_revisions=(base,) if base else ()),
     )  # fmt: skip
-    work.record = dataclasses.replace(record, plan=planning.run(work))
-    return work
+    context.record = dataclasses.replace(record, plan=planning.run(context))
+    return context
 
 
 def outcomes(result: ReproduceResult) -> dict[str, str]:
@@ -129,10 +129,10 @@ def test_a_build_that_is_not_meant_to_reproduce_is_skipped_with_the_reason(proje
 
 
 def test_without_a_plan_it_says_what_to_do(project: Path) -> None:
-    work = planned(project)
-    work.record = dataclasses.replace(work.record, plan=None)
+    context = planned(project)
+    context.record = dataclasses.replace(context.record, plan=None)
     with pytest.raises(UsageError) as caught:
-        run(work)
+        run(context)
     assert "mlbutler plan" in caught.value.remedy
 
 
@@ -178,7 +178,7 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
     (project / "second.sh").write_text("touch started; sleep 999\n")
     (project / "m.json").write_text('{"edited": 1}')
     subprocess.run(["git", "add", "m.json"], cwd=project, check=True)
-    work = planned(project)
+    context = planned(project)
 
     def interrupt() -> None:
         until = time.monotonic() + 300
@@ -188,7 +188,7 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(Interrupted) as caught:
-        run(work)
+        run(context)
     partial = caught.value.partial
     assert isinstance(partial, ReproduceResult)
     assert outcomes(partial) == {"first": "ran", "second": "interrupted"}
@@ -290,8 +290,8 @@ stages:
 
 def test_a_stage_that_is_stale_again_as_soon_as_it_ran_says_why(tmp_path: Path) -> None:
     files = {"dvc.yaml": AGAIN, "my.yaml": "z: 1\n", "params.yaml": "rate: .nan\nown: 1\n"}
-    work = planned(make(tmp_path / "repo", files), head_branch="x", git_remote="origin")
-    result = run(work)
+    context = planned(make(tmp_path / "repo", files), head_branch="x", git_remote="origin")
+    result = run(context)
     assert (result.outcome, set(outcomes(result).values())) == (Outcome.PASSED, {"ran"})
     found = {finding.subject: (finding.problem, finding.remedy) for finding in result.stale_again}
     assert found.keys() == {"dotted", "nothing", "late"}
@@ -301,8 +301,8 @@ def test_a_stage_that_is_stale_again_as_soon_as_it_ran_says_why(tmp_path: Path) 
     assert found["late"][0] == "late.txt: differs from dvc.lock"
     assert "let nothing else write there" in found["late"][1]
     assert "stale again as soon as it ran: " in result.reason
-    work.record = dataclasses.replace(work.record, reproduce=result)
-    committed = committing.run(work)
+    context.record = dataclasses.replace(context.record, reproduce=result)
+    committed = committing.run(context)
     assert committed.outcome is Outcome.SKIPPED
     assert committed.reason.startswith("stale again as soon as it ran: ")
 

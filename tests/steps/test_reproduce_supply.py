@@ -75,9 +75,9 @@ def cloned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def brought(root: Path) -> RunContext:
-    work = planned(root)
-    work.record = dataclasses.replace(work.record, sync=sync.run(work))
-    return work
+    context = planned(root)
+    context.record = dataclasses.replace(context.record, sync=sync.run(context))
+    return context
 
 
 def joined(root: Path) -> list[str]:
@@ -86,15 +86,15 @@ def joined(root: Path) -> list[str]:
 
 
 def test_it_comes_from_the_remote(cloned: Path) -> None:
-    work = brought(cloned)
-    result = run(work)
+    context = brought(cloned)
+    result = run(context)
     assert result.outcome is Outcome.PASSED, result.reason
     assert outcomes(result) | {"south": "unchanged"} == {
         "clean": "ran", "north": "unchanged", "south": "unchanged", "join": "ran",
     }  # fmt: skip
     assert joined(cloned)[0] == "north-cleaned"
-    assert work.record.sync is not None
-    assert sum(moved.objects for moved in work.record.sync.moved if moved.place == "origin") >= 1
+    assert context.record.sync is not None
+    assert sum(moved.objects for moved in context.record.sync.moved if moved.place == "origin") >= 1
     dvc(cloned, "pull", "-q", "--allow-missing")
     dvc(cloned, "status", "-q")
 
@@ -109,9 +109,9 @@ def test_it_is_made_after_all_where_no_store_holds_it_and_who_keeps_it_is_told_o
         keep(self, run)
 
     monkeypatch.setattr(Keeper, "__call__", keeping)
-    work = brought(cloned)
+    context = brought(cloned)
     shutil.rmtree(tmp_path / "remote" / "files")
-    result = run(work)
+    result = run(context)
     assert result.outcome is Outcome.PASSED, result.reason
     assert outcomes(result)["north"] == outcomes(result)["join"] == "ran"
     assert joined(cloned)[0] == "north-cleaned"
@@ -121,15 +121,15 @@ def test_it_is_made_after_all_where_no_store_holds_it_and_who_keeps_it_is_told_o
 def test_a_signal_stops_at_once_what_is_being_brought(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unheard: list[bool] = []
 
-    def supply(work: RunContext, paths: Sequence[str]) -> None:
+    def supply(context: RunContext, paths: Sequence[str]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)
         unheard.append(True)
 
-    work = brought(cloned)
+    context = brought(cloned)
     monkeypatch.setattr(sync, "supply", supply)
     with pytest.raises(Interrupted, match="stage 'join'") as stopped:
-        run(work)
+        run(context)
     assert not unheard
     partial = stopped.value.partial
     assert isinstance(partial, ReproduceResult)

@@ -24,25 +24,27 @@ STALE = (
 
 
 @pytest.fixture
-def work(full: Path, working_state: Callable[..., RunContext]) -> RunContext:
+def context(full: Path, working_state: Callable[..., RunContext]) -> RunContext:
     (full / "params.yaml").write_text("n: 6\nother: 1\n")
     state = working_state(full)
     state.options = StepOptions(pipeline=True)
     return state
 
 
-def planned(work: RunContext, *stages: StagePlan, outcome: Outcome = Outcome.PASSED, **became: str) -> dict[str, str]:
+def planned(
+    context: RunContext, *stages: StagePlan, outcome: Outcome = Outcome.PASSED, **became: str
+) -> dict[str, str]:
     runs = tuple(StageRun(name=name.replace("_", "@"), outcome=how) for name, how in became.items())
-    work.record = dataclasses.replace(
-        work.record,
+    context.record = dataclasses.replace(
+        context.record,
         plan=PlanResult(outcome=outcome, reason="", stages=stages),
         reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=runs) if runs else None,
     )
-    return dict(stale_outputs(work, Snapshot("")))
+    return dict(stale_outputs(context, Snapshot("")))
 
 
-def test_what_did_not_run_is_from_before(work: RunContext) -> None:
-    found = planned(work, *STALE)
+def test_what_did_not_run_is_from_before(context: RunContext) -> None:
+    found = planned(context, *STALE)
     assert set(found) == {"model1", "m1.json", "model2", "m2.json", "final.txt"}
     assert found["m1.json"] == "stage 'train@1' is stale and did not run: what is here is from before the change"
 
@@ -52,27 +54,27 @@ def test_what_did_not_run_is_from_before(work: RunContext) -> None:
     [("failed", "'train@1' failed"), ("not reached", "'train@1' was not reached"),
      ("interrupted", "'train@1' was interrupted"), ("ran", None), ("restored", None), ("unchanged", None)],
 )  # fmt: skip
-def test_what_became_of_a_stage_decides(work: RunContext, became: str, said: str | None) -> None:
-    found = planned(work, *STALE, train_1=became, train_2="ran", final="ran")
+def test_what_became_of_a_stage_decides(context: RunContext, became: str, said: str | None) -> None:
+    found = planned(context, *STALE, train_1=became, train_2="ran", final="ran")
     assert set(found) == ({"model1", "m1.json"} if said else set())
     assert said is None or said in found["m1.json"]
 
 
-def test_a_stage_of_which_it_is_not_known_stays_so_whatever_dvc_looked_at(work: RunContext) -> None:
+def test_a_stage_of_which_it_is_not_known_stays_so_whatever_dvc_looked_at(context: RunContext) -> None:
     cause = Cause(kind="data", subject="s3://bucket/x", detail="access denied")
     unknown = dataclasses.replace(STALE[2], state=StageState.NOT_KNOWN, causes=(cause,))
     cannot = dataclasses.replace(STALE[3], state=StageState.CANNOT_RUN)
-    found = planned(work, *STALE[:2], unknown, cannot, train_1="unchanged", final="ran")
+    found = planned(context, *STALE[:2], unknown, cannot, train_1="unchanged", final="ran")
     assert "not known whether stage 'train@1' is up to date (s3://bucket/x: access denied)" in found["m1.json"]
     assert "'train@2' is stale and cannot run" in found["m2.json"]
 
 
-def test_stages_that_nobody_planned_are_looked_at(work: RunContext) -> None:
-    assert set(planned(work, STALE[0])) == {"model1", "m1.json", "model2", "m2.json", "final.txt"}
-    assert "m1.json" in planned(work, outcome=Outcome.ERROR)
+def test_stages_that_nobody_planned_are_looked_at(context: RunContext) -> None:
+    assert set(planned(context, STALE[0])) == {"model1", "m1.json", "model2", "m2.json", "final.txt"}
+    assert "m1.json" in planned(context, outcome=Outcome.ERROR)
 
 
-def test_where_the_lock_cannot_be_read_of_no_output_is_it_known(work: RunContext) -> None:
+def test_where_the_lock_cannot_be_read_of_no_output_is_it_known(context: RunContext) -> None:
     definitions = (StageDefinition("train", outputs={"m.json": "metric"}),)
-    found = stale_outputs(work, Snapshot("", definitions=definitions, problem="dvc.lock cannot be read"))
+    found = stale_outputs(context, Snapshot("", definitions=definitions, problem="dvc.lock cannot be read"))
     assert found == {"m.json": "dvc.lock cannot be read, so it is not known whether this was made by the code here"}

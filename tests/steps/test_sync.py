@@ -38,9 +38,9 @@ def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Pat
     return directory
 
 
-def planned(work: RunContext) -> RunContext:
-    work.record = dataclasses.replace(work.record, plan=plan.run(work))
-    return work
+def planned(context: RunContext) -> RunContext:
+    context.record = dataclasses.replace(context.record, plan=plan.run(context))
+    return context
 
 
 def fetched(remote: Remote) -> list[str]:
@@ -48,22 +48,22 @@ def fetched(remote: Remote) -> list[str]:
 
 
 def test_nothing_stale_brings_nothing_and_opens_no_project(root: Path, remote: Remote, working_state: State) -> None:
-    work = working_state(root, "", LOGIN)
+    context = working_state(root, "", LOGIN)
     up_to_date = StagePlan(name="train", state=StageState.UP_TO_DATE)
-    work.record = dataclasses.replace(
-        work.record, plan=PlanResult(outcome=Outcome.PASSED, reason="", stages=(up_to_date,))
+    context.record = dataclasses.replace(
+        context.record, plan=PlanResult(outcome=Outcome.PASSED, reason="", stages=(up_to_date,))
     )
-    result = sync.run(work)
+    result = sync.run(context)
     assert (result.outcome, result.moved) == (Outcome.PASSED, ())
     assert "nothing to bring" in result.reason
     assert remote.requests == []
-    assert "project" not in vars(work)
+    assert "project" not in vars(context)
 
 
 def test_everything_is_brought_and_dvc_agrees(root: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
-    work = working_state(root, settings, LOGIN)
-    result = sync.run(work, everything=True)
+    context = working_state(root, settings, LOGIN)
+    result = sync.run(context, everything=True)
     assert result.outcome is Outcome.PASSED
     assert len(uses.read_uses(tmp_path / "mirror").running) == 2  # although there was no mirror when it began
     assert set(result.paths) == {"data", "prepared", "model.txt"}
@@ -101,17 +101,17 @@ def test_a_plan_believes_no_damaged_manifest(root: Path, remote: Remote, working
         file.unlink()
         file.write_bytes(whole.replace(b"a b.txt", b"a c.txt"))
         file.chmod(0o444)
-    work = planned(working_state(other, settings, LOGIN))
-    assert not work.record.plan.stale()  # type: ignore[union-attr]
-    assert sync.run(work, everything=True).outcome is Outcome.PASSED
+    context = planned(working_state(other, settings, LOGIN))
+    assert not context.record.plan.stale()  # type: ignore[union-attr]
+    assert sync.run(context, everything=True).outcome is Outcome.PASSED
     assert status(other) == {}
     assert not unsound(tmp_path / "mirror")
 
 
 def test_only_what_the_stale_stage_needs_is_brought(root: Path, remote: Remote, working_state: State) -> None:
     (root / "params.yaml").write_text("rate: 2\n")
-    work = planned(working_state(root, "", LOGIN))
-    result = sync.run(work)
+    context = planned(working_state(root, "", LOGIN))
+    result = sync.run(context)
     assert result.outcome is Outcome.PASSED
     assert result.paths == ("prepared",)
     assert (root / "prepared" / "a b.txt").read_text() == "one\n"
@@ -190,12 +190,12 @@ def test_the_mirror_s_run_cache_lets_a_stage_be_restored(
     mirror = tmp_path / "mirror"
     shutil.copytree(template().repo / ".dvc" / "cache", mirror)
     (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    work = planned(working_state(root, f"data.mirror = '{mirror}'", LOGIN))
-    assert {stage.state for stage in work.record.plan.stages if stage.name == "train"} <= {  # type: ignore[union-attr]
+    context = planned(working_state(root, f"data.mirror = '{mirror}'", LOGIN))
+    assert {stage.state for stage in context.record.plan.stages if stage.name == "train"} <= {  # type: ignore[union-attr]
         StageState.RESTORABLE,
         StageState.STALE,
     }
-    assert sync.run(work).outcome is Outcome.PASSED
+    assert sync.run(context).outcome is Outcome.PASSED
     assert len(list((root / ".dvc" / "cache" / "runs").rglob("*"))) > 2
     dvc(root, "repro", "-q")
     assert not (root / "ran.log").exists()
@@ -208,17 +208,17 @@ def test_a_mirror_above_its_limit_loses_what_this_build_does_not_use(
     mirror = tmp_path / "mirror"
     mark.mark_if_empty(mirror)
     old = add_object(mirror, b"of an old build" * 1000)
-    work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = '5 KB'", LOGIN)
+    context = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = '5 KB'", LOGIN)
     later = time.time() + 10 * 86400  # nothing counts as just come
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
-    brought = sync.run(work, everything=True)
+    brought = sync.run(context, everything=True)
     assert brought.outcome is Outcome.PASSED
     assert not (mirror / old.key).exists()
-    needed = [artifact.oid for artifact in work.project.artifacts() if artifact.cached and artifact.oid]
+    needed = [artifact.oid for artifact in context.project.artifacts() if artifact.cached and artifact.oid]
     assert all((mirror / oid.key).is_file() for oid in needed)
     assert uses.read_uses(mirror).running >= set(needed)
     shutil.rmtree(root / ".dvc" / "cache")
-    again = sync.run(work, everything=True)
+    again = sync.run(context, everything=True)
     assert {moved.place for moved in again.moved} == {"mirror"}
 
 
@@ -228,11 +228,11 @@ def test_a_forks_build_evicts_nothing(
     mirror = tmp_path / "mirror"
     mark.mark_if_empty(mirror)
     old = add_object(mirror, b"of an old build" * 1000)
-    work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = 1", LOGIN)
-    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
+    context = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = 1", LOGIN)
+    context.record = dataclasses.replace(context.record, change=dataclasses.replace(context.record.change, fork=True))
     later = time.time() + 10 * 86400
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
-    work.mirror_use.grew(10**9)
+    context.mirror_use.grew(10**9)
     assert (mirror / old.key).exists()
 
 
@@ -247,10 +247,10 @@ def test_a_forks_build_leaves_nothing_in_the_mirror(
         return {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in files}
 
     before = content()
-    work = working_state(clone(tmp_path / "other", remote.url), settings, LOGIN)
-    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
-    assert sync.run(work, everything=True).outcome is Outcome.PASSED
+    context = working_state(clone(tmp_path / "other", remote.url), settings, LOGIN)
+    context.record = dataclasses.replace(context.record, change=dataclasses.replace(context.record.change, fork=True))
+    assert sync.run(context, everything=True).outcome is Outcome.PASSED
     assert status(tmp_path / "other") == {}
-    del work
+    del context
     gc.collect()
     assert content() == before

@@ -42,7 +42,7 @@ def test_an_import_is_brought_from_its_source(
 def synced(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What `mlbutler sync --all` says."""
     capsys.readouterr()
-    step(root, Console(json=True, quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+    step(root, Console(json=True, quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
     return str(json.loads(capsys.readouterr().out)["result"]["reason"])
 
 

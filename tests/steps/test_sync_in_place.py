@@ -74,7 +74,7 @@ def again(root: Path) -> tuple[dict[str, Any], bool]:
             Console(quiet=True),
             "sync",
             StepOptions(discard=True),
-            call=lambda work: sync.run(work, everything=True),
+            call=lambda context: sync.run(context, everything=True),
         )
     return json.loads((root / ".mlbutler" / "record.json").read_text())["sync"], bool(opened)
 

@@ -31,7 +31,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bring(root: Path, **options: Any) -> tuple[int, dict[str, Any]]:
     """`mlbutler sync --all`: exit code and what the record says."""
     code = step(
-        root, Console(quiet=True), "sync", StepOptions(**options), call=lambda work: sync.run(work, everything=True)
+        root,
+        Console(quiet=True),
+        "sync",
+        StepOptions(**options),
+        call=lambda context: sync.run(context, everything=True),
     )
     return code, recorded(root)["sync"]
 

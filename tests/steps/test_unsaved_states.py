@@ -101,7 +101,7 @@ class RunContext(RuleBasedStateMachine):
 
     @rule()
     def sync_all(self) -> None:
-        self.verb("sync", lambda work: sync.run(work, everything=True))
+        self.verb("sync", lambda context: sync.run(context, everything=True))
 
     @rule()
     def sync(self) -> None:

@@ -37,12 +37,12 @@ def approve(directory: Path, console: Console, number: str, commit: str) -> int:
         raise UsageError(f"No number of a pull request: '{number[:40]}'.", "mlbutler approve NUMBER COMMIT")
     if not _COMMIT.fullmatch(commit):
         raise UsageError(f"No whole commit id: '{commit[:80]}'.", "Pass the id of the commit that you have read.")
-    with begin(directory, console, watching=True) as work:
-        if work.record.change.ci != "local":
+    with begin(directory, console, watching=True) as context:
+        if context.record.change.ci != "local":
             raise UsageError("An approval is a person's: it is not given on a CI server.", "Write it as a comment.")
-        forge = discussed(work, os.environ)
-        change = dataclasses.replace(work.record.change, number=number, head=commit)
-        head = head_of(work, forge, number, commit)
+        forge = discussed(context, os.environ)
+        change = dataclasses.replace(context.record.change, number=number, head=commit)
+        head = head_of(context, forge, number, commit)
         if head != commit:
             what = f"its head is {head}" if head else "the repository has no such pull request"
             raise UsageError(f"{commit[:10]} is not the head of pull request {number}: {what}.", "Read that one.")
@@ -61,11 +61,11 @@ def check(directory: Path, console: Console) -> int:
         UsageError: a forge without comments. ForgeError: it could not be asked; and as `begin`.
     """
     environ = dict(os.environ)  # a fork's change is given no credential, and this asks before any of its code runs
-    with begin(directory, console, watching=True) as work:
-        change = work.record.change
+    with begin(directory, console, watching=True) as context:
+        change = context.record.change
         found = None
         if change.fork and change.number is not None:
-            found = find_approval(discussed(work, environ), change)
+            found = find_approval(discussed(context, environ), change)
         if console.json:
             said = {"commit": found.commit, "by": found.by} if found else {}
             print(json.dumps({"approved": found is not None, **said}, indent=2))

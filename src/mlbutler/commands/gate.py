@@ -49,16 +49,16 @@ def calibrate_gates(
         UsageError: no such metric, or none with a gate. SettingsError: repeat.seed is not set.
         OutsideError: a run failed, or the seeds change nothing.
     """
-    with begin(directory, console, against) as work:
-        revision = work.record.change.base or work.record.change.checkout
-        chosen = _chosen(work, revision, metric)
+    with begin(directory, console, against) as context:
+        revision = context.record.change.base or context.record.change.checkout
+        chosen = _chosen(context, revision, metric)
         most = max(repeats or gate.repeats or _REPEATS for gate, _ in chosen)
         count = runs or max(_LEAST_RUNS, 4 * most)
         names = list(dict.fromkeys((found.file, found.name) for _, found in chosen))
-        series = measure(work, revision, names, seeds_for(work, count), "in the target")
+        series = measure(context, revision, names, seeds_for(context, count), "in the target")
         if series.problem:
             raise OutsideError(f"The gate cannot be calibrated: {series.problem}.", "Fix the stage, or repeat.seed.")
-        confidence = work.settings.repeat.confidence
+        confidence = context.settings.repeat.confidence
         outcomes = []
         for gate, found in chosen:
             values, goal = series.values[found.file, found.name], gate.goal or found.goal
@@ -77,12 +77,12 @@ def calibrate_gates(
         return 0
 
 
-def _chosen(work: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
-    old, _ = work.project.snapshots.read_snapshots(revision, work.prefix)
+def _chosen(context: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
+    old, _ = context.project.snapshots.read_snapshots(revision, context.prefix)
     metrics = [found for found in compare_snapshots(old, old, {}).metrics if is_number(found.new)]
     pairs = [
         (gate, found)
-        for gate in work.settings.gate
+        for gate in context.settings.gate
         for found in metrics
         if gate.metric in (found.key, found.name) and metric in (None, found.key, found.name)
     ]

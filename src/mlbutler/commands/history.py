@@ -58,34 +58,36 @@ def history(directory: Path, console: Console, metric: str | None, *, branch: st
     Raises:
         UsageError: there is no such branch or metric.
     """
-    with begin(directory, console, watching=True) as work:
-        found = _find(work, branch, commits)
+    with begin(directory, console, watching=True) as context:
+        found = _find(context, branch, commits)
         chosen = _chosen(found.metrics, metric)
         if console.json:
             print(json.dumps(_as_json(found, chosen), indent=2, ensure_ascii=False))
         elif not console.quiet:
-            _show(work.console, work.settings, found, chosen, one_by_one=metric is not None)
+            _show(context.console, context.settings, found, chosen, one_by_one=metric is not None)
     return EXIT_PASSED
 
 
-def _find(work: RunContext, branch: str | None, commits: int) -> _Found:
-    change = work.record.change
-    git_history = History(work.git, change.git_remote, fresh=False)
+def _find(context: RunContext, branch: str | None, commits: int) -> _Found:
+    change = context.record.change
+    git_history = History(context.git, change.git_remote, fresh=False)
     name = branch or change.target_branch
     if branch is not None:
         tip = git_history.named(branch)
-    elif name is None or name == work.git.branch():
+    elif name is None or name == context.git.branch():
         tip = change.checkout
     else:
-        tip = git_history.known(name) or work.git.resolve(f"refs/heads/{name}") or change.checkout
-    looked = first_parents(work.git, tip, commits)
-    if len(looked) < commits and work.git.is_shallow() and git_history.deepen(commits, tip):
-        looked = first_parents(work.git, tip, commits)
-    named = declared(work.project.snapshots, work.prefix, looked)
-    past = metric_history(work.project.snapshots, work.prefix, tip, commits, remote=work.trusted)
-    goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
+        tip = git_history.known(name) or context.git.resolve(f"refs/heads/{name}") or change.checkout
+    looked = first_parents(context.git, tip, commits)
+    if len(looked) < commits and context.git.is_shallow() and git_history.deepen(commits, tip):
+        looked = first_parents(context.git, tip, commits)
+    named = declared(context.project.snapshots, context.prefix, looked)
+    past = metric_history(context.project.snapshots, context.prefix, tip, commits, remote=context.trusted)
+    goals = {
+        gate.metric: gate.goal for gate in context.settings.gate if gate.metric is not None and gate.goal is not None
+    }
     metrics, problems = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
-    cut = len(looked) < commits and work.git.is_shallow()
+    cut = len(looked) < commits and context.git.is_shallow()
     unread = [(f"commit {commit}", why) for commit, why in named.problems]
     return _Found(name or tip[:10], tip, named.paths, past, metrics, (*unread, *problems), cut)
 

@@ -25,11 +25,11 @@ def live(directory: Path, console: Console, every: float) -> int:
     Raises:
         ForgeError: the comment could never be written. SettingsError: a setting is missing.
     """
-    with begin(directory, console, offline=not has_credentials(os.environ), watching=True) as work:
-        if not work.trusted:
+    with begin(directory, console, offline=not has_credentials(os.environ), watching=True) as context:
+        if not context.trusted:
             console.line("A fork's change publishes nothing.")
             return EXIT_PASSED
-        done = follow(work, every, _TIMEOUT)
+        done = follow(context, every, _TIMEOUT)
         if done.problem is not None and not done.written:
             raise done.problem
         console.line(f"The comment was written {count(done.written, 'time')}.")

@@ -67,11 +67,11 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
     if told is None:
         console.line("nothing to do: this is no new comment on a pull request")
         return _said(console, None, "")
-    with begin(directory, console, watching=True, environ=without_event(os.environ)) as work:
-        if not work.trusted or work.record.change.kind == "pull-request":
+    with begin(directory, console, watching=True, environ=without_event(os.environ)) as context:
+        if not context.trusted or context.record.change.kind == "pull-request":
             raise UsageError("This is the build of a pull request.", "Run it in a checkout of the default branch.")
-        forge = discussed(work, os.environ)
-        here = work.record.change
+        forge = discussed(context, os.environ)
+        here = context.record.change
         target = here.head_branch if here.kind == "branch" else here.target_branch
         change = dataclasses.replace(here, kind="pull-request", number=told.number, target_branch=target)
         written = next((one for one in forge.comments(change) if one.id == told.comment), None)
@@ -82,7 +82,7 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
         if problem := objection(forge, written):
             console.line(f"nothing is done: {problem}")
             return _said(console, None, problem)
-        answer = _CommandHandler(work, forge, change, written).answer(command)
+        answer = _CommandHandler(context, forge, change, written).answer(command)
         console.line(answer.text)
         _reply(console, forge, change, answer.text)
         return _said(console, answer.wanted, answer.text)
@@ -104,8 +104,8 @@ def _told(event: Path | None, number: str, comment: str) -> CommentEvent | None:
 class _CommandHandler:
     """Answers a command of somebody who may write."""
 
-    def __init__(self, work: RunContext, forge: Hosted, change: Change, comment: Comment) -> None:
-        self._work, self._forge, self._change, self._comment = work, forge, change, comment
+    def __init__(self, context: RunContext, forge: Hosted, change: Change, comment: Comment) -> None:
+        self._context, self._forge, self._change, self._comment = context, forge, change, comment
         self._who = name(comment)
 
     def answer(self, command: Command) -> Reply:
@@ -120,7 +120,7 @@ class _CommandHandler:
         return Reply(f"This is no command. There are {listed}, each alone in its comment.")
 
     def _head(self, commit: str = "") -> str:
-        return head_of(self._work, self._forge, str(self._change.number), commit)
+        return head_of(self._context, self._forge, str(self._change.number), commit)
 
     def _approved(self, commit: str) -> Reply:
         head = self._head(commit)
@@ -155,11 +155,11 @@ class _CommandHandler:
     def _is_ours(self, head: str) -> bool:
         """Return whether a branch of the repository has this commit as its tip."""
         remote = self._change.git_remote
-        return remote is not None and head in self._work.git.remote_refs(remote, "refs/heads/*").values()
+        return remote is not None and head in self._context.git.remote_refs(remote, "refs/heads/*").values()
 
     def _proposed(self, command: Waive) -> Reply:
         try:
-            pull = propose(self._work, self._forge, self._targeted(), command, self._who, self._comment.id)
+            pull = propose(self._context, self._forge, self._targeted(), command, self._who, self._comment.id)
         except (SettingsError, GitError, AccessDenied, ForgeError, UsageError) as error:
             return Reply(f"The waiver could not be proposed: {markdown(error.message)}")
         return Reply(f"{self._who} asked for a waiver: pull request {pull.number} proposes it. {pull.url}".rstrip())

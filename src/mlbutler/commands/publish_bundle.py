@@ -44,21 +44,21 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
     if not _COMMIT.fullmatch(head):
         raise UsageError(f"--head is no whole commit id: '{head[:80]}'", "Pass the id that the CI server gives.")
     record = read_bundle(bundle)
-    with begin(directory, console, environ=without_event(os.environ)) as work:
-        if not work.trusted:
+    with begin(directory, console, environ=without_event(os.environ)) as context:
+        if not context.trusted:
             raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
-        forge = connect_forge(work)
+        forge = connect_forge(context)
         if forge is None:
             raise UsageError("No forge is configured.", "Set forge.kind and forge.url (`mlbutler help forges`).")
-        change = _claimed(work, forge, record, head)
+        change = _claimed(context, forge, record, head)
         shown = redacted_record(
-            as_claim(dataclasses.replace(record, project=work.record.project), change), console.redactor
+            as_claim(dataclasses.replace(record, project=context.record.project), change), console.redactor
         )
         with _showing():
-            comment = _comment(work, forge, shown)
-            folder = work.root / work.settings.report.directory
-            files = write_report(shown, work.settings.report, folder, console.redactor)
-        where = _commented(work, forge, shown, *comment)
+            comment = _comment(context, forge, shown)
+            folder = context.root / context.settings.report.directory
+            files = write_report(shown, context.settings.report, folder, console.redactor)
+        where = _commented(context, forge, shown, *comment)
         console.line(f"published, as not verified: {where}")
         if console.json:
             print(json.dumps({"head": head, "number": change.number, "comment": where,
@@ -77,11 +77,11 @@ def publish_forks(directory: Path, console: Console, job: str) -> int:
     Raises:
         UsageError: this forge keeps none; and as `publish_bundle`.
     """
-    with begin(directory, console, watching=True, environ=without_event(os.environ)) as work:
-        if not work.trusted:
+    with begin(directory, console, watching=True, environ=without_event(os.environ)) as context:
+        if not context.trusted:
             raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
-        adapter = discussed(work, os.environ).adapter
-        path = f"{work.prefix}.mlbutler/{NAME}"
+        adapter = discussed(context, os.environ).adapter
+        path = f"{context.prefix}.mlbutler/{NAME}"
     if not isinstance(adapter, BundleAdapter):
         raise UsageError(f"{adapter.name} keeps no bundles of forks' builds.", "Pass one: --bundle FILE --head COMMIT.")
     code = EXIT_PASSED
@@ -98,13 +98,13 @@ def publish_forks(directory: Path, console: Console, job: str) -> int:
     return code
 
 
-def _claimed(work: RunContext, forge: Forge, record: Record, head: str) -> Change:
+def _claimed(context: RunContext, forge: Forge, record: Record, head: str) -> Change:
     """Return the change that the bundle claims, as far as forge and Git confirm it.
 
     Raises:
         BundleRefused: they do not.
     """
-    told, ours = record.change, work.record.change
+    told, ours = record.change, context.record.change
     if told.head != head:
         raise _refused(f"it claims the commit {told.head[:10]}, and the build was of {head[:10]}")
     if told.number is None or not _NUMBER.fullmatch(told.number):
@@ -113,7 +113,7 @@ def _claimed(work: RunContext, forge: Forge, record: Record, head: str) -> Chang
     if remote is None:
         raise UsageError("There is no Git remote to ask.", "Publish from a clone of the repository.")
     refs = refs_of(told.number)
-    found = work.git.remote_refs(remote, *refs, "refs/heads/*")
+    found = context.git.remote_refs(remote, *refs, "refs/heads/*")
     if any(oid == head for name, oid in found.items() if name.startswith("refs/heads/")):
         raise _refused("its commit is a branch's of this repository, whose own build reports it")
     heads = [found[ref] for ref in refs if ref in found]
@@ -124,8 +124,8 @@ def _claimed(work: RunContext, forge: Forge, record: Record, head: str) -> Chang
         raise _refused(f"{head[:10]} is not the head of pull request {told.number}")
     for ref in refs:
         if ref in found:
-            work.git.fetch_one(remote, ref)  # so that a newer commit's comment is left alone
-    base = told.base if told.base and _COMMIT.fullmatch(told.base) and work.git.resolve(told.base) else None
+            context.git.fetch_one(remote, ref)  # so that a newer commit's comment is left alone
+    base = told.base if told.base and _COMMIT.fullmatch(told.base) and context.git.resolve(told.base) else None
     return Change(
         ci=ours.ci, kind="pull-request", head=head, checkout=head, base=base, target_branch=ours.head_branch,
         number=told.number, fork=True, build_url=ours.build_url, git_remote=remote, repository=ours.repository,
@@ -151,23 +151,23 @@ def _showing() -> Iterator[None]:
         raise _refused(f"its record cannot be shown ({type(error).__name__})") from error
 
 
-def _comment(work: RunContext, forge: Forge, record: Record) -> tuple[str, str]:
+def _comment(context: RunContext, forge: Forge, record: Record) -> tuple[str, str]:
     """Return title and text of the comment."""
     from mlbutler.report import build, markdown
 
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
-    report = build.build(record, work.settings.report)
-    return report.title, markdown.fit(report, limits, None, "", layout(work))
+    report = build.build(record, context.settings.report)
+    return report.title, markdown.fit(report, limits, None, "", layout(context))
 
 
-def _commented(work: RunContext, forge: Forge, record: Record, title: str, text: str) -> str:
+def _commented(context: RunContext, forge: Forge, record: Record, title: str, text: str) -> str:
     posted = forge.comment(
         record.change,
         title,
         text,
-        is_older(work.git, record.change),
-        create=is_wanted(agreed_comment_settings(work), record),
+        is_older(context.git, record.change),
+        create=is_wanted(agreed_comment_settings(context), record),
     )
     if posted.newer:
         return f"the comment is that of the newer commit {posted.newer[:8]} and stays"

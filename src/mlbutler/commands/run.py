@@ -51,64 +51,66 @@ def run(
     for name in (*options.only, *options.skip):
         if name not in NAMES:
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
-    with begin(directory, console, options.against, anew=True) as work:
-        work.options = StepOptions(
-            shares=options.share or work.record.change.ci != "local", discard=options.discard,
-            isolate=options.isolate, earlier_plan=plan.earlier(work),
+    with begin(directory, console, options.against, anew=True) as context:
+        context.options = StepOptions(
+            shares=options.share or context.record.change.ci != "local", discard=options.discard,
+            isolate=options.isolate, earlier_plan=plan.earlier(context),
         )  # fmt: skip
-        introduce(work)
+        introduce(context)
         left_out = [*options.skip, *([] if options.publish else ["publish"])]
         tells = "publish" not in left_out and (not options.only or "publish" in options.only)
         if tells:
-            _announce(work, CommitStatus.PENDING, "Running")
-        if tells and options.live is not None and work.trusted and work.record.change.kind != "local":
+            _announce(context, CommitStatus.PENDING, "Running")
+        if tells and options.live is not None and context.trusted and context.record.change.kind != "local":
             from mlbutler.steps.live import LiveThread
 
-            work.progress.live = LiveThread(work, options.live)
+            context.progress.live = LiveThread(context, options.live)
         try:
-            code = run_all(work, only=options.only, skip=left_out)
+            code = run_all(context, only=options.only, skip=left_out)
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
                 if isinstance(stop, (Interrupted, KeyboardInterrupt)):
-                    _announce(work, CommitStatus.CANCELED, "Interrupted: nothing is judged")
+                    _announce(context, CommitStatus.CANCELED, "Interrupted: nothing is judged")
                 else:
-                    _announce(work, CommitStatus.ERROR, "The run was stopped")
+                    _announce(context, CommitStatus.ERROR, "The run was stopped")
             raise
         finally:
-            if work.progress.live is not None:
-                work.progress.live.end()
-        summarize(work)
+            if context.progress.live is not None:
+                context.progress.live.end()
+        summarize(context)
         if console.json:
-            print(dumps(work.record, console.redactor))
+            print(dumps(context.record, console.redactor))
         return code
 
 
-def _announce(work: RunContext, state: CommitStatus, sentence: str) -> None:
+def _announce(context: RunContext, state: CommitStatus, sentence: str) -> None:
     from mlbutler.steps.reviewers import announce  # which opens forges: a run that tells nobody needs none
 
-    announce(work, state, sentence)
+    announce(context, state, sentence)
 
 
-def introduce(work: RunContext) -> None:
+def introduce(context: RunContext) -> None:
     """Show what is worked on."""
-    change = work.record.change
+    change = context.record.change
     what = f"pull request {change.number}" if change.number else change.head_branch or "detached HEAD"
     against = f" against {change.target_branch}" if change.target_branch else ""
     base = f" (merge base {change.base[:10]})" if change.base else ""
-    work.console.line(f"{what} at {change.head[:10]}{against}{base}")
+    context.console.line(f"{what} at {change.head[:10]}{against}{base}")
     if change.merge:
-        work.console.line("HEAD is a merge that the CI server made: that tree is reproduced, and it is never pushed.")
+        context.console.line(
+            "HEAD is a merge that the CI server made: that tree is reproduced, and it is never pushed."
+        )
     if change.approved:
-        work.console.line(
+        context.console.line(
             f"The change comes from a fork, and {change.approved} approved this commit: it runs as one of ours."
         )
     elif change.fork:
-        work.console.line("The change comes from a fork: no credentials are used and nothing is written.")
+        context.console.line("The change comes from a fork: no credentials are used and nothing is written.")
 
 
-def summarize(work: RunContext) -> None:
+def summarize(context: RunContext) -> None:
     """Show a line for each step, where the results are, and at last what went wrong and what to do."""
-    console, record = work.console, work.record
+    console, record = context.console, context.record
     console.heading("summary")
     for name, result in record.steps():
         took = f" ({human_seconds(result.duration)})" if result.duration >= LEAST_SHOWN else ""
@@ -120,16 +122,16 @@ def summarize(work: RunContext) -> None:
     if record.report and record.report.outcome is Outcome.PASSED:
         files = dict(record.report.files)
         if page := files.get("html"):
-            console.path("report", work.root / page, page)
+            console.path("report", context.root / page, page)
         for kind, path in record.report.files:
             console.detail(f"report ({kind}): {path}")
-    console.line(f"record: {work.record_path.relative_to(work.root)}")
-    for line in _results(work.options, work.record):
+    console.line(f"record: {context.record_path.relative_to(context.root)}")
+    for line in _results(context.options, context.record):
         console.line(line)
     for name, result in record.steps():  # once more, where a person looks
         if result.outcome in BAD:
             console.line(f"{result.outcome}: {name}: {result.reason}", result.outcome)
-    for line in _next(work.options, work.record):
+    for line in _next(context.options, context.record):
         console.line(f"next: {line}")
 
 

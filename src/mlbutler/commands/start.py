@@ -152,22 +152,22 @@ def _context(stack: ExitStack, clone: _OpenedClone, found: _Begun, console: Cons
         linux.hide_from_children()  # git may run a program that .git/config names
         if not watching:
             linux.interrupt_with_parent()
-    work = RunContext(
+    context = RunContext(
         root=clone.root, loaded=loaded, console=console, record=found.record, environ=left,
         trust=Trust(found.remotes, reached, found.revisions, None if trusted else held_back(clone.environ)),
     )  # fmt: skip
-    work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
+    context.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
     if reached is not None:
         from mlbutler.project.unseen import limited_to
 
-        stack.enter_context(limited_to(git.toplevel(), lambda: _visible_paths(work)))
-    return work
+        stack.enter_context(limited_to(git.toplevel(), lambda: _visible_paths(context)))
+    return context
 
 
-def _visible_paths(work: RunContext) -> VisiblePaths | None:
+def _visible_paths(context: RunContext) -> VisiblePaths | None:
     from mlbutler.steps.isolated import visible_paths  # asked for when DVC reads something outside of the clone
 
-    return visible_paths(work)
+    return visible_paths(context)
 
 
 def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:

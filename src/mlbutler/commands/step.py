@@ -53,23 +53,25 @@ def step(
     beside = name if name in SIDE_BY_SIDE else ""
     environ = os.environ if environ is None else environ
     offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(environ)), name in REPORTING_STEPS
-    with begin(directory, console, against, offline=offline, beside=beside, telling=telling, environ=environ) as work:
-        work.options = options
+    with begin(
+        directory, console, against, offline=offline, beside=beside, telling=telling, environ=environ
+    ) as context:
+        context.options = options
         if in_run:
-            resume(work)
+            resume(context)
         if targets:
-            reproduce = msgspec.structs.replace(work.settings.reproduce, targets=tuple(targets))
-            settings = msgspec.structs.replace(work.settings, reproduce=reproduce)
-            work.loaded = dataclasses.replace(work.loaded, settings=settings)
-        if in_run and (reason := blocked(work.record, name)):
-            code = skip_step(work, name, reason)
-            return _finish(work.record, console, name, code)
+            reproduce = msgspec.structs.replace(context.settings.reproduce, targets=tuple(targets))
+            settings = msgspec.structs.replace(context.settings, reproduce=reproduce)
+            context.loaded = dataclasses.replace(context.loaded, settings=settings)
+        if in_run and (reason := blocked(context.record, name)):
+            code = skip_step(context, name, reason)
+            return _finish(context.record, console, name, code)
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
-            code = run_step(work, "plan")
-            if code and not _planned(work.record):
-                return _finish(work.record, console, "plan", code)
-        code = run_step(work, name, call)
-        return _finish(work.record, console, name, code)
+            code = run_step(context, "plan")
+            if code and not _planned(context.record):
+                return _finish(context.record, console, "plan", code)
+        code = run_step(context, name, call)
+        return _finish(context.record, console, name, code)
 
 
 def _planned(record: Record) -> bool:

@@ -43,30 +43,30 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
     Raises:
         UsageError: there is no such commit or stage, or as `begin`. Interrupted, and as `verify`.
     """
-    with begin(directory, console) as work:
-        work.options = StepOptions(isolate=options.isolate)
-        key = signing_key(work)
-        request = replace(_request(work, revision, options), digests=bool(key or options.attestation))
-        if revision is None and work.git.dirty():
+    with begin(directory, console) as context:
+        context.options = StepOptions(isolate=options.isolate)
+        key = signing_key(context)
+        request = replace(_request(context, revision, options), digests=bool(key or options.attestation))
+        if revision is None and context.git.dirty():
             console.line("Note: files that are not committed are not verified: the commit is.")
         try:
-            result = verify(work, request)
+            result = verify(context, request)
         except Interrupted as stop:
             if isinstance(stop.partial, VerifyResult):
                 _show(console, stop.partial)
             raise
-        result = with_attestations(work, result)
-        keep(work, result)
+        result = with_attestations(context, result)
+        keep(context, result)
         if key or options.attestation is not None:
-            attest(work, result, key, options.attestation)
+            attest(context, result, key, options.attestation)
         _show(console, result)
         if console.json:
-            print(json.dumps(_document(work.console, result), indent=2, ensure_ascii=False))
+            print(json.dumps(_document(context.console, result), indent=2, ensure_ascii=False))
         return _CODES.get(result.outcome, EXIT_PASSED)
 
 
-def _request(work: RunContext, revision: str | None, options: VerifyOptions) -> VerifyRequest:
-    commit = work.git.resolve(revision) if revision else work.record.change.checkout
+def _request(context: RunContext, revision: str | None, options: VerifyOptions) -> VerifyRequest:
+    commit = context.git.resolve(revision) if revision else context.record.change.checkout
     if commit is None:
         raise UsageError(f"There is no commit '{revision}' in this clone.", "git fetch, or name another.")
 
@@ -78,7 +78,7 @@ def _request(work: RunContext, revision: str | None, options: VerifyOptions) -> 
         wanted = set(options.stages)
         return [name for name in known if not wanted or {name, name.split("@")[0]} & wanted]
 
-    settings = work.settings.verify
+    settings = context.settings.verify
     tolerance = settings.tolerance if options.tolerance is None else options.tolerance
     return VerifyRequest(commit, choose, options.sample, tolerance, settings.timeout)
 

@@ -38,13 +38,13 @@ class Attestations:
         UsageError: a signer's key is none.
     """
 
-    def __init__(self, work: RunContext) -> None:
-        self._work = work
-        self.signers = _signers(agreed_section(work, "verify", work.settings.verify).signers)
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self.signers = _signers(agreed_section(context, "verify", context.settings.verify).signers)
 
     @cached_property
     def _tip(self) -> str | None:
-        git, change = self._work.git.at(self._work.git.toplevel()), self._work.record.change
+        git, change = self._context.git.at(self._context.git.toplevel()), self._context.record.change
         if change.ci == "local":
             return git.resolve(ATTESTATIONS)
         return git.fetch_one(change.git_remote, ATTESTATIONS) if change.git_remote is not None else None
@@ -53,17 +53,17 @@ class Attestations:
         """Yield what is attested of a commit; what cannot be read is shown."""
         if self._tip is None:
             return
-        git = self._work.git.at(self._work.git.toplevel())
+        git = self._context.git.at(self._context.git.toplevel())
         try:
             lines = read_note(git, self._tip, commit)
         except GitError as error:
-            self._work.console.line(f"What is attested of {commit[:10]} cannot be read: {error.message}")
+            self._context.console.line(f"What is attested of {commit[:10]} cannot be read: {error.message}")
             return
         for line in lines:
             try:
                 found = self._read(line, commit)
             except Unreadable as error:
-                self._work.console.line(f"An attestation of {commit[:10]} cannot be read: {error.problem}")
+                self._context.console.line(f"An attestation of {commit[:10]} cannot be read: {error.problem}")
                 continue
             if found is not None:
                 yield found
@@ -78,22 +78,22 @@ class Attestations:
         attested = provenance.read_statement(envelope.payload)
         if attested.commit != commit:
             raise Unreadable(f"of another commit ({attested.commit[:10]})")
-        if not attested.project.startswith(self._work.prefix):
+        if not attested.project.startswith(self._context.prefix):
             return None
-        folder = attested.project.removeprefix(self._work.prefix)
+        folder = attested.project.removeprefix(self._context.prefix)
         outputs = {normpath(f"{folder}{path}"): value for path, value in attested.outputs.items()}
         keys = tuple(id[:12] for id, _ in envelope.signatures)
         return _Signed(attested.stage, outputs, attested, envelope.signer(self.signers), keys)
 
 
-def with_attestations(work: RunContext, result: VerifyResult) -> VerifyResult:
+def with_attestations(context: RunContext, result: VerifyResult) -> VerifyResult:
     """Return the result with what is attested of each stage at this commit, and by whom.
 
     Raises:
         UsageError: a signer's key is none.
     """
     said: dict[str, dict[str, None]] = {}
-    for one in Attestations(work).of(result.revision):
+    for one in Attestations(context).of(result.revision):
         recorded = {
             out.path: out.recorded for stage in result.stages if stage.name == one.stage for out in stage.outputs
         }
@@ -102,7 +102,7 @@ def with_attestations(work: RunContext, result: VerifyResult) -> VerifyResult:
     return replace(result, stages=stages)
 
 
-def with_signers(work: RunContext, origins: Iterable[Origin], stages: Stages) -> tuple[Origin, ...]:
+def with_signers(context: RunContext, origins: Iterable[Origin], stages: Stages) -> tuple[Origin, ...]:
     """Return the origins, those in an earlier build with whose key attests them; without signers nothing is asked.
 
     Args:
@@ -110,7 +110,7 @@ def with_signers(work: RunContext, origins: Iterable[Origin], stages: Stages) ->
     """
     found = tuple(origins)
     earlier = dict.fromkeys(one.commit for one in found if one.kind == "earlier build")
-    attestations = Attestations(work) if earlier else None
+    attestations = Attestations(context) if earlier else None
     if attestations is None or not attestations.signers:
         return found
     signed = {commit: [one for one in attestations.of(commit) if one.signer] for commit in earlier}

@@ -40,19 +40,19 @@ class _LockEntry:
     """Its fingerprint, as it stands there."""
 
 
-def signing_key(work: RunContext) -> str:
+def signing_key(context: RunContext) -> str:
     """Return the private key, '' without one; a fork's run has none.
 
     Raises:
         UsageError: it is no key.
     """
-    key = work.environ.get(SIGNING_KEY, "") if work.trusted else ""
+    key = context.environ.get(SIGNING_KEY, "") if context.trusted else ""
     if key:
         dsse.public_key(key)
     return key
 
 
-def attest(work: RunContext, result: VerifyResult, key: str, file: Path | None) -> None:
+def attest(context: RunContext, result: VerifyResult, key: str, file: Path | None) -> None:
     """Attest the stages that made what is recorded: in a file, and, where there is a key, in the commit's Git note.
 
     Args:
@@ -61,11 +61,11 @@ def attest(work: RunContext, result: VerifyResult, key: str, file: Path | None) 
     Raises:
         OutsideError: the file cannot be written.
     """
-    isolation = _isolation(work)
+    isolation = _isolation(context)
     identical = [stage for stage in result.stages if stage.state is Verification.IDENTICAL]
-    made, problems = _made(identical, lambda stage: _of_verified(work, result.revision, stage, isolation))
+    made, problems = _made(identical, lambda stage: _of_verified(context, result.revision, stage, isolation))
     for problem in problems:
-        work.console.line(f"not attested: {problem}")
+        context.console.line(f"not attested: {problem}")
     lines = [dsse.signed(one, key) if key else one.decode() for one in made.values()]
     if file is not None:
         try:
@@ -73,29 +73,29 @@ def attest(work: RunContext, result: VerifyResult, key: str, file: Path | None) 
         except OSError as error:
             raise OutsideError(f"{file} cannot be written: {error.strerror or error}.", "Name another one.") from error
         how = "signed" if key else f"not signed: {SIGNING_KEY} is not set"
-        work.console.line(f"attested in {file}, {how}: {first_few(list(made))}")
-    if key and lines and (why := _keep(work, result.revision, lines)):
-        work.console.line(f"What was attested is not kept as a note: {why}")
+        context.console.line(f"attested in {file}, {how}: {first_few(list(made))}")
+    if key and lines and (why := _keep(context, result.revision, lines)):
+        context.console.line(f"What was attested is not kept as a note: {why}")
 
 
-def attest_reproduced(work: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
+def attest_reproduced(context: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
     """Attest, at the commit that holds the results, the stages that ran in this build.
 
     Return their names, and what to add to the sentence on the commit. That something cannot be attested is said there,
     and is no reason to fail: the results are on the branch.
     """
-    reproduce = work.record.reproduce
+    reproduce = context.record.reproduce
     ran = [run for run in reproduce.stages if run.outcome == "ran"] if reproduce is not None else []
     try:
-        key = signing_key(work)
+        key = signing_key(context)
         if not key or not ran:
             return (), ""
-        if why := _doubt(work):
+        if why := _doubt(context):
             return (), f"; not attested: {why}"
         isolation = reproduce.isolation if reproduce is not None else ""
-        made, problems = _made(ran, lambda run: _of_run(work, commit, run, isolation))
+        made, problems = _made(ran, lambda run: _of_run(context, commit, run, isolation))
         lines = [dsse.signed(one, key) for one in made.values()]
-        why = _keep(work, commit, lines) if lines else ""
+        why = _keep(context, commit, lines) if lines else ""
     except MlbutlerError as error:
         return (), f"; not attested: {error.message}"
     if why:
@@ -104,25 +104,25 @@ def attest_reproduced(work: RunContext, commit: str) -> tuple[tuple[str, ...], s
     return tuple(made), said + "".join(f"; not attested: {problem}" for problem in problems)
 
 
-def _doubt(work: RunContext) -> str:
+def _doubt(context: RunContext) -> str:
     """Return why this build's word on its stages is not to be signed, '' where it is.
 
     What an earlier command found is in the record, which code that is not isolated can write; so what the record says
     of isolation proves nothing, unless no command of the build may run the code without it.
     """
-    reproduce = work.record.reproduce
-    if "reproduce" in work.progress.own_steps:  # by this process, which remembers it
+    reproduce = context.record.reproduce
+    if "reproduce" in context.progress.own_steps:  # by this process, which remembers it
         return ""
-    if not is_required(work):
+    if not is_required(context):
         return "the stages ran in an earlier command, whose word counts only with isolation.mode = 'require'"
-    with isolated(work) as here:
+    with isolated(context) as here:
         if reproduce is not None and here.isolates and reproduce.isolation == here.words:
             return ""
     return "the stages ran in an earlier command and not isolated, so that their code could write what is known of them"
 
 
-def _isolation(work: RunContext) -> str:
-    with isolated(work) as here:
+def _isolation(context: RunContext) -> str:
+    with isolated(context) as here:
         return here.words
 
 
@@ -140,26 +140,26 @@ def _made(stages: Sequence[Any], statement: Callable[[Any], bytes]) -> tuple[dic
     return made, problems
 
 
-def _of_verified(work: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
-    entry = _entry(work.git, work.prefix, commit, stage.name, stage.directory)
+def _of_verified(context: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
+    entry = _entry(context.git, context.prefix, commit, stage.name, stage.directory)
     recorded = _outputs(entry)
     for out in stage.outputs:
         if recorded.get(out.path) != out.made:
             raise Unreadable(f"dvc.lock at {commit[:10]} has another {out.path} than was verified")
-    return _statement(work, commit, stage.name, entry, {out.path: out.sha256 for out in stage.outputs}, isolation)
+    return _statement(context, commit, stage.name, entry, {out.path: out.sha256 for out in stage.outputs}, isolation)
 
 
-def _of_run(work: RunContext, commit: str, run: StageRun, isolation: str) -> bytes:
-    stage = next((one for one in work.project.stages.pipeline() if one.name == run.name), None)
-    entry = _entry(work.git, work.prefix, commit, run.name, stage.directory if stage is not None else "")
+def _of_run(context: RunContext, commit: str, run: StageRun, isolation: str) -> bytes:
+    stage = next((one for one in context.project.stages.pipeline() if one.name == run.name), None)
+    entry = _entry(context.git, context.prefix, commit, run.name, stage.directory if stage is not None else "")
     if not run.entry or entry.written != run.entry:
         raise Unreadable(f"dvc.lock at {commit[:10]} has something else of it than its run made")
-    sha256 = {path: provenance.sha256_of(work.root / path, md5) for path, md5 in _outputs(entry).items()}
-    return _statement(work, commit, run.name, entry, sha256, isolation, work.record.change.checkout)
+    sha256 = {path: provenance.sha256_of(context.root / path, md5) for path, md5 in _outputs(entry).items()}
+    return _statement(context, commit, run.name, entry, sha256, isolation, context.record.change.checkout)
 
 
 def _statement(
-    work: RunContext,
+    context: RunContext,
     commit: str,
     stage: str,
     entry: _LockEntry,
@@ -168,12 +168,12 @@ def _statement(
     reproduced: str = "",
 ) -> bytes:
     """Return the statement; `sha256`: path from the project's root -> that of the file, '' where it is not known."""
-    git, change, environment = work.git.at(work.git.toplevel()), work.record.change, work.record.environment
+    git, change, environment = context.git.at(context.git.toplevel()), context.record.change, context.record.environment
     locks = {name: hashlib.sha256(content).hexdigest() for name in _LOCKS
-             if (content := verified.file_at(git, commit, f"{work.prefix}{name}")) is not None}  # fmt: skip
+             if (content := verified.file_at(git, commit, f"{context.prefix}{name}")) is not None}  # fmt: skip
     versions = {name: getattr(environment, name) for name in ("mlbutler", "dvc", "git", "python")}
     return provenance.statement(
-        entry.content, commit=commit, repository=change.repository or "", project=f"{work.prefix}{entry.folder}",
+        entry.content, commit=commit, repository=change.repository or "", project=f"{context.prefix}{entry.folder}",
         stage=stage, sha256={posixpath.relpath(path, entry.folder or "."): value for path, value in sha256.items()},
         locks=locks, reproduced=reproduced,
         run={
@@ -219,11 +219,11 @@ def _outputs(entry: _LockEntry) -> dict[str, str]:
     return {posixpath.normpath(f"{entry.folder}{out.get('path')}"): str(out.get("md5", "")) for out in outs}
 
 
-def _keep(work: RunContext, commit: str, lines: Sequence[str]) -> str:
+def _keep(context: RunContext, commit: str, lines: Sequence[str]) -> str:
     """Append them to the commit's note; return why they could not be kept, '' where they are."""
-    git, change = work.git.at(work.git.toplevel()), work.record.change
+    git, change = context.git.at(context.git.toplevel()), context.record.change
     try:
-        author = Author.parse(work.settings.commit.author)
+        author = Author.parse(context.settings.commit.author)
         if change.ci == "local":
             add_note(git, commit, lines, author, ATTESTATIONS)
         elif change.git_remote is not None:

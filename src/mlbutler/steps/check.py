@@ -36,13 +36,13 @@ LOCK, PUSHED, VERIFIED = "lock", "pushed", "verified"
 _KEPT = "kept"
 
 
-def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, anew: bool = False) -> CheckResult:
+def run(context: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, anew: bool = False) -> CheckResult:
     """Run the named checks; all by default.
 
     Args:
         anew: ask the remote again instead of trusting answers of earlier builds.
     """
-    plan = work.record.plan or plan_step.run(work)
+    plan = context.record.plan or plan_step.run(context)
     findings: list[Finding] = []
     undetermined: list[Finding] = []
     pending: list[Finding] = []
@@ -50,7 +50,7 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     checked = remembered = 0
     age = 0.0
     notes = []
-    will_run = work.options.pipeline and _reproduces(work.record, work.settings)
+    will_run = context.options.pipeline and _reproduces(context.record, context.settings)
     left_overs: tuple[str, ...] = ()
     if LOCK in checks:
         found, left_overs = check_lock(plan.stages), leftovers(plan.left_over)
@@ -61,26 +61,26 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
         if not found.findings and not found.undetermined:
             notes.append("dvc.lock is up to date")
         for note in left_overs:
-            work.console.line(f"note: {note}")
+            context.console.line(f"note: {note}")
     if PUSHED in checks:
-        notes_pushed, result = _pushed(work, plan, will_run, anew)
-        findings += (*result.findings, *_kept_nowhere(work, result.left_out))
+        notes_pushed, result = _pushed(context, plan, will_run, anew)
+        findings += (*result.findings, *_kept_nowhere(context, result.left_out))
         undetermined += result.undetermined
         pending += result.pending
         left_out, checked = result.left_out, result.checked
         remembered, age = result.remembered, result.answers_age
         notes += notes_pushed
-    verified = _verified(work, plan) if VERIFIED in checks else None
+    verified = _verified(context, plan) if VERIFIED in checks else None
     if verified is not None:
         findings += _not_reproducible(verified)
-        undetermined += _not_verified(work, verified)
+        undetermined += _not_verified(context, verified)
         notes.append(f"verified in a clean clone: {verified.reason}")
     unknown = grouped(undetermined)
     for finding in (
         *grouped(findings),
         *(unknown if findings else unknown[1:]),
     ):  # else the sentence at the end says it
-        work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
+        context.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
     outcome = Outcome.FAILED if findings else Outcome.NOT_KNOWN if undetermined else Outcome.PASSED
     return CheckResult(
         outcome=outcome,
@@ -98,18 +98,18 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     )
 
 
-def _verified(work: RunContext, plan: PlanResult) -> VerifyResult | None:
+def _verified(context: RunContext, plan: PlanResult) -> VerifyResult | None:
     """Verify the share of what the change brings that the settings ask for."""
-    settings = agreed_section(work, "verify", work.settings.verify)
+    settings = agreed_section(context, "verify", context.settings.verify)
     if settings.sample is None:
         return None
     from mlbutler.steps.verification_note import keep
     from mlbutler.steps.verify import sampled
 
     counts = (StageState.UP_TO_DATE, StageState.FROZEN)
-    result = sampled(work, settings, settings.sample, [one.name for one in plan.stages if one.state in counts])
+    result = sampled(context, settings, settings.sample, [one.name for one in plan.stages if one.state in counts])
     if result is not None:
-        keep(work, result)
+        keep(context, result)
     return result
 
 
@@ -126,18 +126,18 @@ def _not_reproducible(verified: VerifyResult) -> list[Finding]:
     ]
 
 
-def _not_verified(work: RunContext, verified: VerifyResult) -> list[Finding]:
+def _not_verified(context: RunContext, verified: VerifyResult) -> list[Finding]:
     """Return findings for the results that a change brings, and which no run of a stage could confirm."""
     from mlbutler.steps.verify import no_longer_made
 
-    if work.record.change.base is None:
+    if context.record.change.base is None:
         return []
     found = {
         stage.name: f"its new results in dvc.lock are not verified: {stage.reason}"
         for stage in verified.stages
         if stage.state is Verification.NOT_VERIFIED
     }
-    found |= dict.fromkeys(no_longer_made(work), "its numbers are new, and no stage makes them any more")
+    found |= dict.fromkeys(no_longer_made(context), "its numbers are new, and no stage makes them any more")
     remedy = "Look how they were made: a change can make them such that nothing verifies them."
     return [Finding(check=VERIFIED, subject=name, problem=problem, remedy=remedy) for name, problem in found.items()]
 
@@ -148,9 +148,9 @@ def _reproduces(record: Record, settings: Settings) -> bool:
     return decide_run(settings.reproduce, record.change, asked=False).run
 
 
-def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
-    before, believes = work.state.push_checks, work.progress.plan_held and work.trusted and not anew
-    if believes and (known := before.get(work.state.plans.artifacts)) is not None:
+def _pushed(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
+    before, believes = context.state.push_checks, context.progress.plan_held and context.trusted and not anew
+    if believes and (known := before.get(context.state.plans.artifacts)) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
@@ -158,19 +158,19 @@ def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> t
     from mlbutler.project.pushed import check_pushed, key_of
     from mlbutler.remotes.opening import Remotes
 
-    project = work.project
+    project = context.project
     rerun = {stage.name for stage in plan.stages if stage.state in (StageState.STALE, StageState.RESTORABLE)}
     artifacts = [a for a in project.artifacts() if not (will_run and a.owner in rerun)]
     wanted = [artifact for artifact in artifacts if artifact.pushed]
     left_out = tuple((artifact.path, artifact.left_out) for artifact in artifacts if artifact.left_out)
-    unseen = tuple((file.removesuffix(".dvc"), why(file)) for file in tracked_and_ignored(work.git))
+    unseen = tuple((file.removesuffix(".dvc"), why(file)) for file in tracked_and_ignored(context.git))
     left_out += unseen
     empty = CheckResult(outcome=Outcome.PASSED, reason="", left_out=left_out)
     if not wanted:
         return ["no artifact has to be on the remote"], empty
-    if not work.trusted:
+    if not context.trusted:
         return ["not asked whether artifacts are pushed: a fork gets no credentials"], empty
-    if work.project.remote_name is None and any(artifact.remote is None for artifact in wanted):
+    if context.project.remote_name is None and any(artifact.remote is None for artifact in wanted):
         finding = Finding(
             check=PUSHED,
             subject=wanted[0].path,
@@ -178,19 +178,19 @@ def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> t
             remedy="dvc remote add --default NAME URL",
         )
         return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
-    remotes = Remotes(project, work.project.remote_name, work.environ, work.settings.data.jobs)
+    remotes = Remotes(project, context.project.remote_name, context.environ, context.settings.data.jobs)
     asked = time.time()
-    with work.console.progress("asking the remote") as progress:
+    with context.console.progress("asking the remote") as progress:
         pushed = check_pushed(
             artifacts,
             remotes,
             project.objects.manifest,
-            presence=None if anew else work.state.presence,
+            presence=None if anew else context.state.presence,
             address=remotes.address,
             progress=progress,
             size_here=project.objects.size,
         )
-    made = _uncommitted(work, wanted, pushed.findings) if work.options.pipeline else set()
+    made = _uncommitted(context, wanted, pushed.findings) if context.options.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
     if {finding.subject for finding in pushed.findings} & {a.path for a in wanted if a.oid is not None}:
         before.invalidate(asked)
@@ -213,16 +213,16 @@ def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> t
     )
 
 
-def _kept_nowhere(work: RunContext, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
+def _kept_nowhere(context: RunContext, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
     """Return findings for outputs that neither DVC nor Git keeps."""
-    lacking = not_in_git(work.git, [path for path, why in left_out if why == UNCACHED])
-    owners = work.project.stages.owners if lacking else {}
+    lacking = not_in_git(context.git, [path for path, why in left_out if why == UNCACHED])
+    owners = context.project.stages.owners if lacking else {}
     return [
         Finding(
             check=_KEPT,
             subject=path,
             problem=f"neither in Git{' (which ignores it)' if ignored else ''} nor on the remote",
-            remedy=_to_keep(work.root, path, ignored, owners[path][0]),
+            remedy=_to_keep(context.root, path, ignored, owners[path][0]),
         )
         for path, ignored in lacking.items()
     ]
@@ -236,7 +236,7 @@ def _to_keep(root: Path, path: str, ignored: bool, maker: Stage) -> str:
     return f"{add}, or take `cache: false` out of {maker.file} so that DVC keeps it."
 
 
-def _uncommitted(work: RunContext, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
+def _uncommitted(context: RunContext, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
     """Return paths with a finding that are here whole and in no commit yet.
 
     A run that was killed before its push made them, and this run sends them.
@@ -248,9 +248,9 @@ def _uncommitted(work: RunContext, artifacts: Sequence[Artifact], findings: Sequ
     suspects = [artifact for artifact in artifacts if artifact.path in subjects and artifact.oid is not None]
     if not suspects:
         return set()
-    owners, cache = work.project.stages.owners, open_cache(work.project)
-    locks = {artifact.path: work.prefix + owners[artifact.path][0].lock_file for artifact in suspects}
-    committed = {file: work.git.show("HEAD", file) or b"" for file in set(locks.values())}
+    owners, cache = context.project.stages.owners, open_cache(context.project)
+    locks = {artifact.path: context.prefix + owners[artifact.path][0].lock_file for artifact in suspects}
+    committed = {file: context.git.show("HEAD", file) or b"" for file in set(locks.values())}
     return {
         artifact.path
         for artifact in suspects

@@ -17,37 +17,37 @@ _GIVEN = "MLBUTLER_"
 _LONGEST_TEMPLATE = 200_000
 
 
-def agreed_comment_settings(work: RunContext) -> CommentSettings:
+def agreed_comment_settings(context: RunContext) -> CommentSettings:
     """Return the settings of the target branch for a pull request, else the project's own.
 
     What the agent's environment says counts in any case.
     """
-    own = work.settings.comment
-    if work.record.change.kind != "pull-request":
+    own = context.settings.comment
+    if context.record.change.kind != "pull-request":
         return own
-    found = settings_at(lambda name: _target_file(work, name))
+    found = settings_at(lambda name: _target_file(context, name))
     there = found.comment if found is not None else CommentSettings()
-    given = [key for key in CommentSettings.__struct_fields__ if _is_given(work.loaded, key)]
+    given = [key for key in CommentSettings.__struct_fields__ if _is_given(context.loaded, key)]
     return msgspec.structs.replace(there, **{key: getattr(own, key) for key in given})
 
 
-def layout(work: RunContext) -> Layout:
+def layout(context: RunContext) -> Layout:
     """Return how the team wants the comment; a template is read from the target branch."""
     from mlbutler.report.layout import Layout
 
-    settings = agreed_comment_settings(work)
-    template = _template(work, settings.template) if settings.template else ""
+    settings = agreed_comment_settings(context)
+    template = _template(context, settings.template) if settings.template else ""
     return Layout(settings.title or "", settings.sections, template)
 
 
-def _template(work: RunContext, path: str) -> str:
+def _template(context: RunContext, path: str) -> str:
     """Return the template's text; that it cannot be read is said, and the usual form taken."""
-    if work.record.change.kind == "pull-request":
-        content = _target_file(work, path)
+    if context.record.change.kind == "pull-request":
+        content = _target_file(context, path)
     else:
-        content = work.git.show("HEAD", work.prefix + path)
+        content = context.git.show("HEAD", context.prefix + path)
     if content is None:
-        work.console.line(f"There is no template {path} on the target branch: the comment has its usual form.")
+        context.console.line(f"There is no template {path} on the target branch: the comment has its usual form.")
         return ""
     return content[:_LONGEST_TEMPLATE].decode("utf-8", "replace")
 
@@ -71,10 +71,10 @@ def _differs(compare: CompareResult) -> bool:
     return metrics or plots or examples or bool(compare.params or compare.data or compare.stages)
 
 
-def _target_file(work: RunContext, path: str) -> bytes | None:
+def _target_file(context: RunContext, path: str) -> bytes | None:
     """Return a file of the target branch by its path from the project's root, None where there is none."""
-    revisions = work.agreed_at
-    return work.git.show(revisions[0], work.prefix + path) if revisions else None
+    revisions = context.agreed_at
+    return context.git.show(revisions[0], context.prefix + path) if revisions else None
 
 
 def _is_given(loaded: LoadedSettings, key: str) -> bool:

@@ -25,7 +25,7 @@ from mlbutler.settings import Settings
 from mlbutler.steps.context import RunContext
 
 
-def run(work: RunContext) -> CommitResult:
+def run(context: RunContext) -> CommitResult:
     """Commit what the reproduction changed, if this run may.
 
     Raises:
@@ -33,33 +33,33 @@ def run(work: RunContext) -> CommitResult:
         UsageError: its address is only in the clone's own configuration.
         SettingsError: commit.author or commit.paths is of the wrong form.
     """
-    if (skipped := _before_anything(work.git, work.record)) is not None:
+    if (skipped := _before_anything(context.git, context.record)) is not None:
         return skipped
-    git = work.git.at(work.git.toplevel())
-    if git.holds_only(work.record.change.checkout):  # whatever the project declares
-        return _nothing(git, work)
-    paths = (*result_paths(work.project.stages), *globbed(work.git, work.settings.commit.paths))
-    declared = _from_root(work.prefix, paths)
+    git = context.git.at(context.git.toplevel())
+    if git.holds_only(context.record.change.checkout):  # whatever the project declares
+        return _nothing(git, context)
+    paths = (*result_paths(context.project.stages), *globbed(context.git, context.settings.commit.paths))
+    declared = _from_root(context.prefix, paths)
     try:
-        results = collect(git, work.record.change.checkout, declared)
+        results = collect(git, context.record.change.checkout, declared)
     except FileRefused as refused:
         return _skipped(f"not committed: {refused.reason}", refused.remedy)
     if not results.changed:
-        return _nothing(git, work)
-    if work.record.change.kind == "local":
-        depended = _from_root(work.prefix, dependency_paths(work.project.stages))
+        return _nothing(git, context)
+    if context.record.change.kind == "local":
+        depended = _from_root(context.prefix, dependency_paths(context.project.stages))
         inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
-        return _by_hand(work.prefix, results.changed, [path for path in inputs if path not in results.changed])
-    if (skipped := _not_this_time(work)) is not None:
+        return _by_hand(context.prefix, results.changed, [path for path in inputs if path not in results.changed])
+    if (skipped := _not_this_time(context)) is not None:
         return skipped
-    depended = _from_root(work.prefix, dependency_paths(work.project.stages))
-    if (skipped := _edited(git, work.prefix, depended, declared)) is not None:
+    depended = _from_root(context.prefix, dependency_paths(context.project.stages))
+    if (skipped := _edited(git, context.prefix, depended, declared)) is not None:
         return skipped
     from mlbutler.project.leftovers import take_out
 
-    if gone := take_out(work.root, work.project.stages.orphans):
-        results = collect(git, work.record.change.checkout, declared)
-    done = _committed(git, work, results, (*depended, *declared))
+    if gone := take_out(context.root, context.project.stages.orphans):
+        results = collect(git, context.record.change.checkout, declared)
+    done = _committed(git, context, results, (*depended, *declared))
     return (
         dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {first_few(gone)}") if gone else done
     )
@@ -101,16 +101,16 @@ def _before_anything(git: Git, record: Record) -> CommitResult | None:
     return None
 
 
-def _not_this_time(work: RunContext) -> CommitResult | None:
-    change = work.record.change
-    if change.merge and work.settings.commit.on_merge == "refuse":
+def _not_this_time(context: RunContext) -> CommitResult | None:
+    change = context.record.change
+    if change.merge and context.settings.commit.on_merge == "refuse":
         return _skipped(
             "what was reproduced is a merge that the CI server made, not the branch",
             "Let the CI server check out the pull request's head, or set commit.on_merge = 'head'."
-            f"{_by_the_same_merge(work.record)}",
+            f"{_by_the_same_merge(context.record)}",
         )
-    if not _are_pushed(work):
-        push = work.record.push
+    if not _are_pushed(context):
+        push = context.record.push
         return _skipped(
             f"the results are not on the DVC remote{': ' + push.reason if push else ''}",
             (push.remedy if push else "") or "Run `mlbutler push` first.",
@@ -128,9 +128,9 @@ def _by_the_same_merge(record: Record) -> str:
     return f" To get these: {merged} && mlbutler sync && mlbutler reproduce, which restores them."
 
 
-def _are_pushed(work: RunContext) -> bool:
+def _are_pushed(context: RunContext) -> bool:
     """Return whether a colleague can pull what the commit will name."""
-    push, project = work.record.push, work.project
+    push, project = context.record.push, context.project
     project.reload()
     nowhere = any(
         artifact.oid is not None
@@ -164,8 +164,8 @@ def _edited(git: Git, prefix: str, depended: Sequence[str], declared: Sequence[s
 # --------------------------------------------------------------------------------------- committing
 
 
-def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[str]) -> CommitResult:
-    change, settings = work.record.change, work.settings.commit
+def _committed(git: Git, context: RunContext, results: Results, touched: Sequence[str]) -> CommitResult:
+    change, settings = context.record.change, context.settings.commit
     branch, remote = change.head_branch, change.git_remote
     assert branch is not None
     assert remote is not None
@@ -175,11 +175,11 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         files = {path: results.files[path] for path in results.changed}
     from mlbutler.steps import tracked
 
-    files |= tracked.tracking_files(work, git, change.head, touched)
-    text = message(settings.message, change, _stages(work.record), _runs(work.record))
+    files |= tracked.tracking_files(context, git, change.head, touched)
+    text = message(settings.message, change, _stages(context.record), _runs(context.record))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
     if settings.way == "pull-request":
-        return _proposed(work, build, remote, branch)
+        return _proposed(context, build, remote, branch)
     placed = push_results(build, remote, branch, change.head, touched)
     if placed.reason:
         return _kept(build, change, remote, branch, placed)
@@ -189,7 +189,7 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         count = "1 file" if len(files) == 1 else f"{len(files)} files"
         reason = f"{count} on {branch} as {placed.commit[:10]}"
         reason += "" if placed.parent == change.head else ", on top of what was pushed meanwhile"
-    attested, said = _attested(work, placed.commit)
+    attested, said = _attested(context, placed.commit)
     return CommitResult(
         outcome=Outcome.PASSED,
         reason=reason + said,
@@ -201,12 +201,12 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
     )
 
 
-def _attested(work: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
-    if work.record.change.kind == "local":  # what somebody's own code made here; `mlbutler verify` shows what it is
+def _attested(context: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
+    if context.record.change.kind == "local":  # what somebody's own code made here; `mlbutler verify` shows what it is
         return (), ""
     from mlbutler.steps.attesting import attest_reproduced
 
-    return attest_reproduced(work, commit)
+    return attest_reproduced(context, commit)
 
 
 def _stages(record: Record) -> list[str]:
@@ -231,13 +231,13 @@ def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed
     )
 
 
-def _proposed(work: RunContext, build: CommitBuilder, remote: str, branch: str) -> CommitResult:
+def _proposed(context: RunContext, build: CommitBuilder, remote: str, branch: str) -> CommitResult:
     """Return what is proposed: the branch has it only when somebody has merged it."""
-    change = work.record.change
+    change = context.record.change
     made = propose(build, remote, branch, change.head)
     if not made.commit:
         return _kept(build, change, remote, branch, PushOutcome(reason=made.reason))
-    attested, said = _attested(work, made.commit)
+    attested, said = _attested(context, made.commit)
     count = "1 file" if len(build.files) == 1 else f"{len(build.files)} files"
     into = f"{shlex.quote(remote)} {shlex.quote(f'refs/heads/{made.name}')}"
     return CommitResult(
@@ -252,9 +252,9 @@ def _proposed(work: RunContext, build: CommitBuilder, remote: str, branch: str) 
     )
 
 
-def _nothing(git: Git, work: RunContext) -> CommitResult:
-    attested, said = _attested(work, work.record.change.head)
-    said = f"{_withdrawn(git, work.record, work.settings)}{said}"
+def _nothing(git: Git, context: RunContext) -> CommitResult:
+    attested, said = _attested(context, context.record.change.head)
+    said = f"{_withdrawn(git, context.record, context.settings)}{said}"
     reason = f"nothing to commit: the results are those of the commit{said}"
     return CommitResult(outcome=Outcome.PASSED, reason=reason, attested=attested)
 

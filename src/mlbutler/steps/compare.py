@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mlbutler.project.project import Project
 
 
-def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
+def run(context: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
     """Compare; without a merge base only the new numbers are shown, and only absolute limits are judged.
 
     What cannot be read on one side has no verdict; where that is nearly everything, the result is *not known*.
@@ -52,29 +52,33 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         MlbutlerError: DVC cannot open the project; repeated runs or waivers could not be had. What was compared until
             then is its `partial` result.
     """
-    base = work.record.change.base
-    logged = with_logged_runs(work, *work.project.snapshots.read_snapshots(base, work.prefix, tables(work.settings)))
+    base = context.record.change.base
+    logged = with_logged_runs(
+        context, *context.project.snapshots.read_snapshots(base, context.prefix, tables(context.settings))
+    )
     old, new = logged.old, logged.new
-    goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
-    comparison = _compare(work, old, new, goals)
-    stale = stale_outputs(work, new)
+    goals = {
+        gate.metric: gate.goal for gate in context.settings.gate if gate.metric is not None and gate.goal is not None
+    }
+    comparison = _compare(context, old, new, goals)
+    stale = stale_outputs(context, new)
     doubtful = {**_unasked(new.metrics, old.metrics), **stale}
     comparison = without_stale_outputs(comparison, doubtful)
-    history, no_past = metric_histories_of(work, comparison.metrics, goals)
+    history, no_past = metric_histories_of(context, comparison.metrics, goals)
     comparison = dataclasses.replace(comparison, metrics=with_noise(comparison.metrics, history))
-    compared = _not_yet_judged(work, logged, comparison, history, no_past)
+    compared = _not_yet_judged(context, logged, comparison, history, no_past)
     try:
-        repeats = repeated(work, comparison.metrics, asked)
+        repeats = repeated(context, comparison.metrics, asked)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
-        results, remarks = judge_change(work, old, new, comparison, repeats, doubtful)
+        results, remarks = judge_change(context, old, new, comparison, repeats, doubtful)
     except MlbutlerError as error:
         error.partial = dataclasses.replace(compared, reason=error.message)
         raise
     verdict, sentence = conclude(comparison, results)
     notes = [*compared.not_judged, *remarks]
-    if said := _about_target(work.record.change):
+    if said := _about_target(context.record.change):
         notes.insert(0, ("the whole", said))
-        work.console.line(f"Note: {said}.")
+        context.console.line(f"Note: {said}.")
         if base is None and not any(gate.outcome in ("failed", "waived", "warned") for gate in results):
             sentence = f"Not judged: {said}."
     done = dataclasses.replace(
@@ -88,33 +92,33 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         sentence=sentence,
         not_judged=tuple(notes),
     )
-    done = _with_outcome(work.project, done, old, new, stale)
-    _show(work.console, done, work.record.change, work.settings.report)
+    done = _with_outcome(context.project, done, old, new, stale)
+    _show(context.console, done, context.record.change, context.settings.report)
     return done
 
 
-def _compare(work: RunContext, old: Snapshot, new: Snapshot, goals: Mapping[str, str]) -> Comparison:
+def _compare(context: RunContext, old: Snapshot, new: Snapshot, goals: Mapping[str, str]) -> Comparison:
     """Return the differences, with pictures and with charts by DVC's templates."""
 
     def charts(plots: tuple[PlotChange, ...]) -> tuple[PlotChange, ...]:
         from mlbutler.project.vega import with_specifications
 
-        return with_specifications(work.root, plots, old, new)
+        return with_specifications(context.root, plots, old, new)
 
     return compare_snapshots(
-        old, new, goals, work.settings.predictions, lambda path: picture(work.project, path), charts
+        old, new, goals, context.settings.predictions, lambda path: picture(context.project, path), charts
     )
 
 
 def _not_yet_judged(
-    work: RunContext, logged: LoggedRuns, comparison: Comparison, history: tuple[MetricHistory, ...],
+    context: RunContext, logged: LoggedRuns, comparison: Comparison, history: tuple[MetricHistory, ...],
     no_past: Sequence[tuple[str, str]],
 ) -> CompareResult:  # fmt: skip
     """Return what was compared, with the origin of the numbers and the changed code: it stands if judging fails."""
-    base, old, new = work.record.change.base, logged.old, logged.new
+    base, old, new = context.record.change.base, logged.old, logged.new
     in_files = [metric for metric in comparison.metrics if metric.file not in logged.files]
-    old_origins, new_origins, build = _origins(work, in_files, base)
-    code, unseen = _code(work, base, _compared(old) | _compared(new))
+    old_origins, new_origins, build = _origins(context, in_files, base)
+    code, unseen = _code(context, base, _compared(old) | _compared(new))
     return CompareResult(
         outcome=Outcome.ERROR,
         reason="",
@@ -251,7 +255,7 @@ def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[st
 
 
 def _origins(
-    work: RunContext, metrics: Sequence[MetricChange], base: str | None
+    context: RunContext, metrics: Sequence[MetricChange], base: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Origin, ...], EarlierBuild | None]:
     """Return where the numbers come from, in the target and here, and the build whose results dvc.lock records."""
     from mlbutler.steps.origins import last_build, origins
@@ -259,7 +263,7 @@ def _origins(
     try:
         there = [metric.file for metric in metrics if metric.old is not None or not metric.name]
         here = [metric.file for metric in metrics if metric.new is not None or not metric.name]
-        return (*origins(work, there, here, base), last_build(work))
+        return (*origins(context, there, here, base), last_build(context))
     except MlbutlerError:  # the project cannot be read: said already
         return (), (), None
 
@@ -270,7 +274,7 @@ def _compared(side: Snapshot) -> set[str]:
 
 
 def _code(
-    work: RunContext, base: str | None, compared: Collection[str]
+    context: RunContext, base: str | None, compared: Collection[str]
 ) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:
     """Return the changed files; an error here becomes a note, since nothing is judged by them.
 
@@ -282,7 +286,7 @@ def _code(
     if base is None:
         return (), ()
     try:
-        changes = code_changes(work.project, work.git, work.prefix, base)
+        changes = code_changes(context.project, context.git, context.prefix, base)
     except MlbutlerError as error:
         return (), (("changed code", error.message),)
     return tuple(c for c in changes if c.stages or c.undeclared or c.path not in compared), ()

@@ -28,18 +28,18 @@ class GivenEnvironment:
         return f"Held back from it: {named}; what it needs of these belongs in reproduce.pass_environment."
 
 
-def given(work: RunContext) -> GivenEnvironment:
+def given(context: RunContext) -> GivenEnvironment:
     """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
-    names = passed(work)
-    held = held_back(work.environ, names) if work.trust.given_up is None else work.trust.given_up
+    names = passed(context)
+    held = held_back(context.environ, names) if context.trust.given_up is None else context.trust.given_up
     if held:
-        work.console.detail(f"Held back from the project's code: {', '.join(held)}")
-    return GivenEnvironment(project_environment(work.environ, names), held)
+        context.console.detail(f"Held back from the project's code: {', '.join(held)}")
+    return GivenEnvironment(project_environment(context.environ, names), held)
 
 
-def passed(work: RunContext) -> tuple[str, ...]:
+def passed(context: RunContext) -> tuple[str, ...]:
     """Return the names of the variables that the project's code is given whatever they hold."""
     return tuple(allowed(
-        work.loaded, work.record.change, work.trust.target_revisions,
-        lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
+        context.loaded, context.record.change, context.trust.target_revisions,
+        lambda revision, name: context.git.show(revision, f"{context.prefix}{name}"),
     ))  # fmt: skip

@@ -99,25 +99,25 @@ class Isolated:
 
 
 @contextmanager
-def isolated(work: RunContext) -> Iterator[Isolated]:
+def isolated(context: RunContext) -> Iterator[Isolated]:
     """Yield how the project's code runs during the block.
 
     Raises:
         OutsideError: isolation is required, and does not work on this machine. UsageError: the command line asks for
             less than what is required.
     """
-    settings = agreed_section(work, "isolation", work.settings.isolation)
-    mode = work.options.isolate or settings.mode
-    if mode != "require" and is_required(work):
+    settings = agreed_section(context, "isolation", context.settings.isolation)
+    mode = context.options.isolate or settings.mode
+    if mode != "require" and is_required(context):
         raise UsageError(
             f"--isolate {mode}: isolation.mode is 'require', and other commands of this build rely on that.",
             "Leave --isolate out, or change the setting on the target branch.",
         )
-    alone = file_modes.prefix() if _modes_bind(work.root, work.settings) else ()
+    alone = file_modes.prefix() if _modes_bind(context.root, context.settings) else ()
     if mode == "off":
         yield Isolated("off", alone)
         return
-    if mode == "auto" and work.record.change.ci == "local":
+    if mode == "auto" and context.record.change.ci == "local":
         yield Isolated("none: not on a CI server", alone)
         return
     if why := problem():
@@ -130,59 +130,62 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         yield Isolated(f"none: {why}", alone)
         return
     with tempfile.TemporaryDirectory(prefix="mlbutler-isolated-", ignore_cleanup_errors=True) as own:
-        places = _places(work, settings)
+        places = _places(context, settings)
         state, temporary = Path(own, "state"), Path(own, "dvc-tmp")
-        covered = {work.root / _STATE: state, work.root / ".dvc" / "tmp": temporary}
+        covered = {context.root / _STATE: state, context.root / ".dvc" / "tmp": temporary}
         for folder in (*covered, *covered.values()):
             folder.mkdir(exist_ok=True)
         covered |= {path: _redacted(path, Path(own, f"settings-{n}")) for n, path in enumerate(places.redacted)}
         made = prefix(places, Path(own), covered)
-        where = " of the target branch's mlbutler.toml" if work.record.change.kind == "pull-request" else ""
+        where = " of the target branch's mlbutler.toml" if context.record.change.kind == "pull-request" else ""
         visible = VisiblePaths.of(places)
         yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where, visible)
 
 
-def is_required(work: RunContext) -> bool:
+def is_required(context: RunContext) -> bool:
     """Return whether no command of a CI server's build may run the project's code without isolation."""
-    settings = agreed_section(work, "isolation", work.settings.isolation)
-    return settings.mode == "require" and work.record.change.ci != "local"
+    settings = agreed_section(context, "isolation", context.settings.isolation)
+    return settings.mode == "require" and context.record.change.ci != "local"
 
 
-def visible_paths(work: RunContext) -> VisiblePaths | None:
+def visible_paths(context: RunContext) -> VisiblePaths | None:
     """Return what the project's code may see on this machine, None where it is not isolated."""
-    settings = agreed_section(work, "isolation", work.settings.isolation)
-    mode = work.options.isolate or settings.mode
-    here = mode != "off" and (mode != "auto" or work.record.change.ci != "local") and not problem()
-    return VisiblePaths.of(_places(work, settings)) if here else None
+    settings = agreed_section(context, "isolation", context.settings.isolation)
+    mode = context.options.isolate or settings.mode
+    here = mode != "off" and (mode != "auto" or context.record.change.ci != "local") and not problem()
+    return VisiblePaths.of(_places(context, settings)) if here else None
 
 
-def _places(work: RunContext, settings: IsolationSettings) -> Places:
-    top = work.git.toplevel()
-    if work.mirror is not None and work.mirror.is_relative_to(top):
-        work.mirror.mkdir(parents=True, exist_ok=True)  # else the code could make it
-    home = work.environ.get("HOME")
-    given = project_environment(work.environ, passed(work))
-    tops = homes(work.environ)
+def _places(context: RunContext, settings: IsolationSettings) -> Places:
+    top = context.git.toplevel()
+    if context.mirror is not None and context.mirror.is_relative_to(top):
+        context.mirror.mkdir(parents=True, exist_ok=True)  # else the code could make it
+    home = context.environ.get("HOME")
+    given = project_environment(context.environ, passed(context))
+    tops = homes(context.environ)
     # Links of outputs lead to objects, wherever the cache is; nothing else of a folder that the change may name.
-    objects = [path / "files" / "md5" for path in configured_directories(work.root)]
+    objects = [path / "files" / "md5" for path in configured_directories(context.root)]
     return Places(
         workspace=top,
         # Of .dvc all: what is not there yet, such as config.local, the code could make.
-        read_only=(top / ".git", work.root / ".dvc", *([work.mirror] if work.mirror is not None else [])),
+        read_only=(top / ".git", context.root / ".dvc", *([context.mirror] if context.mirror is not None else [])),
         writable=tuple(_named(settings.writable, home, top)),
         homes=tops,
         home=Path(home).resolve() if home and any(Path(home).resolve().is_relative_to(one) for one in tops) else None,
         readable=(
-            *programs(given, tops, {top, work.root}),
+            *programs(given, tops, {top, context.root}),
             *objects,
-            *(_borrowed(top) if work.trusted else ()),  # others may be private
-            *_passed(work, given),
+            *(_borrowed(top) if context.trusted else ()),  # others may be private
+            *_passed(context, given),
             *_named(settings.readable, home, top),
         ),
-        hidden=(*_secrets(work, top, given), *(path for path in sockets(work.environ) if not path.is_relative_to(top))),
-        redacted=tuple(path for path in _of_settings(work.root, top) if redacted(text := _text(path)) != text),
-        network=work.trusted,
-        modes_bind=_modes_bind(work.root, work.settings),
+        hidden=(
+            *_secrets(context, top, given),
+            *(path for path in sockets(context.environ) if not path.is_relative_to(top)),
+        ),
+        redacted=tuple(path for path in _of_settings(context.root, top) if redacted(text := _text(path)) != text),
+        network=context.trusted,
+        modes_bind=_modes_bind(context.root, context.settings),
     )
 
 
@@ -206,9 +209,9 @@ def _named(paths: Sequence[str], home: str | None, top: Path) -> Iterator[Path]:
         yield path if path.is_absolute() else top / path
 
 
-def _passed(work: RunContext, given: Mapping[str, str]) -> Iterator[Path]:
+def _passed(context: RunContext, given: Mapping[str, str]) -> Iterator[Path]:
     """Yield what variables name that the code is given by name: it may have them, and so read them."""
-    for name in passed(work):
+    for name in passed(context):
         value = given.get(name, "")
         if value.startswith("/") and not _OF_THE_CHANGE.search(name):
             yield Path(value)
@@ -230,7 +233,7 @@ def _redacted(path: Path, copy: Path) -> Path:
     return copy
 
 
-def _secrets(work: RunContext, top: Path, given: Mapping[str, str]) -> Iterator[Path]:
+def _secrets(context: RunContext, top: Path, given: Mapping[str, str]) -> Iterator[Path]:
     """Yield what lies outside the workspace and holds credentials of this build or one beside it.
 
     That is files that variables name which the project's code is not given, and the folder beside a workspace in which

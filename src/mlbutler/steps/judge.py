@@ -28,7 +28,7 @@ def tables(settings: Settings) -> tuple[str, ...]:
 
 
 def judge_change(
-    work: RunContext,
+    context: RunContext,
     old: Snapshot,
     new: Snapshot,
     comparison: Comparison,
@@ -40,7 +40,7 @@ def judge_change(
     Raises:
         SettingsError: the waivers that count cannot be read.
     """
-    plan, run = work.record.plan, work.record.reproduce
+    plan, run = context.record.plan, context.record.reproduce
     evidence = Evidence(
         metrics=comparison.metrics,
         old=old,
@@ -53,26 +53,26 @@ def judge_change(
         stale_outputs=stale_outputs,
         repeats={result.metric: result for result in repeats},
     )
-    known, notes = _waivers(work)
-    results, remarks = waivers.apply_waivers(judge(work.settings.gate, evidence), known, datetime.now(UTC).date())
-    base = work.record.change.base
-    return results, (*notes, *remarks, *_loosened(work, base))
+    known, notes = _waivers(context)
+    results, remarks = waivers.apply_waivers(judge(context.settings.gate, evidence), known, datetime.now(UTC).date())
+    base = context.record.change.base
+    return results, (*notes, *remarks, *_loosened(context, base))
 
 
-def _waivers(work: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
+def _waivers(context: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     """Return the waivers that count: for a pull request those of its target branch, else those of the work tree.
 
     A pull request must not waive its own failure: its own file counts only where the target
     branch's settings, or the environment, say ``waivers.trust = "change"``, and never for a fork.
     """
-    change = work.record.change
-    own = _own(work.root)
+    change = context.record.change
+    own = _own(context.root)
     if change.kind != "pull-request":
         return waivers.parse_waivers(own), ()
-    revisions = list(work.agreed_at)
-    content = work.git.show(revisions[0], work.prefix + waivers.FILE_NAME) if revisions else None
+    revisions = list(context.agreed_at)
+    content = context.git.show(revisions[0], context.prefix + waivers.FILE_NAME) if revisions else None
     agreed = content.decode("utf-8", "replace") if content else ""
-    if own == agreed or (not change.fork and _trusts_changes(work, revisions)):
+    if own == agreed or (not change.fork and _trusts_changes(context, revisions)):
         return waivers.parse_waivers(own), ()
     if not own:
         return waivers.parse_waivers(agreed), ()
@@ -91,10 +91,10 @@ def _own(root: Path) -> str:
         raise SettingsError(f"{waivers.FILE_NAME} cannot be read: {error}.", "Fix or remove it.") from error
 
 
-def _trusts_changes(work: RunContext, revisions: list[str]) -> bool:
-    if work.loaded.sources.get("waivers.trust", "").startswith("MLBUTLER_"):
-        return work.settings.waivers.trust == "change"
-    before = _settings_at(work.git, work.prefix, revisions[0]) if revisions else None
+def _trusts_changes(context: RunContext, revisions: list[str]) -> bool:
+    if context.loaded.sources.get("waivers.trust", "").startswith("MLBUTLER_"):
+        return context.settings.waivers.trust == "change"
+    before = _settings_at(context.git, context.prefix, revisions[0]) if revisions else None
     return before is not None and before.waivers.trust == "change"
 
 
@@ -102,11 +102,11 @@ def _settings_at(git: Git, prefix: str, revision: str) -> Settings | None:
     return settings_at(lambda name: git.show(revision, prefix + name))
 
 
-def _loosened(work: RunContext, base: str | None) -> Iterator[tuple[str, str]]:
+def _loosened(context: RunContext, base: str | None) -> Iterator[tuple[str, str]]:
     """Yield gates of the base that this change removed or altered, which the report has to mention."""
-    before = _settings_at(work.git, work.prefix, base) if base else None
-    now = work.settings.gate
-    if before is not None and before.repeat != work.settings.repeat:
+    before = _settings_at(context.git, context.prefix, base) if base else None
+    now = context.settings.gate
+    if before is not None and before.repeat != context.settings.repeat:
         yield "how runs are repeated", "[repeat] was changed by this pull request"
     for gate in before.gate if before else ():
         if gate not in now:

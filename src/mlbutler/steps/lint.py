@@ -9,20 +9,20 @@ from mlbutler.steps.context import RunContext
 from mlbutler.steps.project_commands import failure, run_commands
 
 
-def run(work: RunContext) -> LintResult:
+def run(context: RunContext) -> LintResult:
     """Run all of ``lint.commands``; one that fails fails the step.
 
     Raises:
         Interrupted: a signal asked mlbutler to stop; the commands have ended.
     """
-    settings = work.settings.lint
+    settings = context.settings.lint
     if not settings.commands:
         return LintResult(
             outcome=Outcome.SKIPPED,
             reason="not configured",
             remedy="Set commands under [lint] in mlbutler.toml, such as commands = ['ruff check'].",
         )
-    ran = run_commands(work, settings.commands, settings.timeout)
+    ran = run_commands(context, settings.commands, settings.timeout)
     told: dict[str, Any] = {"runs": ran.runs, "held_back": ran.held_back, "isolation": ran.isolation}
     if bad := ran.bad:
         return LintResult(

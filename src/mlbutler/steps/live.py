@@ -43,12 +43,12 @@ class RunSnapshot:
         return tuple((name, result.outcome) for name, result in self.record.steps()), progress
 
 
-def snapshot(work: RunContext) -> RunSnapshot:
+def snapshot(context: RunContext) -> RunSnapshot:
     """Return the state of the run at this commit, in this process or another."""
-    found = read_record(work.record_path)
-    now = work.record
+    found = read_record(context.record_path)
+    now = context.record
     record = found if found is not None and found.change.same_work(now.change) else now
-    progress = load_progress(work.root)
+    progress = load_progress(context.root)
     ours = progress is not None and progress.head == now.change.checkout
     record = dataclasses.replace(record, change=now.change, project=now.project, report_name=now.report_name)
     return RunSnapshot(record, progress if ours else None)
@@ -85,8 +85,8 @@ class Live:
         every: seconds between two versions, at least. clock: a monotonic clock in seconds.
     """
 
-    def __init__(self, work: RunContext, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
-        self._work, self._every, self._clock = work, every, clock
+    def __init__(self, context: RunContext, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context, self._every, self._clock = context, every, clock
         self._state: object = None
         self._next = 0.0
         self._wait = every
@@ -103,7 +103,7 @@ class Live:
             self._wait = self._every
         except MlbutlerError as error:
             if self.problem is None:
-                self._work.console.line(f"No live comment for now: {error.message}")
+                self._context.console.line(f"No live comment for now: {error.message}")
             self.problem = error
             self._wait = min(self._wait * 2, 600.0)
         self._state, self._next = run.state, self._clock() + self._wait
@@ -111,32 +111,32 @@ class Live:
     def _post(self, run: RunSnapshot) -> None:
         from mlbutler.report import markdown
 
-        work = self._work
-        forge = connect_forge(work)
+        context = self._context
+        forge = connect_forge(context)
         if forge is None:
             raise NoToken("No forge is configured.", "Set forge.kind, or run on a CI server.")
-        change = placed(work, forge)
+        change = placed(context, forge)
         if change.number is None:
             return
-        record = without_secrets(dataclasses.replace(run.record, change=change), work.console.redactor)
-        report = running_report(dataclasses.replace(run, record=record), work.settings.report, time.time())
+        record = without_secrets(dataclasses.replace(run.record, change=change), context.console.redactor)
+        report = running_report(dataclasses.replace(run, record=record), context.settings.report, time.time())
         takes = forge.capabilities
         limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
-        text = markdown.fit(report, limits, layout=layout(work))
+        text = markdown.fit(report, limits, layout=layout(context))
         forge.comment(
             change,
             report.title,
             text,
-            is_older(work.git, change),
-            create=agreed_comment_settings(work).when == "always",
+            is_older(context.git, change),
+            create=agreed_comment_settings(context).when == "always",
         )
 
 
 class LiveThread:
     """Run a `Live` in a thread, for a run in this process; call `end` before the verdict is published."""
 
-    def __init__(self, work: RunContext, every: float = EVERY) -> None:
-        self._work, self._live = work, Live(work, every)
+    def __init__(self, context: RunContext, every: float = EVERY) -> None:
+        self._context, self._live = context, Live(context, every)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="live comment", daemon=True)
         self._thread.start()
@@ -144,9 +144,9 @@ class LiveThread:
     def _watch(self) -> None:
         while not self._over.wait(_INTERVAL):
             try:
-                self._live.refresh(snapshot(self._work))
+                self._live.refresh(snapshot(self._context))
             except Exception as error:  # one comment less; the verdict will still be published
-                self._work.console.detail(f"No more live comments: {type(error).__name__}")
+                self._context.console.detail(f"No more live comments: {type(error).__name__}")
                 return
 
     def end(self) -> None:
@@ -155,17 +155,17 @@ class LiveThread:
         self._thread.join()
 
 
-def follow(work: RunContext, every: float, timeout: float) -> Live:
+def follow(context: RunContext, every: float, timeout: float) -> Live:
     """Keep the comment up to date while another process runs the stages; return when they have ended.
 
     Args:
         timeout: seconds to wait for the stages to begin.
     """
-    live, begun, before = Live(work, every), False, snapshot(work).record.reproduce
+    live, begun, before = Live(context, every), False, snapshot(context).record.reproduce
     # A result that is there already may be that of stages which had nothing to do, or of the build before.
     until = time.monotonic() + (timeout if before is None else min(timeout, _SOON))
     while True:
-        run = snapshot(work)
+        run = snapshot(context)
         begun = begun or run.progress is not None or run.record.reproduce != before
         over = run.progress is None and (begun or time.monotonic() > until)
         live.refresh(run)

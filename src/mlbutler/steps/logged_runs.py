@@ -42,21 +42,21 @@ class LoggedRuns:
     files: frozenset[str] = frozenset()
 
 
-def with_logged_runs(work: RunContext, old: Snapshot, new: Snapshot) -> LoggedRuns:
+def with_logged_runs(context: RunContext, old: Snapshot, new: Snapshot) -> LoggedRuns:
     """Return both sides with what the trackers' runs of this build say.
 
     Where DVC declares no metrics, the runs' last numbers are this side's. The target's are those of `trackers.git`,
     which holds what earlier results commits brought; without that folder there are none.
     """
-    since = _began(work.record)
-    runs, notes = _found(work, since) if since is not None else ([], [])
+    since = _began(context.record)
+    runs, notes = _found(context, since) if since is not None else ([], [])
     listed, declared = tuple(one.run for one in runs), bool(old.metrics or new.metrics)
     if declared:
         return LoggedRuns(listed, tuple(notes), old, new)
     twice = [name for name, count in Counter(name for one in runs for name in one.metrics).items() if count > 1]
     if twice:
         notes.append(("logged runs", f"several of them measured {first_few(twice)}: the last one counts"))
-    before, after = _in_git(work, runs) if work.settings.trackers.git is not None else ({}, _by_tracker(runs))
+    before, after = _in_git(context, runs) if context.settings.trackers.git is not None else ({}, _by_tracker(runs))
     return LoggedRuns(
         listed, tuple(notes), replace(old, metrics=before), replace(new, metrics=after), frozenset((*before, *after))
     )
@@ -75,18 +75,18 @@ def _ran(record: Record) -> list[str]:
     return [stage.name for stage in (reproduce.stages if reproduce else ()) if stage.outcome == "ran"]
 
 
-def _found(work: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
-    names = _ran(work.record)
-    folders = ["", *(stage.directory for stage in work.project.stages.pipeline() if stage.name in names)]
-    runs, notes = offline.find_logged_runs(work.root, folders, since, work.environ), []
+def _found(context: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
+    names = _ran(context.record)
+    folders = ["", *(stage.directory for stage in context.project.stages.pipeline() if stage.name in names)]
+    runs, notes = offline.find_logged_runs(context.root, folders, since, context.environ), []
     try:
-        runs += _on_server(work, since)
+        runs += _on_server(context, since)
     except MlbutlerError as error:
         notes.append(("logged runs", f"those on the MLflow server are not known: {error.message.rstrip('.')}"))
     return sorted(runs, key=lambda one: one.when), notes
 
 
-def _on_server(work: RunContext, since: float) -> list[LoggedRun]:
+def _on_server(context: RunContext, since: float) -> list[LoggedRun]:
     """Return the runs on the MLflow server that the team agreed on, where this step can ask it.
 
     Raises:
@@ -94,15 +94,15 @@ def _on_server(work: RunContext, since: float) -> list[LoggedRun]:
     """
     from mlbutler.steps import tracked
 
-    url = tracked.settings(work).mlflow if work.trusted else None
+    url = tracked.settings(context).mlflow if context.trusted else None
     if url is None:
         return []
     from mlbutler.trackers import mlflow_server
 
-    server = tracked.server(work, url)
-    if not (server.user or server.token or work.environ.get(_SERVER)):
+    server = tracked.server(context, url)
+    if not (server.user or server.token or context.environ.get(_SERVER)):
         return []  # a step of its own that is given no credentials
-    return mlflow_server.logged_on(server, work.record.change.checkout, since)
+    return mlflow_server.logged_on(server, context.record.change.checkout, since)
 
 
 def _by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:
@@ -113,12 +113,16 @@ def _by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:
     return found
 
 
-def _in_git(work: RunContext, runs: Iterable[LoggedRun]) -> tuple[dict[str, Source], dict[str, Source]]:
+def _in_git(context: RunContext, runs: Iterable[LoggedRun]) -> tuple[dict[str, Source], dict[str, Source]]:
     """Return both sides of the file that results commits have for trackers that read Git."""
-    path = posixpath.normpath(posixpath.join(work.settings.trackers.git or ".", git_files.METRICS))
-    change, numbers = work.record.change, offline.numbers(runs)
-    before = _at(work.git, work.prefix, change.base, path) if change.base else None
-    after = Source(git_files.metrics_csv(numbers, 0)) if numbers else _at(work.git, work.prefix, change.checkout, path)
+    path = posixpath.normpath(posixpath.join(context.settings.trackers.git or ".", git_files.METRICS))
+    change, numbers = context.record.change, offline.numbers(runs)
+    before = _at(context.git, context.prefix, change.base, path) if change.base else None
+    after = (
+        Source(git_files.metrics_csv(numbers, 0))
+        if numbers
+        else _at(context.git, context.prefix, change.checkout, path)
+    )
     return ({path: before} if before else {}), ({path: after} if after else {})
 
 

@@ -16,7 +16,7 @@ _ORDER = (Verdict.WORSE, Verdict.BETTER, Verdict.WITHIN_NOISE, Verdict.SAME)
 
 
 def metric_histories_of(
-    work: RunContext, metrics: Sequence[MetricChange], goals: Mapping[str, str]
+    context: RunContext, metrics: Sequence[MetricChange], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricHistory, ...], tuple[tuple[str, str], ...]]:
     """Return the most important metrics' history up to the merge base, and (subject, reason) of what is unreadable.
 
@@ -24,15 +24,15 @@ def metric_histories_of(
     """
     from mlbutler.project.metric_history import metric_history
 
-    base, limit = work.record.change.base, work.settings.report.history
+    base, limit = context.record.change.base, context.settings.report.history
     if base is None or not limit:
         return (), ()
     try:
-        history = metric_history(work.project.snapshots, work.prefix, base, limit)
+        history = metric_history(context.project.snapshots, context.prefix, base, limit)
     except MlbutlerError as error:
         return (), (("the history of the metrics", error.message),)
     found, _ = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in history], goals)
-    ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(work.settings, m)))}
+    ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(context.settings, m)))}
     chosen = sorted((h for h in found if h.key in ranks and len(h.values) > 1), key=lambda h: ranks[h.key])
     return tuple(chosen[:_MOST_METRICS]), ()
 

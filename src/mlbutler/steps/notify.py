@@ -10,7 +10,7 @@ from mlbutler.steps.reviewers import STATES, redacted
 _WORD_LIMIT = 40
 
 
-def notified(work: RunContext) -> str:
+def notified(context: RunContext) -> str:
     """Notify the webhook, where there is one; return in words what happened, '' without a webhook.
 
     A fork's run has no webhook, as it has no other secret. The verdicts of earlier runs are hints in the mirror and the
@@ -23,18 +23,18 @@ def notified(work: RunContext) -> str:
     from mlbutler.report import build, headline
     from mlbutler.variables import WEBHOOK
 
-    url = work.environ.get(WEBHOOK, "").strip()
-    if not url or not work.trusted:
+    url = context.environ.get(WEBHOOK, "").strip()
+    if not url or not context.trusted:
         return ""
-    change = work.record.change
-    record = redacted(work, change)
+    change = context.record.change
+    record = redacted(context, change)
     said = headline.headline(record)
-    hints = Hints("verdicts", work.root, work.mirror, change.repository, work.prefix)
+    hints = Hints("verdicts", context.root, context.mirror, change.repository, context.prefix)
     key = f"pull request {change.number}" if change.number else f"branch {change.head_branch or change.head}"
     key += f" ({record.report_name})" if record.report_name else ""
     previous = str(hints.read().get(key, ""))[:_WORD_LIMIT]
     interrupted = headline.outcome(record) is Outcome.INTERRUPTED
-    if work.settings.notify.on == "verdict-change":
+    if context.settings.notify.on == "verdict-change":
         if interrupted:
             return "interrupted: there is no verdict, nobody was notified"
         if previous == said.word:
@@ -47,7 +47,7 @@ def notified(work: RunContext) -> str:
         sentence=said.sentence,
         previous=previous,
     )
-    send_webhook(url, work.settings.notify.form, message, work.environ, work.console.line)
+    send_webhook(url, context.settings.notify.form, message, context.environ, context.console.line)
     if not interrupted:
         hints.write({key: said.word})  # only now: a message that failed is sent the next time
     return "the webhook was notified"

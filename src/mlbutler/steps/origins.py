@@ -25,7 +25,7 @@ _MOST = 30
 
 
 def origins(
-    work: RunContext, theirs: Iterable[str], ours: Iterable[str], base: str | None
+    context: RunContext, theirs: Iterable[str], ours: Iterable[str], base: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Origin, ...]]:
     """Return where the numbers of the target's metrics files (`theirs`) come from, and those of the files here.
 
@@ -34,20 +34,20 @@ def origins(
     Raises:
         ProjectError: the project cannot be read. UsageError: a key in ``verify.signers`` is none.
     """
-    before = _stages_at(work.prefix, work.project, base)
-    old, new = _grouped(before, theirs)[:_MOST], _grouped(work.project.stages, ours)[:_MOST]
-    run = work.record.reproduce
+    before = _stages_at(context.prefix, context.project, base)
+    old, new = _grouped(before, theirs)[:_MOST], _grouped(context.project.stages, ours)[:_MOST]
+    run = context.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
-    finder = _OriginFinder(work.git, work.prefix)
+    finder = _OriginFinder(context.git, context.prefix)
     try:
-        edited = frozenset(work.git.dirty(untracked=True))
+        edited = frozenset(context.git.dirty(untracked=True))
         finder.look_ahead("HEAD", new)
         finder.look_ahead(base or "", old)
         here = [origin for stage, paths in new for origin in finder.here(stage, paths, became, edited)]
         there = [origin for stage, paths in old for origin in finder.at(base, stage, paths)] if base else []
     except GitError:
         return (), ()
-    return with_signers(work, there, before), with_signers(work, here, work.project.stages)
+    return with_signers(context, there, before), with_signers(context, here, context.project.stages)
 
 
 def _stages_at(prefix: str, project: Project, base: str | None) -> Stages:
@@ -59,18 +59,18 @@ def _stages_at(prefix: str, project: Project, base: str | None) -> Stages:
     return reader.stages if reader is not None else project.stages
 
 
-def last_build(work: RunContext) -> EarlierBuild | None:
+def last_build(context: RunContext) -> EarlierBuild | None:
     """Return the build of mlbutler that made what dvc.lock records here, None where an author did.
 
     Raises:
         ProjectError: the project cannot be read.
     """
-    locks = dict.fromkeys(work.prefix + stage.lock_file for stage in work.project.stages.pipeline())
+    locks = dict.fromkeys(context.prefix + stage.lock_file for stage in context.project.stages.pipeline())
     if not locks:
         return None
     try:
-        finder = _OriginFinder(work.git, work.prefix)
-        commit = finder.last(work.record.change.checkout, locks)
+        finder = _OriginFinder(context.git, context.prefix)
+        commit = finder.last(context.record.change.checkout, locks)
         return finder.build_of(commit) if commit else None
     except GitError:
         return None

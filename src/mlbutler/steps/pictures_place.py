@@ -43,7 +43,11 @@ class _Place(Protocol):
 
 
 def upload_pictures(
-    work: RunContext, change: Change, settings: CommentSettings, files: Sequence[File], is_older: Callable[[str], bool]
+    context: RunContext,
+    change: Change,
+    settings: CommentSettings,
+    files: Sequence[File],
+    is_older: Callable[[str], bool],
 ) -> dict[str, str]:
     """Put the pictures there, by names that follow from their content; return name -> address that shows it.
 
@@ -55,7 +59,7 @@ def upload_pictures(
     where = settings.pictures_in
     assert where is not None
     if where.endswith(".git"):
-        return _in_repository(work, change, settings, files, is_older)
+        return _in_repository(context, change, settings, files, is_older)
     if settings.pictures_at is None:
         raise SettingsError(f"Nothing says at which address {where} is shown.", "Set comment.pictures_at.")
     try:
@@ -126,7 +130,11 @@ class _PictureBucket:
 
 
 def _in_repository(
-    work: RunContext, change: Change, settings: CommentSettings, files: Sequence[File], is_older: Callable[[str], bool]
+    context: RunContext,
+    change: Change,
+    settings: CommentSettings,
+    files: Sequence[File],
+    is_older: Callable[[str], bool],
 ) -> dict[str, str]:
     """Push the pictures, and nothing of the report, to a branch of the repository that the team names."""
     from mlbutler.commitback.build import Author
@@ -145,13 +153,13 @@ def _in_repository(
         raise SettingsError(
             "comment.pictures_at lacks {commit} or {path}.", "Write it as https://host/owner/name/raw/{commit}/{path}."
         )
-    git = work.git.at(work.git.toplevel())
+    git = context.git.at(context.git.toplevel())
     if git.access is not None:
         git = git.reaching(RemoteAccess(there, fresh=False))
     named = re.sub(r"[^A-Za-z0-9]+", "-", (own.path if own else change.repository).removesuffix(".git")).strip("-")
     prefix = f"mlbutler/{_FOLDER}-{named}-"
     name = f"{prefix}{change.number}"
-    branch = ReportBranch(git, there.url, name, Author.parse(work.settings.commit.author))
+    branch = ReportBranch(git, there.url, name, Author.parse(context.settings.commit.author))
     done = branch.publish(_FOLDER, {file.name: file.content for file in files}, change.head, is_older)
     if settings.keep:
         prune(git, there.url, prefix, time.time() - settings.keep, name)

@@ -33,51 +33,51 @@ _SIGNS = {
 }
 
 
-def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
+def run(context: RunContext, lost: Collection[str] = ()) -> PlanResult:
     """Plan the stages that `reproduce.targets` names, or all.
 
     Args:
         lost: paths of outputs that no store holds.
     """
-    before, targets = work.record.plan or work.options.earlier_plan, work.settings.reproduce.targets
+    before, targets = context.record.plan or context.options.earlier_plan, context.settings.reproduce.targets
     if (
         not lost
         and before is not None
         and before.is_up_to_date()
-        and work.state.plans.is_valid(_states(before.stages), targets)
+        and context.state.plans.is_valid(_states(before.stages), targets)
     ):
-        work.progress.plan_held = True
+        context.progress.plan_held = True
         return PlanResult(
             outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages, left_over=before.left_over
         )
-    work.progress.plan_held = False
-    fresh, began = "project" not in vars(work), time.time()
-    read = ReadRecorder(work.root)
+    context.progress.plan_held = False
+    fresh, began = "project" not in vars(context), time.time()
+    read = ReadRecorder(context.root)
     with read.recording():
-        project = work.project
-        result = _planned(work, lost)
+        project = context.project
+        result = _planned(context, lost)
     if fresh and not lost and result.stages and result.is_up_to_date() and not project.stages.asks_elsewhere:
         from mlbutler.project.pushed import key_of
 
-        artifacts = key_of(project.artifacts(), _address(work.environ, work.project))
-        work.state.plans.put(
+        artifacts = key_of(project.artifacts(), _address(context.environ, context.project))
+        context.state.plans.put(
             _states(result.stages), targets, read_paths(project.stages), read, outputs=recorded_hashes(project.stages),
             artifacts=artifacts, settings=project.settings_files(), since=began,
         )  # fmt: skip
     else:
-        work.state.plans.invalidate()
+        context.state.plans.invalidate()
     return result
 
 
-def earlier(work: RunContext) -> PlanResult | None:
+def earlier(context: RunContext) -> PlanResult | None:
     """Return what the last run on the same commit planned; on a CI server the project's code can write its record."""
-    if work.record.change.ci != "local":
+    if context.record.change.ci != "local":
         return None
     try:
-        before = read_record(work.record_path, strict=True)
+        before = read_record(context.record_path, strict=True)
     except ProjectError:
         return None
-    return before.plan if before is not None and before.change.same_work(work.record.change) else None
+    return before.plan if before is not None and before.change.same_work(context.record.change) else None
 
 
 def _states(stages: Sequence[StagePlan]) -> list[tuple[str, str, str]]:
@@ -92,17 +92,17 @@ def _address(environ: Mapping[str, str], project: Project) -> Callable[[str | No
     return lambda own: address(settings, own or project.remote_name or "", environ)
 
 
-def _planned(work: RunContext, lost: Collection[str]) -> PlanResult:
-    project = work.project
-    times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
+def _planned(context: RunContext, lost: Collection[str]) -> PlanResult:
+    project = context.project
+    times = read_times(context.root, context.mirror, context.record.change.repository, context.prefix)
     planning = project.planning
-    plans = planning.plan(work.settings.reproduce.targets, times, lost)
+    plans = planning.plan(context.settings.reproduce.targets, times, lost)
     stages = tuple(dataclasses.replace(plan, need_bytes=planning.missing_bytes([plan])) for plan in plans)
-    show_plan(work.console, stages)
-    before = work.record.plan
+    show_plan(context.console, stages)
+    before = context.record.plan
     expected = before.expected if before is not None and before.expected is not None else _cost(planning, stages)
     for note in leftovers(project.stages.orphans):
-        work.console.detail(note)
+        context.console.detail(note)
     result = PlanResult(
         outcome=_outcome(stages), reason="", remedy=_remedy(stages), stages=stages, expected=expected,
         left_over=project.stages.orphans,

@@ -34,7 +34,7 @@ class CommandResults:
         return [done for done in self.runs if done.exit_code != 0]
 
 
-def run_commands(work: RunContext, commands: Sequence[str], timeout: float | None) -> CommandResults:
+def run_commands(context: RunContext, commands: Sequence[str], timeout: float | None) -> CommandResults:
     """Run every command at the project's root, in order, even where an earlier one failed.
 
     XML files that isolated commands write into ``.mlbutler`` are put there afterwards.
@@ -42,17 +42,17 @@ def run_commands(work: RunContext, commands: Sequence[str], timeout: float | Non
     Raises:
         Interrupted: a signal asked mlbutler to stop. OutsideError: there is no shell, or no isolation that is required.
     """
-    redactor = output_redactor(work.environ)
-    ours = given(work)
+    redactor = output_redactor(context.environ)
+    ours = given(context)
     runs = []
-    with isolated(work) as here:
+    with isolated(context) as here:
         for command in commands:
-            work.console.line(f"> {command}")
+            context.console.line(f"> {command}")
             done = run_command(
                 command,
-                cwd=work.root,
+                cwd=context.root,
                 environ=ours.environ,
-                on_line=lambda line: work.console.raw(line + "\n"),
+                on_line=lambda line: context.console.raw(line + "\n"),
                 timeout=timeout,
                 redactor=redactor,
                 prefix=here.prefix,
@@ -66,7 +66,7 @@ def run_commands(work: RunContext, commands: Sequence[str], timeout: float | Non
                 )
             )
         if here.state is not None:
-            _take_over(here.state, work.root / ".mlbutler")
+            _take_over(here.state, context.root / ".mlbutler")
     lines = [line for done in runs if done.exit_code != 0 for line in done.tail]
     hint = " ".join(filter(None, (ours.hint, here.hint(lines))))
     return CommandResults(tuple(runs), redactor, ours.held_back, here.words, hint)

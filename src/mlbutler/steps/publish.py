@@ -32,7 +32,7 @@ _CHECK_LIMIT = 65_000
 """Characters of a check's text; GitHub takes 65,535."""
 
 
-def run(work: RunContext, command: str | None = None) -> PublishResult:
+def run(context: RunContext, command: str | None = None) -> PublishResult:
     """Publish the report to the forge, the result to the MLflow server, and notify the webhook.
 
     Args:
@@ -43,18 +43,18 @@ def run(work: RunContext, command: str | None = None) -> PublishResult:
             not keep the report from the others.
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
-    if not work.options.shares:
-        return unshared.publish(work)
-    if work.progress.live is not None:
-        work.progress.live.end()
+    if not context.options.shares:
+        return unshared.publish(context)
+    if context.progress.live is not None:
+        context.progress.live.end()
     problems: list[MlbutlerError] = []
-    track = _said_by(lambda: logged(work), problems)
+    track = _said_by(lambda: logged(context), problems)
     try:
-        result = _handed_over(work, command) if command else _to_forge(work)
+        result = _handed_over(context, command) if command else _to_forge(context)
     except MlbutlerError as error:
         result = error.partial if isinstance(error.partial, PublishResult) else _failed(error)
         problems.insert(0, error)
-    note = _said_by(lambda: notified(work), problems)
+    note = _said_by(lambda: notified(context), problems)
     result = dataclasses.replace(result, reason="; ".join(filter(None, (result.reason, track, note))))
     if problems:
         problems[0].partial = dataclasses.replace(result, outcome=Outcome.ERROR)
@@ -71,58 +71,58 @@ def _said_by(call: Callable[[], str], problems: list[MlbutlerError]) -> str:
         return error.message
 
 
-def _handed_over(work: RunContext, command: str) -> PublishResult:
+def _handed_over(context: RunContext, command: str) -> PublishResult:
     from mlbutler.forge.command import hand_over
     from mlbutler.report import build, headline, markdown
 
-    if not work.trusted:
+    if not context.trusted:
         return _skipped("a fork's change publishes nothing")
-    change = work.record.change
-    record = redacted(work, change)
+    change = context.record.change
+    record = redacted(context, change)
     said = headline.headline(record)
     hand_over(
         command,
-        markdown.render(record, work.settings.report),
+        markdown.render(record, context.settings.report),
         record.change,
         STATES[headline.outcome(record)],
         said.plain(_SENTENCE_LIMIT),
         title=build.title(record),
-        directory=work.root,
-        environ=work.environ,
-        say=work.console.line,
+        directory=context.root,
+        environ=context.environ,
+        say=context.console.line,
     )
     return PublishResult(outcome=Outcome.PASSED, reason="handed to the command", forge="command")
 
 
-def _to_forge(work: RunContext) -> PublishResult:
-    place = work.settings.report.directory
-    if not work.trusted:
+def _to_forge(context: RunContext) -> PublishResult:
+    place = context.settings.report.directory
+    if not context.trusted:
         return _skipped(f"a fork's change publishes nothing; the report is in {place}")
     try:
-        forge = connect_forge(work)
+        forge = connect_forge(context)
     except NoToken as error:
-        if work.settings.forge.kind or work.settings.forge.url:
+        if context.settings.forge.kind or context.settings.forge.url:
             raise
         return _skipped(f"{error.message[:-1]}; the report is in {place}")
     if forge is None:
         return _skipped(f"no forge configured; the report is in {place}")
-    change = placed(work, forge)
+    change = placed(context, forge)
     posted, refused = None, None
-    note = open_pull_request(work, forge, change)
-    tip = _superseded(work.git, work.record, change)
+    note = open_pull_request(context, forge, change)
+    tip = _superseded(context.git, context.record, change)
     if tip:
         posted = Posted("", newer=tip)
     elif change.number is not None or forge.capabilities.commit_comments:
         try:
-            posted = _comment(work, forge, change)
+            posted = _comment(context, forge, change)
         except NotOffered as error:
-            return _left(work, forge, change, error)
+            return _left(context, forge, change, error)
         except RequestRefused as error:
             refused = error  # the token may still set statuses, and a pending one would stay
     status = ""
     if forge.capabilities.statuses:
         try:
-            status = _status(work, forge, change)
+            status = _status(context, forge, change)
         except MlbutlerError as error:
             raise refused or error from error
     if refused is not None:
@@ -154,11 +154,11 @@ def _superseded(git: Git, record: Record, change: Change) -> str:
     return tip if tip != change.head else ""
 
 
-def _left(work: RunContext, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
+def _left(context: RunContext, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
     """Push the report to a branch, whose files the forge shows, where the forge accepts no comment."""
-    kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"
+    kept = f"{error.message[:-1]}; the report is in {context.settings.report.directory}"
     try:
-        left = publish_report(work, change, forge.capabilities, is_older(work.git, change))
+        left = publish_report(context, change, forge.capabilities, is_older(context.git, change))
     except MlbutlerError as problem:
         reason = f"{kept}, and on no branch: {problem.message}"
         return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
@@ -195,23 +195,25 @@ def _said(posted: Posted | None, no_status: str) -> str:
     return f"comment set; {no_status}" if no_status else "comment and status set"
 
 
-def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
+def _comment(context: RunContext, forge: Forge, change: Change) -> Posted:
     from mlbutler.report import build, markdown, pictures
 
-    record, settings = redacted(work, change), work.settings.report
+    record, settings = redacted(context, change), context.settings.report
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
     report = build.build(record, settings)
-    older = is_older(work.git, change)
+    older = is_older(context.git, change)
     files = pictures.of_report(report) if change.number is not None else ()
     short = not takes.folds and bool(markdown.shown_on_demand(report))
     elsewhere = (
-        bool(files) and agreed_comment_settings(work).pictures and agreed_comment_settings(work).pictures_in is not None
+        bool(files)
+        and agreed_comment_settings(context).pictures
+        and agreed_comment_settings(context).pictures_in is not None
     )
-    linked = takes.pictures == "linked" and bool(files) and agreed_comment_settings(work).pictures and not elsewhere
-    left = _on_branch(work, forge, change) if short or linked else BranchReport()
+    linked = takes.pictures == "linked" and bool(files) and agreed_comment_settings(context).pictures and not elsewhere
+    left = _on_branch(context, forge, change) if short or linked else BranchReport()
     branch = left.branch if short else ""
-    form, create = layout(work), is_wanted(agreed_comment_settings(work), record)
+    form, create = layout(context), is_wanted(agreed_comment_settings(context), record)
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
         text = markdown.fit(report, limits, placed, branch, form)
@@ -226,7 +228,7 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     if not files:
         return post()
     if elsewhere:
-        return post(_put_elsewhere(work, change, files[:_MOST_PICTURES], older))
+        return post(_put_elsewhere(context, change, files[:_MOST_PICTURES], older))
     if takes.pictures == "linked":
         return post(left.pictures if linked else None)
     files = files[:_MOST_PICTURES]
@@ -243,49 +245,51 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
 
 
 def _put_elsewhere(
-    work: RunContext, change: Change, files: Sequence[File], is_older: Callable[[str], bool]
+    context: RunContext, change: Change, files: Sequence[File], is_older: Callable[[str], bool]
 ) -> dict[str, str] | None:
     """Return the pictures' addresses where the team wants them; None where they could not be put there."""
     from mlbutler.steps.pictures_place import upload_pictures
 
-    settings = steps_agreed.agreed_section(work, "comment", work.settings.comment, branches=True)
+    settings = steps_agreed.agreed_section(context, "comment", context.settings.comment, branches=True)
     try:
-        return upload_pictures(work, change, settings, files, is_older) if settings.pictures_in else None
+        return upload_pictures(context, change, settings, files, is_older) if settings.pictures_in else None
     except MlbutlerError as error:
-        work.console.line(f"The comment has no pictures: {error.message} {error.remedy}")
+        context.console.line(f"The comment has no pictures: {error.message} {error.remedy}")
         return None
 
 
-def _on_branch(work: RunContext, forge: Forge, change: Change) -> BranchReport:
+def _on_branch(context: RunContext, forge: Forge, change: Change) -> BranchReport:
     """Return the report as it was pushed to its branch; where it could not be, the comment goes without."""
     try:
-        return publish_report(work, change, forge.capabilities, is_older(work.git, change))
+        return publish_report(context, change, forge.capabilities, is_older(context.git, change))
     except MlbutlerError as error:
-        work.console.line(f"The report is on no branch, so that the comment has no pictures: {error.message}")
+        context.console.line(f"The report is on no branch, so that the comment has no pictures: {error.message}")
         return BranchReport()
 
 
-def _status(work: RunContext, forge: Forge, change: Change) -> str:
+def _status(context: RunContext, forge: Forge, change: Change) -> str:
     from mlbutler.report import build, headline
 
-    record = redacted(work, change)
+    record = redacted(context, change)
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
     state = STATES[headline.outcome(record)]
     place = forge.status(change, build.title(record), state, sentence, change.build_url)
-    _detail(work, forge, change, record, state, sentence)
-    if (results := _results_commit(work.git, work.record, change)) is not None:
+    _detail(context, forge, change, record, state, sentence)
+    if (results := _results_commit(context.git, context.record, change)) is not None:
         # Where the push of it starts no build, nothing else would ever tell what a required check waits for.
         forge.status(results, build.title(record), state, sentence, change.build_url)
     return place
 
 
-def _detail(work: RunContext, forge: Forge, change: Change, record: Record, state: CommitStatus, sentence: str) -> None:
+def _detail(
+    context: RunContext, forge: Forge, change: Change, record: Record, state: CommitStatus, sentence: str
+) -> None:
     """Show the report beside the status, where the forge has a place; that it cannot be is no reason to stop."""
     from mlbutler.report import annotations, build, markdown
 
     if not isinstance(forge, Hosted):
         return
-    settings = work.settings.report
+    settings = context.settings.report
     limits = markdown.Limits(_CHECK_LIMIT)
     details = StatusDetails(
         markdown.render(record, settings, limits), annotations.remarks(record), build.fields(record, settings)
@@ -293,7 +297,7 @@ def _detail(work: RunContext, forge: Forge, change: Change, record: Record, stat
     try:
         forge.detail(change, build.title(record), state, sentence, change.build_url, details)
     except MlbutlerError as error:
-        work.console.line(f"The status has no details: {error.message}")
+        context.console.line(f"The status has no details: {error.message}")
 
 
 def _results_commit(git: Git, record: Record, change: Change) -> Change | None:

@@ -17,7 +17,7 @@ def refs_of(number: str) -> list[str]:
     return [pattern.format(number) for pattern in _REFS]
 
 
-def head_of(work: RunContext, forge: Forge, number: str, commit: str) -> str:
+def head_of(context: RunContext, forge: Forge, number: str, commit: str) -> str:
     """Return the head that the pull request has now, '' where there is none of this number.
 
     Args:
@@ -26,11 +26,11 @@ def head_of(work: RunContext, forge: Forge, number: str, commit: str) -> str:
     Raises:
         UsageError: there is no Git remote. GitError, AccessDenied, ForgeError: it could not be asked.
     """
-    change = work.record.change
+    change = context.record.change
     if change.git_remote is None:
         raise UsageError("There is no Git remote to ask.", "Run it in a clone of the repository.")
     refs = refs_of(number)
-    found = work.git.remote_refs(change.git_remote, *refs)
+    found = context.git.remote_refs(change.git_remote, *refs)
     heads = [found[ref] for ref in refs if ref in found]
     if heads or not commit:
         return commit if commit in heads else next(iter(heads), "")

@@ -32,60 +32,60 @@ _NOTHING_HERE = "nothing to push: none of the project's data is here"
 _DONE = ("ran", "restored")
 
 
-def run(work: RunContext) -> PushResult:
+def run(context: RunContext) -> PushResult:
     """Send objects and run cache. Outputs of finished stages are sent even when another stage failed.
 
     Raises:
         AccessDenied, StoreError: the remote refused or failed; the mirror has been written by then.
     """
-    if not work.trusted:
+    if not context.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
-    nothing = _nothing_to_do(work.record)
-    if not work.options.shares:
+    nothing = _nothing_to_do(context.record)
+    if not context.options.shares:
         return unshared.push(
-            work, all_there=nothing and work.record.plan is not None and work.record.plan.is_up_to_date()
+            context, all_there=nothing and context.record.plan is not None and context.record.plan.is_up_to_date()
         )
     if nothing:
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
-    project = work.project
+    project = context.project
     project.reload()
     artifacts = [artifact for artifact in project.artifacts() if artifact.oid is not None]
     pushed = [artifact for artifact in artifacts if artifact.cached and artifact.pushed]
-    work.mirror_use.begin()
-    stores = open_stores(work)
+    context.mirror_use.begin()
+    stores = open_stores(context)
     cache, mirror = stores.cache, stores.mirror
-    if mirror is None and work.project.remote_name is None and all(artifact.remote is None for artifact in pushed):
+    if mirror is None and context.project.remote_name is None and all(artifact.remote is None for artifact in pushed):
         return PushResult(
             outcome=Outcome.SKIPPED,
             reason="no DVC remote is configured, and no mirror",
             remedy="dvc remote add --default NAME URL",
         )
-    ran = _ran(work.record, work.root)
-    runs = runs_of_build(work, cache, artifacts, ran)
+    ran = _ran(context.record, context.root)
+    runs = runs_of_build(context, cache, artifacts, ran)
     moved: list[Moved] = []
     kept, mirrored = "", False
     if mirror is not None:
-        done = to_mirror(work, cache, mirror, artifacts, runs)
+        done = to_mirror(context, cache, mirror, artifacts, runs)
         if done is not None:
             mirrored = True
             moved.append(done)
             kept = "mirror" if runs else ""
-    nearby = to_near(work, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
+    nearby = to_near(context, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
     try:
-        notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
+        notes, place = _to_remotes(context, cache, artifacts, pushed, runs, moved)
         place = place or nearby
     except MlbutlerError as error:
-        work.state.push_checks.invalidate()  # it lacks what it did not take
-        error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(work.record, mirrored, kept))))
+        context.state.push_checks.invalidate()  # it lacks what it did not take
+        error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(context.record, mirrored, kept))))
         error.partial = PushResult(
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
         )
         raise
     away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
-    result = _result(work.options, work.record, moved, notes, place or kept, away, len(pushed))
-    if runs and not place and _failed(work.record):
+    result = _result(context.options, context.record, moved, notes, place or kept, away, len(pushed))
+    if runs and not place and _failed(context.record):
         result = _only_here(result)
-    return result if work.options.pipeline else _whole(work, result, away)
+    return result if context.options.pipeline else _whole(context, result, away)
 
 
 def _ran(record: Record, root: Path) -> set[str]:
@@ -115,7 +115,7 @@ def _where_results_are(record: Record, mirrored: bool, kept: str) -> str:
     )
 
 
-def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> PushResult:
+def _whole(context: RunContext, result: PushResult, away: Sequence[Artifact]) -> PushResult:
     """Check that what is not here is on the remote; in a whole run the step `check` does so.
 
     Raises:
@@ -126,19 +126,19 @@ def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> Pu
 
     if not away:
         return result
-    remotes = open_stores(work).remotes
-    with work.console.progress("asking the remote") as progress:
+    remotes = open_stores(context).remotes
+    with context.console.progress("asking the remote") as progress:
         found = check_pushed(
             away,
             remotes,
-            work.project.objects.manifest,
-            presence=work.state.presence,
+            context.project.objects.manifest,
+            presence=context.state.presence,
             address=remotes.address,
             progress=progress,
-            size_here=work.project.objects.size,
+            size_here=context.project.objects.size,
         )
     for finding in (*grouped(found.findings), *grouped(found.undetermined)):
-        work.console.line(f"{finding.subject}: {finding.problem}")
+        context.console.line(f"{finding.subject}: {finding.problem}")
     if found.findings:
         lacking = first_few([finding.subject for finding in found.findings])
         return dataclasses.replace(
@@ -217,7 +217,7 @@ def _result(
 
 
 def _to_remotes(
-    work: RunContext,
+    context: RunContext,
     cache: LocalStore,
     artifacts: Sequence[Artifact],
     pushed: Iterable[Artifact],
@@ -227,7 +227,7 @@ def _to_remotes(
     """Send to each artifact's remote; return (remarks, name of the remote with the run cache or '')."""
     from mlbutler.store.holdings import is_complete
 
-    remotes = open_stores(work).remotes
+    remotes = open_stores(context).remotes
     by_remote: dict[str | None, list[ObjectId]] = {}
     for artifact in pushed:
         assert artifact.oid is not None
@@ -237,21 +237,21 @@ def _to_remotes(
         notes.append(f"{count(len(unplaced), 'artifact')} without a DVC remote")
     kept = ""
     private = {a.oid for a in artifacts if a.cached and not a.pushed}
-    if work.project.remote_name is not None:
-        by_remote.setdefault(work.project.remote_name, [])
+    if context.project.remote_name is not None:
+        by_remote.setdefault(context.project.remote_name, [])
     for name, oids in by_remote.items():
         store = remotes(name)
         assert store is not None
         entries: list[RunCacheEntry] = []
         outputs: list[ObjectId] = []
-        if name == work.project.remote_name:
+        if name == context.project.remote_name:
             entries = [run for run in runs if is_complete(cache, run.outputs) and not run.outputs & private]
             outputs = [oid for entry in entries for oid in entry.outputs]
             if not keeps_runs(store):
                 # The run cache comes another way, from the mirror or from agent to agent; what is small and not in
                 # dvc.lock's own artifacts, metrics above all, has to be there for it.
                 entries, outputs = [], [oid for oid in outputs if _is_small(cache, oid)]
-        seen = send_objects(work, cache, store, [*oids, *outputs], moved)
+        seen = send_objects(context, cache, store, [*oids, *outputs], moved)
         notes += [f"{count(seen, 'object')} read back from {store.name} and whole"] if seen else []
         if entries:
             send_runs(cache, store, entries)

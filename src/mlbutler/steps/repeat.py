@@ -58,24 +58,24 @@ class RepeatOptions:
 
 
 def repeated(
-    work: RunContext, metrics: Sequence[MetricChange], asked: RepeatOptions | None = None
+    context: RunContext, metrics: Sequence[MetricChange], asked: RepeatOptions | None = None
 ) -> tuple[RepeatResult, ...]:
     """Measure again what gates with `repeats`, or the command line, ask for; nothing when no stage's record differs.
 
     Raises:
         SettingsError: a metric or the seed is unknown. Also those of `measure`.
     """
-    base = work.record.change.base
-    wanted = _wanted(work.settings.gate, metrics, asked)
+    base = context.record.change.base
+    wanted = _wanted(context.settings.gate, metrics, asked)
     if not wanted and asked is not None:
-        work.console.line("No repeats: no metric with a gate is on both sides. Name others: --only METRIC.")
+        context.console.line("No repeats: no metric with a gate is on both sides. Name others: --only METRIC.")
     if not wanted or base is None:
         return ()
-    if _unchanged(work, base):
-        work.console.line("No repeats: dvc.lock is that of the target, so no stage differs.")
+    if _unchanged(context, base):
+        context.console.line("No repeats: dvc.lock is that of the target, so no stage differs.")
         return ()
-    done = work.record.reproduce
-    if work.options.pipeline and (done is None or done.outcome is not Outcome.PASSED):
+    done = context.record.reproduce
+    if context.options.pipeline and (done is None or done.outcome is not Outcome.PASSED):
         why = done.reason if done is not None else "the step reproduce was not run"
         return tuple(
             RepeatResult(metric=metric.key, reason=f"nothing was run, so nothing is repeated: {why}", excused=True)
@@ -85,11 +85,11 @@ def repeated(
     results = []
     for count in sorted({*wanted.values()}):
         chosen = [metric for metric in metrics if wanted.get(metric.key) == count]
-        seeds = seeds_for(work, count)
+        seeds = seeds_for(context, count)
         named = [(metric.file, metric.name) for metric in chosen]
-        old = measure(work, base, named, seeds, "in the target")
-        new = Series(problem=old.problem) if old.problem else measure(work, None, named, seeds, "here")
-        results += [_result(work.settings, metric, seeds, old, new) for metric in chosen]
+        old = measure(context, base, named, seeds, "in the target")
+        new = Series(problem=old.problem) if old.problem else measure(context, None, named, seeds, "here")
+        results += [_result(context.settings, metric, seeds, old, new) for metric in chosen]
     return tuple(results)
 
 
@@ -111,11 +111,13 @@ def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: Repea
     return {key: asked.count for key, metric in both.items() if {key, metric.name} & set(asked.only)}
 
 
-def _unchanged(work: RunContext, base: str) -> bool:
+def _unchanged(context: RunContext, base: str) -> bool:
     """Return whether dvc.lock records every stage the same on both sides."""
-    locks = [path for path in result_paths(work.project.stages) if path.endswith(".lock")]
+    locks = [path for path in result_paths(context.project.stages) if path.endswith(".lock")]
     try:
-        return all(work.git.show(base, work.prefix + lock) == (work.root / lock).read_bytes() for lock in locks)
+        return all(
+            context.git.show(base, context.prefix + lock) == (context.root / lock).read_bytes() for lock in locks
+        )
     except OSError:
         return False
 
@@ -132,13 +134,13 @@ def _result(settings: Settings, metric: MetricChange, seeds: Sequence[int], old:
     )
 
 
-def seeds_for(work: RunContext, count: int) -> tuple[int, ...]:
+def seeds_for(context: RunContext, count: int) -> tuple[int, ...]:
     """Return the seeds of a series; the first is the project's current one.
 
     Raises:
         SettingsError: repeat.seed is not set, or is not a param.
     """
-    names = work.settings.repeat.seed
+    names = context.settings.repeat.seed
     if not names:
         raise SettingsError(
             "Repeats need to know the seed, and repeat.seed is not set.",
@@ -147,7 +149,7 @@ def seeds_for(work: RunContext, count: int) -> tuple[int, ...]:
     for name in names:
         split(name)
     file, dotted = split(names[0])
-    return series(read_document(file, _small_file(work.root / file)).values.get(dotted), count)
+    return series(read_document(file, _small_file(context.root / file)).values.get(dotted), count)
 
 
 def _small_file(path: Path) -> Source:
@@ -161,7 +163,7 @@ def _small_file(path: Path) -> Source:
 
 
 def measure(
-    work: RunContext, revision: str | None, metrics: Sequence[Metric], seeds: Sequence[int], side: str
+    context: RunContext, revision: str | None, metrics: Sequence[Metric], seeds: Sequence[int], side: str
 ) -> Series:
     """Run the stages that make `metrics` in a clone, once for each seed, and read the metrics.
 
@@ -174,14 +176,14 @@ def measure(
         Interrupted: a signal asked mlbutler to stop. MlbutlerError: git, DVC or a store failed; not when a stage did.
     """
     found = Series(values={metric: [] for metric in metrics})
-    git = work.git.at(work.git.toplevel())
-    environ = project_environment(work.environ)
-    cache = work.project.cache_dir
+    git = context.git.at(context.git.toplevel())
+    environ = project_environment(context.environ)
+    cache = context.project.cache_dir
     with (
-        scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
+        scratch_clone(git, revision, context.root, context.prefix, cache, environ) as root,
         contextlib.chdir(root),  # DVC names stages relative to the current directory
     ):
-        scratch = scratch_context(work, root, mirror=work.mirror, timeout=work.settings.repeat.timeout)
+        scratch = scratch_context(context, root, mirror=context.mirror, timeout=context.settings.repeat.timeout)
         targets = _targets(scratch.project.stages, metrics)
         if isinstance(targets, str):
             found.problem = f"{side}: {targets}"
@@ -189,15 +191,15 @@ def measure(
         scratch = _with_targets(scratch, targets)
         identities: set[tuple[tuple[str, str], ...]] = set()
         for number, seed in enumerate(seeds, 1):
-            work.console.heading(f"run {number} of {len(seeds)} {side}, seed {seed}: {', '.join(targets)}")
-            set_params(root, work.settings.repeat.seed, seed)
+            context.console.heading(f"run {number} of {len(seeds)} {side}, seed {seed}: {', '.join(targets)}")
+            set_params(root, context.settings.repeat.seed, seed)
             problem = _once(scratch, found) or _read_metrics(scratch.project, found)
             if problem:
                 found.problem = f"{side}, seed {seed}: {problem}"
                 return found
             identities.add(_outputs(scratch.project.stages, found.stages))
     if len(identities) == 1:
-        named = ", ".join(work.settings.repeat.seed)
+        named = ", ".join(context.settings.repeat.seed)
         found.problem = f"{side} the seed {named} does not change the outcome: identical bytes with {len(seeds)} seeds"
     return found
 

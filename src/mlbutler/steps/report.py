@@ -17,7 +17,7 @@ _LONGEST_SUMMARY = 1024 * 1024
 """Bytes that GitHub shows of a step."""
 
 
-def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
+def run(context: RunContext, *, aborted: bool = False) -> ReportResult:
     """Write report.md, report.html and what else is made from the record alone.
 
     Args:
@@ -28,18 +28,18 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
         PathRefused: its path contains a link.
     """
     if aborted:
-        work.record = interrupted(work.record)
-        work.progress.own_steps |= {
-            name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED
+        context.record = interrupted(context.record)
+        context.progress.own_steps |= {
+            name for name, result in context.record.steps() if result.outcome is Outcome.INTERRUPTED
         }
-    setting = work.settings.report.directory
-    work.symlinks.check_inside(work.root / setting)
-    directory = _directory(work.root, setting)
-    files = write_report(work.record, work.settings.report, directory, work.console.redactor)
-    if not work.trusted:
-        _write_bundle(work)
-    _summarise(work, dict(files)["md"])
-    place = directory.relative_to(work.root.resolve()).as_posix()
+    setting = context.settings.report.directory
+    context.symlinks.check_inside(context.root / setting)
+    directory = _directory(context.root, setting)
+    files = write_report(context.record, context.settings.report, directory, context.console.redactor)
+    if not context.trusted:
+        _write_bundle(context)
+    _summarise(context, dict(files)["md"])
+    place = directory.relative_to(context.root.resolve()).as_posix()
     return ReportResult(
         outcome=Outcome.PASSED,
         reason=f"written to {place}",
@@ -47,7 +47,7 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     )
 
 
-def _write_bundle(work: RunContext) -> None:
+def _write_bundle(context: RunContext) -> None:
     """Write what a trusted job can publish of a fork's change.
 
     Raises:
@@ -55,35 +55,35 @@ def _write_bundle(work: RunContext) -> None:
     """
     from mlbutler.bundle import NAME, bundled  # which forks' reports alone need
 
-    path = work.root / ".mlbutler" / NAME
+    path = context.root / ".mlbutler" / NAME
     try:
-        atomic.write(path, bundled(ended(work.record), work.console.redactor))
+        atomic.write(path, bundled(ended(context.record), context.console.redactor))
     except OSError as error:
         raise OutsideError(f"Cannot write {path}: {error.strerror or error}.", "Make it writable.") from error
 
 
-def _summarise(work: RunContext, report: Path) -> None:
+def _summarise(context: RunContext, report: Path) -> None:
     """Add the report to the summary of the job's page, where the CI server has one: GitHub and Gitea Actions.
 
     Without it the report is among the artifacts, so that a file which cannot be written is only reported.
     """
-    name = work.environ.get(_SUMMARY, "")
-    if not name or work.environ.get("GITHUB_ACTIONS") != "true":
+    name = context.environ.get(_SUMMARY, "")
+    if not name or context.environ.get("GITHUB_ACTIONS") != "true":
         return
     text = report.read_bytes()
     try:
         with Path(name).open("ab") as file:
-            file.write(text if len(text) <= _LONGEST_SUMMARY else _shorter(work))
+            file.write(text if len(text) <= _LONGEST_SUMMARY else _shorter(context))
     except OSError as error:
-        work.console.line(f"The job's page has no summary: {error.strerror or error}")
+        context.console.line(f"The job's page has no summary: {error.strerror or error}")
 
 
-def _shorter(work: RunContext) -> bytes:
+def _shorter(context: RunContext) -> bytes:
     from mlbutler.report import markdown
 
-    record = record_file.redacted_record(ended(work.record), work.console.redactor)
+    record = record_file.redacted_record(ended(context.record), context.console.redactor)
     limits = markdown.Limits(_LONGEST_SUMMARY, "bytes")
-    return markdown.render(record, work.settings.report, limits).encode("utf-8", "replace")
+    return markdown.render(record, context.settings.report, limits).encode("utf-8", "replace")
 
 
 def write_report(

@@ -34,7 +34,7 @@ class BranchReport:
 
 
 def publish_report(
-    work: RunContext, change: Change, takes: Capabilities, is_older: Callable[[str], bool]
+    context: RunContext, change: Change, takes: Capabilities, is_older: Callable[[str], bool]
 ) -> BranchReport:
     """Put the report, with its pictures, on the pull request's report branch; remove branches that are too old.
 
@@ -52,17 +52,17 @@ def publish_report(
     from mlbutler.report import build, markdown, pictures
 
     name = f"{PREFIX}{change.number}"
-    if change.number is None or change.git_remote is None or not work.git.is_branch_name(name):
+    if change.number is None or change.git_remote is None or not context.git.is_branch_name(name):
         return BranchReport()
-    report = build.build(redacted(work, change), work.settings.report)
+    report = build.build(redacted(context, change), context.settings.report)
     files = {file.name: file.content for file in pictures.of_report(report)}
     limits = markdown.Limits(html=takes.html, folds=takes.folds)
     text = markdown.fit(report, limits, {name: name for name in files})
-    git = work.git.at(work.git.toplevel())
-    branch = ReportBranch(git, change.git_remote, name, Author.parse(work.settings.commit.author))
+    git = context.git.at(context.git.toplevel())
+    branch = ReportBranch(git, change.git_remote, name, Author.parse(context.settings.commit.author))
     folder = file_name(report.title)
     done = branch.publish(folder, files | {"README.md": text.encode("utf-8", "replace")}, change.head, is_older)
-    _prune(work, change.git_remote, name)
+    _prune(context, change.git_remote, name)
     if done.newer or not takes.raw:
         return BranchReport(name, done.newer)
     paths = {file: quote(f"{folder}/{file}") for file in files}
@@ -70,19 +70,19 @@ def publish_report(
     return BranchReport(name, pictures={file: raw.replace("{path}", path) for file, path in paths.items()})
 
 
-def _prune(work: RunContext, remote: str, name: str) -> None:
+def _prune(context: RunContext, remote: str, name: str) -> None:
     """Remove report branches that are too old. That it fails is no reason to publish nothing."""
     from mlbutler.commitback.report_branch import prune
 
-    keep = agreed_comment_settings(work).keep
+    keep = agreed_comment_settings(context).keep
     if not keep:
         return
     try:
-        gone = prune(work.git, remote, PREFIX, time.time() - keep, name)
+        gone = prune(context.git, remote, PREFIX, time.time() - keep, name)
     except (AccessDenied, GitError) as error:
-        work.console.line(f"Old report branches stay: {error.message}")
+        context.console.line(f"Old report branches stay: {error.message}")
         return
     if gone:
-        work.console.line(
+        context.console.line(
             f"{count(len(gone), 'old report branch', 'old report branches')} removed: {first_few(list(gone))}"
         )

@@ -34,7 +34,7 @@ _TO_RUN = (StageState.STALE, StageState.RESTORABLE)
 _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
-def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
+def run(context: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     """Run what the plan calls stale. Stages that cannot run, or of which that is not known, are left as they are.
 
     A failed stage stops those that depend on it. Finished stages are in dvc.lock and the cache; the failed one's
@@ -49,20 +49,20 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
             running here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
             What was done before an error is its `partial` result.
     """
-    plan = _to_run(work)
+    plan = _to_run(context)
     if isinstance(plan, ReproduceResult):
         return plan
-    _check(work.project, plan)
-    settled = loop.results_commits(work.git)
-    redactor, ours = output_redactor(work.environ), given(work)
-    head, stale = work.record.change.checkout, len(plan.stale())
-    before = work.project.hashes.unchanged()
+    _check(context.project, plan)
+    settled = loop.results_commits(context.git)
+    redactor, ours = output_redactor(context.environ), given(context)
+    head, stale = context.record.change.checkout, len(plan.stale())
+    before = context.project.hashes.unchanged()
     with (
-        StageLog(work.root) as log,
-        writing(work.root, head, stale, redactor) as progress,
-        isolated(work) as here,
+        StageLog(context.root) as log,
+        writing(context.root, head, stale, redactor) as progress,
+        isolated(context) as here,
     ):
-        surroundings = _surroundings(work, ours.environ, redactor, log, progress, here)
+        surroundings = _surroundings(context, ours.environ, redactor, log, progress, here)
         runner = Runner(plan.stages, surroundings, failed)
         try:
             done = runner.run()
@@ -70,38 +70,38 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
             error.partial = _result(runner.result, Outcome.ERROR, error.message)
             raise
         finally:
-            _remember(work, runner.result)
-    changed = _changed_inputs(work, done, before)
+            _remember(context, runner.result)
+    changed = _changed_inputs(context, done, before)
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
         stop.partial = _result(done, Outcome.INTERRUPTED, stop.message)
         raise stop
-    result = _with_left_alone(plan, _judged(done, work.settings.reproduce.timeout))
-    result = _with_changed(work.console, result, [path for path in changed if path not in done.moved])
-    result = _with_stale_again(work.project, result)
+    result = _with_left_alone(plan, _judged(done, context.settings.reproduce.timeout))
+    result = _with_changed(context.console, result, [path for path in changed if path not in done.moved])
+    result = _with_stale_again(context.project, result)
     result = dataclasses.replace(result, held_back=ours.held_back, isolation=here.words)
     lines = [line for run in done.runs.values() if run.outcome == "failed" for line in run.tail]
     if lines and not done.timed_out:
         hints = filter(None, (result.remedy, ours.hint, here.hint(lines)))
         result = dataclasses.replace(result, remedy=" ".join(hints))
-    return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
+    return dataclasses.replace(result, **loop.verdict(context.git, settled, plan, done.changed, result.reason))
 
 
 def _surroundings(
-    work: RunContext, environ: Mapping[str, str], redactor: Redactor, log: StageLog, progress: Writer,
+    context: RunContext, environ: Mapping[str, str], redactor: Redactor, log: StageLog, progress: Writer,
     here: Isolated,
 ) -> Surroundings:  # fmt: skip
     """Return what the runner is given: where stages run, and what is called when they begin and end."""
-    outputs = OutputGuard(work.project)
+    outputs = OutputGuard(context.project)
 
     def heading(title: str) -> None:
         title = redactor.hide(title)
-        work.console.heading(title)
+        context.console.heading(title)
         log.line(f"== {title}")
 
     def line(text: str) -> None:
-        work.console.raw(text + "\n")
+        context.console.raw(text + "\n")
         log.line(text)
 
     def started(name: str) -> None:
@@ -113,8 +113,8 @@ def _surroundings(
         progress.ended(run)
 
     return Surroundings(
-        root=work.root,
-        git=work.git,
+        root=context.root,
+        git=context.git,
         environ=environ,
         redactor=redactor,
         heading=heading,
@@ -123,21 +123,21 @@ def _surroundings(
         started=started,
         stopped=outputs.stopped,
         ended=ended,
-        finished=Keeper(work),
-        **_run_cache(work.project),
-        bring=lambda paths: sync.supply(work, paths),
+        finished=Keeper(context),
+        **_run_cache(context.project),
+        bring=lambda paths: sync.supply(context, paths),
         isolation=here.prefix,
         visible=here.visible,
-        timeout=work.settings.reproduce.timeout,
+        timeout=context.settings.reproduce.timeout,
     )
 
 
-def _to_run(work: RunContext) -> PlanResult | ReproduceResult:
+def _to_run(context: RunContext) -> PlanResult | ReproduceResult:
     """Return the plan when there is something in it to run, else the result that says why nothing is run."""
     from mlbutler.reproduce.when import decide_run
 
-    plan = work.record.plan
-    decision = decide_run(work.settings.reproduce, work.record.change, not work.options.pipeline)
+    plan = context.record.plan
+    decision = decide_run(context.settings.reproduce, context.record.change, not context.options.pipeline)
     if not decision.run:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
     if plan is None or plan.outcome is Outcome.ERROR:
@@ -223,8 +223,8 @@ class Keeper:
     Not after each of many quick stages: finding out what the mirror is missing takes time itself.
     """
 
-    def __init__(self, work: RunContext) -> None:
-        self._work, self._unkept = work, 0.0
+    def __init__(self, context: RunContext) -> None:
+        self._context, self._unkept = context, 0.0
         self._ran: set[str] = set()
 
     def __call__(self, run: StageRun) -> None:
@@ -236,27 +236,27 @@ class Keeper:
             return
         self._unkept = 0.0
         try:
-            keep_in_mirror(self._work, self._ran)
+            keep_in_mirror(self._context, self._ran)
         except MlbutlerError as error:  # the step `push` tries again, and says what is wrong
-            self._work.console.detail(f"Not kept in the mirror yet: {error.message}")
+            self._context.console.detail(f"Not kept in the mirror yet: {error.message}")
 
 
-def _remember(work: RunContext, done: Reproduction) -> None:
+def _remember(context: RunContext, done: Reproduction) -> None:
     """Store how long completed stages took, for the plans and gates of later builds."""
     times = {run.name: round(run.duration, 3) for run in done.runs.values() if run.outcome == "ran"}
     if times:
-        mirror = work.mirror if work.trusted else None
-        write_times(work.root, mirror, work.record.change.repository, work.prefix, times)
+        mirror = context.mirror if context.trusted else None
+        write_times(context.root, mirror, context.record.change.repository, context.prefix, times)
 
 
-def _changed_inputs(work: RunContext, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
+def _changed_inputs(context: RunContext, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
     from mlbutler.remotes.opening import open_cache, open_mirror
     from mlbutler.reproduce.inputs import changed_in_place
 
-    mirror = open_mirror(work.mirror if work.trusted else None, work.project, trusted=work.trusted)
-    stores = [open_cache(work.project), *([mirror] if mirror is not None else [])]
+    mirror = open_mirror(context.mirror if context.trusted else None, context.project, trusted=context.trusted)
+    stores = [open_cache(context.project), *([mirror] if mirror is not None else [])]
     ran = {run.name for run in done.runs.values() if run.outcome not in ("unchanged", "not reached")}
-    return changed_in_place(work.project, before, ran, stores)
+    return changed_in_place(context.project, before, ran, stores)
 
 
 def _nothing_to_run(plan: PlanResult) -> ReproduceResult:

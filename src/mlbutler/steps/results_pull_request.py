@@ -22,7 +22,7 @@ Each run of that branch updates this pull request, and one that finds nothing to
 Merge it to have them on the branch; `dvc pull` then brings the data."""
 
 
-def open_pull_request(work: RunContext, forge: Forge, change: Change) -> str:
+def open_pull_request(context: RunContext, forge: Forge, change: Change) -> str:
     """Open the pull request where the step `commit` proposed results, else close what is not needed any more.
 
     Returns:
@@ -30,10 +30,10 @@ def open_pull_request(work: RunContext, forge: Forge, change: Change) -> str:
 
     The record gets its address, for the report. The note says why it could not be opened, too.
     """
-    made, branch = work.record.commit, change.head_branch
+    made, branch = context.record.commit, change.head_branch
     if made is None or branch is None or made.proposed != f"{PREFIX}{branch}":
-        return _closed(work, forge, change)
-    tip = _proposal(work.git, change, made.proposed)
+        return _closed(context, forge, change)
+    tip = _proposal(context.git, change, made.proposed)
     if not tip:
         return ""
     name = branch.replace("`", "'")
@@ -42,22 +42,22 @@ def open_pull_request(work: RunContext, forge: Forge, change: Change) -> str:
         pull = forge.open_pull_request(asked, _TITLE.format(branch=name), _BODY.format(branch=name))
     except (ForgeError, UsageError) as error:
         return f"{error.message.rstrip('.')}: open a pull request of {made.proposed} into {branch} by hand"
-    work.record = dataclasses.replace(work.record, commit=dataclasses.replace(made, pull_request=pull.url))
+    context.record = dataclasses.replace(context.record, commit=dataclasses.replace(made, pull_request=pull.url))
     return f"results proposed in pull request {pull.number}"
 
 
-def _closed(work: RunContext, forge: Forge, change: Change) -> str:
+def _closed(context: RunContext, forge: Forge, change: Change) -> str:
     """Close pull requests of results that nobody needs any more; return a note on them, '' where there was none.
 
     The branch of what was proposed here is gone where nothing was left to propose; not every forge closes its pull
     request then. Nor does every forge where the branch is gone that it was for, such as one that was merged.
     """
-    made, branch, remote = work.record.commit, change.head_branch, change.git_remote
-    if work.settings.commit.way != "pull-request" or change.kind == "local" or remote is None:
+    made, branch, remote = context.record.commit, change.head_branch, change.git_remote
+    if context.settings.commit.way != "pull-request" or change.kind == "local" or remote is None:
         return ""
     settled = made is not None and made.outcome is Outcome.PASSED and branch is not None
     try:
-        stale = [*withdraw_orphans(work.git, remote), *([branch] if settled and branch else [])]
+        stale = [*withdraw_orphans(context.git, remote), *([branch] if settled and branch else [])]
         asked = [dataclasses.replace(change, number=None, head=_NO_COMMIT, head_branch=f"{PREFIX}{name}",
                                      target_branch=name) for name in stale]  # fmt: skip
         closed = [number for one in asked for number in forge.close_pull_requests(one)]

@@ -32,28 +32,28 @@ STATES = {
 _QUICK = ApiRetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 
-def connect_forge(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | None:
+def connect_forge(context: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | None:
     """Return the forge that the settings, the CI server or the clone name, None when none does.
 
     Raises:
         SettingsError: a setting is missing, or the change brought one that sends the token elsewhere.
         NoToken: there is no token for it.
     """
-    change = work.record.change
-    there = detect.locate_forge(work.settings.forge, work.environ, change)
+    change = context.record.change
+    there = detect.locate_forge(context.settings.forge, context.environ, change)
     if there is None:
         return None
-    detect.require_agreed(work.loaded, there, change, work.environ, lambda: _settings_before(work))
+    detect.require_agreed(context.loaded, there, change, context.environ, lambda: _settings_before(context))
     opening = Opening(
-        place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy,
-        check=work.symlinks.check_inside,
-        refs=partial(work.git.remote_refs, change.git_remote) if change.git_remote else None,
-        behavior=agreed_comment_settings(work).behavior,
+        place=there, environ=context.environ, root=context.root, say=context.console.line, policy=policy,
+        check=context.symlinks.check_inside,
+        refs=partial(context.git.remote_refs, change.git_remote) if change.git_remote else None,
+        behavior=agreed_comment_settings(context).behavior,
     )  # fmt: skip
     return open_forge(opening)
 
 
-def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
+def discussed(context: RunContext, environ: Mapping[str, str]) -> Hosted:
     """Return the forge whose people write comments.
 
     Args:
@@ -62,7 +62,7 @@ def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
     Raises:
         UsageError: there is none, or it is a folder; and as `connect_forge`.
     """
-    forge = connect_forge(dataclasses.replace(work, environ=environ))
+    forge = connect_forge(dataclasses.replace(context, environ=environ))
     if not isinstance(forge, Hosted):
         raise UsageError(
             "There is no forge with comments here.", "Set forge.kind and forge.url (`mlbutler help forges`)."
@@ -70,24 +70,24 @@ def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
     return forge
 
 
-def _settings_before(work: RunContext) -> list[Settings]:
+def _settings_before(context: RunContext) -> list[Settings]:
     """Return the settings of the target branch and of the merge base."""
-    found = [settings_at(partial(_file_at, work, revision)) for revision in work.trust.target_revisions or ()]
+    found = [settings_at(partial(_file_at, context, revision)) for revision in context.trust.target_revisions or ()]
     return [settings.forge for settings in found if settings is not None]
 
 
-def _file_at(work: RunContext, revision: str, name: str) -> bytes | None:
-    return work.git.show(revision, work.prefix + name)
+def _file_at(context: RunContext, revision: str, name: str) -> bytes | None:
+    return context.git.show(revision, context.prefix + name)
 
 
-def placed(work: RunContext, forge: Forge) -> Change:
+def placed(context: RunContext, forge: Forge) -> Change:
     """Return the change with its pull request's number, asking the forge where the CI server gave none.
 
     Raises:
         ForgeError, GitError: the forge, or Git's remote, cannot be asked.
         UsageError: several pull requests hold the commit.
     """
-    change = work.record.change
+    change = context.record.change
     if change.number is not None:
         return change
     pull = forge.pull_request(change)
@@ -96,23 +96,25 @@ def placed(work: RunContext, forge: Forge) -> Change:
     return dataclasses.replace(change, number=pull.number, url=pull.url, title=change.title or pull.title)
 
 
-def redacted(work: RunContext, change: Change) -> Record:
+def redacted(context: RunContext, change: Change) -> Record:
     """Return the record with `change` in it and without secrets, as that of a finished run."""
-    return record_file.redacted_record(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
+    return record_file.redacted_record(
+        dataclasses.replace(ended(context.record), change=change), context.console.redactor
+    )
 
 
-def announce(work: RunContext, state: CommitStatus, sentence: str) -> None:
+def announce(context: RunContext, state: CommitStatus, sentence: str) -> None:
     """Set a status that is not yet the verdict. A failure is only printed: it must not stop a run."""
     from mlbutler.report.build import title
 
-    change = work.record.change
-    if not work.trusted or change.kind == "local":
+    change = context.record.change
+    if not context.trusted or change.kind == "local":
         return
     try:
-        forge = connect_forge(work, _QUICK)
+        forge = connect_forge(context, _QUICK)
         if forge is not None and forge.capabilities.statuses:
-            forge.status(change, title(work.record), state, sentence, change.build_url)
+            forge.status(change, title(context.record), state, sentence, change.build_url)
     except NoToken:
         return  # `publish` says so
     except MlbutlerError as error:
-        work.console.line(f"No status for now: {error.message}")
+        context.console.line(f"No status for now: {error.message}")

@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from mlbutler.store.runs import RunCacheEntry
 
 
-def keep_in_mirror(work: RunContext, ran: Collection[str]) -> None:
+def keep_in_mirror(context: RunContext, ran: Collection[str]) -> None:
     """Put what dvc.lock records now into the mirror, with its run cache, if this run may write there.
 
     Args:
         ran: names of the stages that this build has run.
     """
-    if not work.trusted or work.mirror is None:
+    if not context.trusted or context.mirror is None:
         return
-    work.project.reload()
-    artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
-    work.mirror_use.begin()
-    stores = open_stores(work)
+    context.project.reload()
+    artifacts = [artifact for artifact in context.project.artifacts() if artifact.oid is not None]
+    context.mirror_use.begin()
+    stores = open_stores(context)
     cache, mirror = stores.cache, stores.mirror
     assert mirror is not None
-    runs = runs_of_build(work, cache, artifacts, ran)
-    to_mirror(work, cache, mirror, artifacts, runs)
+    runs = runs_of_build(context, cache, artifacts, ran)
+    to_mirror(context, cache, mirror, artifacts, runs)
 
 
 def runs_of_build(
-    work: RunContext, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]
+    context: RunContext, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]
 ) -> tuple[RunCacheEntry, ...]:
     """Return the entries of DVC's run cache that made what dvc.lock records now.
 
@@ -45,14 +45,14 @@ def runs_of_build(
     from mlbutler.store.runs import current
 
     found = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
-    if work.record.change.kind == "local":
+    if context.record.change.kind == "local":
         return found
-    made = work.project.planning.runs_of(ran)
+    made = context.project.planning.runs_of(ran)
     return tuple(run for run in found if made.get(run.stage_key) == run.named)
 
 
 def to_mirror(
-    work: RunContext,
+    context: RunContext,
     cache: LocalStore,
     mirror: LocalStore,
     artifacts: Iterable[Artifact],
@@ -65,22 +65,22 @@ def to_mirror(
 
     recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
     objects = local_objects(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
-    work.mirror_use.acquire(recorded)
+    context.mirror_use.acquire(recorded)
     try:
-        with work.console.progress("to the mirror") as progress:
+        with context.console.progress("to the mirror") as progress:
             sent = send_to_store(objects, cache, mirror, progress=progress)
         if sent.errors:
             raise sent.errors[0]
         send_runs(cache, mirror, [run for run in runs if is_complete(cache, run.outputs)])
     except (StoreError, DiskFull) as error:
-        work.console.line(f"The mirror is not used: {error.message}")
+        context.console.line(f"The mirror is not used: {error.message}")
         return None
-    work.mirror_use.grew(sum(moved.bytes for moved in sent.moved))
+    context.mirror_use.grew(sum(moved.bytes for moved in sent.moved))
     return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
 
 
 def to_near(
-    work: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[RunCacheEntry],
+    context: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[RunCacheEntry],
     moved: list[Moved],
 ) -> str:  # fmt: skip
     """Send what the project's remote gets to the remote that is a mirror of it; a failure is only reported.
@@ -92,21 +92,23 @@ def to_near(
     from mlbutler.store.holdings import is_complete
 
     cached = [artifact for artifact in artifacts if artifact.cached and artifact.oid is not None]
-    shared = {a.oid for a in cached if a.oid is not None and a.pushed and a.remote in (None, work.project.remote_name)}
+    shared = {
+        a.oid for a in cached if a.oid is not None and a.pushed and a.remote in (None, context.project.remote_name)
+    }
     elsewhere = {artifact.oid for artifact in cached} - shared
     entries = [run for run in runs if not run.outputs & elsewhere and is_complete(cache, run.outputs)]
     try:
-        send_objects(work, cache, near, [*shared, *(oid for run in entries for oid in run.outputs)], moved)
+        send_objects(context, cache, near, [*shared, *(oid for run in entries for oid in run.outputs)], moved)
         if entries and keeps_runs(near):
             send_runs(cache, near, entries)
             return near.name
     except (StoreError, DiskFull) as error:
-        work.console.line(f"The mirror '{near.name}' is not used: {error.message}")
+        context.console.line(f"The mirror '{near.name}' is not used: {error.message}")
     return ""
 
 
 def send_objects(
-    work: RunContext, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]
+    context: RunContext, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]
 ) -> int:
     """Send what the store is missing; return how many of these objects were read back and are whole."""
     from mlbutler.store.holdings import local_objects
@@ -115,7 +117,7 @@ def send_objects(
     objects = local_objects(cache, oids)
     if not objects:
         return 0
-    with work.console.progress(f"to {store.name}") as progress:
+    with context.console.progress(f"to {store.name}") as progress:
         sent = send_to_store(objects, cache, store, progress=progress)
     moved.extend(sent.moved)
     error = worst(sent.errors)

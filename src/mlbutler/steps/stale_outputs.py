@@ -15,7 +15,7 @@ _UNDONE = {"failed": "failed", "interrupted": "was interrupted", "not reached": 
 _OUTDATED = (StageState.STALE, StageState.RESTORABLE)
 
 
-def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
+def stale_outputs(context: RunContext, new: Snapshot) -> Mapping[str, str]:
     """Return path -> why, as a clause, for each output that may be outdated: its stage is stale and did not run.
 
     In a run this follows from the plan and its stages' results; for `compare` alone the project is checked.
@@ -32,18 +32,18 @@ def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
             made if new.definitions is not None else new.metrics,
             f"{new.problem}, so it is not known whether this was made by the code here",
         )
-    plan = work.record.plan
-    planned = work.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
-    stages = list(plan.stages) if planned and plan is not None else list(work.project.planning.not_up_to_date())
-    reasons = dict(_in_run(work.record) if planned else _reasons(stages))
-    if planned and plan is not None and (beyond := _beyond(work.project.stages, plan)):
-        stages += (others := [stage for stage in work.project.planning.not_up_to_date() if stage.name in beyond])
+    plan = context.record.plan
+    planned = context.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
+    stages = list(plan.stages) if planned and plan is not None else list(context.project.planning.not_up_to_date())
+    reasons = dict(_in_run(context.record) if planned else _reasons(stages))
+    if planned and plan is not None and (beyond := _beyond(context.project.stages, plan)):
+        stages += (others := [stage for stage in context.project.planning.not_up_to_date() if stage.name in beyond])
         reasons |= _reasons(others)
-    for name in _as_in_target(work, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
+    for name in _as_in_target(context, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
         del reasons[name]
     if not reasons:
         return {}
-    owners = work.project.stages.owners
+    owners = context.project.stages.owners
     return {path: reasons[stage.name] for path, (stage, _) in owners.items() if stage.name in reasons}
 
 
@@ -73,7 +73,7 @@ def _reasons(plans: Iterable[StagePlan]) -> Mapping[str, str]:
     return {plan.name: _why(plan.name, plan.state, plan.causes) for plan in plans}
 
 
-def _as_in_target(work: RunContext, unknown: Sequence[StagePlan]) -> frozenset[str]:
+def _as_in_target(context: RunContext, unknown: Sequence[StagePlan]) -> frozenset[str]:
     """Return the stages whose record, and whatever is not known of it, is the same as in the target.
 
     Nothing changed for them. This happens where a directory's list of files cannot be read and the directory is the
@@ -81,16 +81,16 @@ def _as_in_target(work: RunContext, unknown: Sequence[StagePlan]) -> frozenset[s
     """
     from mlbutler.project.snapshot import same_objects
 
-    base = work.record.change.base
+    base = context.record.change.base
     if not unknown or base is None:
         return frozenset()
     try:
-        side = work.project.snapshots.at_commit(base, work.prefix)
+        side = context.project.snapshots.at_commit(base, context.prefix)
     except ProjectError:
         return frozenset()
     if side is None or side.problem:
         return frozenset()
-    here = work.project.stages
+    here = context.project.stages
     same = same_objects(side.stages, here)
     before, after = ({stage.name: stage for stage in stages.ordered} for stages in (side.stages, here))
     found: set[str] = set()

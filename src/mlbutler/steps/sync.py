@@ -24,7 +24,7 @@ _MOST_LISTED = 1000
 _SHOWN = 3
 
 
-def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ()) -> SyncResult:
+def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = ()) -> SyncResult:
     """Fetch what stale stages need; with `everything`, every artifact, with `only`, those at or below these paths.
 
     An output that no store has is made again where its stage can run: the plan in the record then says so.
@@ -36,32 +36,32 @@ def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ())
         DiskFull: no space for what is needed.
     """
     if only:
-        return _bring(work, list(_at(work.project, only)))[0]
-    plan = work.record.plan
+        return _bring(context, list(_at(context.project, only)))[0]
+    plan = context.record.plan
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
         which = "no stage is stale" if plan.is_up_to_date() else "no stage that can run is known to be stale"
         return SyncResult(outcome=Outcome.PASSED, reason=f"nothing to bring: {which}")
-    if everything and (known := _in_place(work)) is not None:
+    if everything and (known := _in_place(context)) is not None:
         return known
     if plan is None and not everything:
         from mlbutler.steps import plan as plan_step
 
-        stale = plan_step.run(work).stale()
+        stale = plan_step.run(context).stale()
     if stale:
-        _bring_run_cache(work.console, work.project)
-    needs = work.project.planning.all_artifacts() if everything else work.project.planning.needed(stale)
+        _bring_run_cache(context.console, context.project)
+    needs = context.project.planning.all_artifacts() if everything else context.project.planning.needed(stale)
     if everything and stale:
-        needs = (*needs, *(need for need in work.project.planning.needed(stale) if not need.checkout))
+        needs = (*needs, *(need for need in context.project.planning.needed(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
-    result, absent, brought, verified = _bring(work, needs)
+    result, absent, brought, verified = _bring(context, needs)
     if everything and not absent:
-        _keep(work, needs, brought, verified)
+        _keep(context, needs, brought, verified)
     if absent and not everything and plan is not None:
-        result = _made_again(work, plan, result, absent)
+        result = _made_again(context, plan, result, absent)
     remotes = {need.remote for need in needs}
-    if result.outcome is Outcome.FAILED and (gone := open_stores(work).remotes.vanished(remotes)) is not None:
+    if result.outcome is Outcome.FAILED and (gone := open_stores(context).remotes.vanished(remotes)) is not None:
         gone.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=gone.message)
         raise gone
     return result
@@ -77,45 +77,45 @@ def _at(project: Project, paths: Sequence[str]) -> Iterator[Need]:
             yield from (replace(need, path=path, inside=(path[len(need.path) + 1 :],)) for path in inside)
 
 
-def supply(work: RunContext, paths: Sequence[str]) -> None:
+def supply(context: RunContext, paths: Sequence[str]) -> None:
     """Put those recorded artifacts into the work tree that can be fetched; only report the others."""
     from mlbutler.errors import MlbutlerError
 
-    work.project.reload()  # stages have run
-    needs = tuple(work.project.planning.needs_of(paths))
+    context.project.reload()  # stages have run
+    needs = tuple(context.project.planning.needs_of(paths))
     if not needs:
         return
     try:
-        result, *_ = _bring(work, needs)
+        result, *_ = _bring(context, needs)
     except MlbutlerError as error:
-        work.console.line(f"Not brought: {error.message}")
+        context.console.line(f"Not brought: {error.message}")
         return
-    if (before := work.record.sync) is not None:
-        work.record = dataclasses.replace(
-            work.record, sync=dataclasses.replace(before, moved=(*before.moved, *result.moved))
+    if (before := context.record.sync) is not None:
+        context.record = dataclasses.replace(
+            context.record, sync=dataclasses.replace(before, moved=(*before.moved, *result.moved))
         )
 
 
-def _made_again(work: RunContext, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
+def _made_again(context: RunContext, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
     """Plan again, with the stages whose outputs are lost; `failed` where that brings nothing."""
     from mlbutler.steps import plan as plan_step
 
-    owners = work.project.stages.owners
+    owners = context.project.stages.owners
     lost: set[str] = set()
     result = failed
     while absent:
-        outputs = {owner[1].path for path in absent if (owner := work.project.stages.owner(path)) is not None}
+        outputs = {owner[1].path for path in absent if (owner := context.project.stages.owner(path)) is not None}
         if not outputs - lost or any(not owners[path][0].can_run for path in outputs):
             return failed
         lost |= outputs
-        work.console.line(f"To be made again, because no store holds it: {', '.join(sorted(outputs))}")
-        anew = plan_step.run(work, lost)
+        context.console.line(f"To be made again, because no store holds it: {', '.join(sorted(outputs))}")
+        anew = plan_step.run(context, lost)
         made = {stage.name for stage in anew.stale()}
         if any(owners[path][0].name not in made for path in lost):
             return failed  # not among the targets
-        result, absent, *_ = _bring(work, work.project.planning.needed(anew.stale()))
+        result, absent, *_ = _bring(context, context.project.planning.needed(anew.stale()))
         plan = anew
-    work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
+    context.record = dataclasses.replace(context.record, plan=dataclasses.replace(plan, **_times(context.record.plan)))
     named = first_few(sorted(lost), _SHOWN)
     return dataclasses.replace(result, reason=f"{result.reason}; in no store, so made again: {named}")
 
@@ -136,16 +136,16 @@ def _bring_run_cache(console: Console, project: Project) -> None:
         console.detail(f"{copied} entries of the run cache from the mirror")
 
 
-def _in_place(work: RunContext) -> SyncResult | None:
+def _in_place(context: RunContext) -> SyncResult | None:
     """Return the result where all was brought before and nothing has changed since; None where that is not certain."""
     from mlbutler.store.interface import ObjectId
 
-    if not work.progress.plan_held or not work.trusted or work.settings.data.verify == "always":
+    if not context.progress.plan_held or not context.trusted or context.settings.data.verify == "always":
         return None
-    known = work.state.in_place.get()
+    known = context.state.in_place.get()
     if known is None:
         return None
-    work.mirror_use.acquire([ObjectId(md5) for md5 in known.artifacts])
+    context.mirror_use.acquire([ObjectId(md5) for md5 in known.artifacts])
     return SyncResult(
         outcome=Outcome.PASSED,
         reason=f"nothing to bring: {count(known.objects, 'object')} here already",
@@ -154,57 +154,57 @@ def _in_place(work: RunContext) -> SyncResult | None:
     )
 
 
-def _keep(work: RunContext, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
+def _keep(context: RunContext, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
     """Remember for the next verb that all is in place."""
-    project, paths = work.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
-    if not work.trusted:
+    project, paths = context.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
+    if not context.trusted:
         return
     fingerprints = {path: known for path in paths if (known := project.hashes.fingerprint(path)) is not None}
     artifacts = [need.oid.md5 for need in needs]
-    work.state.in_place.put(paths, artifacts, brought.objects, project.cache_dir, verified, fingerprints)
+    context.state.in_place.put(paths, artifacts, brought.objects, project.cache_dir, verified, fingerprints)
 
 
-def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
+def _bring(context: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
     """Return the result, the paths that no store has, what was fetched, and the cache's verified objects."""
     from mlbutler.remotes.imports import bring_imports
     from mlbutler.store.engine import BringOptions, bring
     from mlbutler.store.send import worst
 
-    data, project = work.settings.data, work.project
+    data, project = context.settings.data, context.project
     known = [need.size for need in needs]
     total = sum(size for size in known if size is not None) if None not in known else None
-    new = work.mirror is not None and not work.mirror.is_dir()
+    new = context.mirror is not None and not context.mirror.is_dir()
     if not new:
-        work.mirror_use.acquire([need.oid for need in needs])
-    work.mirror_use.begin()
-    stores = open_stores(work)
+        context.mirror_use.acquire([need.oid for need in needs])
+    context.mirror_use.begin()
+    stores = open_stores(context)
     cache, mirror, remotes = stores.cache, stores.mirror, stores.remotes
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
-    _check(work.project, wanted)
-    with project.checkout.eager_links(wanted if work.trusted and not verify else (), mirror) as early:
-        with work.console.progress("objects", total_bytes=total) as progress:
+    _check(context.project, wanted)
+    with project.checkout.eager_links(wanted if context.trusted and not verify else (), mirror) as early:
+        with context.console.progress("objects", total_bytes=total) as progress:
             options = BringOptions(
-                jobs=data.jobs, verify=verify, trusted=work.trusted, near=stores.near, opened=early.begin,
-                fill=work.trusted and work.options.shares, progress=progress, warn=work.console.line,
+                jobs=data.jobs, verify=verify, trusted=context.trusted, near=stores.near, opened=early.begin,
+                fill=context.trusted and context.options.shares, progress=progress, warn=context.console.line,
             )  # fmt: skip
             brought = bring(needs, cache, mirror, remotes, options)
         if new:  # it came into being with the first object
-            work.mirror_use.acquire([need.oid for need in needs])
-        work.mirror_use.grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
-        if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
-            work.state.presence.invalidate()
+            context.mirror_use.acquire([need.oid for need in needs])
+        context.mirror_use.grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
+        if brought.missing and context.trusted:  # what was said of the remote is not to be believed any more
+            context.state.presence.invalidate()
         error = worst(brought.errors)
         absent = brought.incomplete
         if absent and error is None:
             absent -= bring_imports(project, [need for need in needs if need.imported and need.path in absent])
         paths = tuple(dict.fromkeys(path for path in wanted if path not in absent))
-        with work.console.progress("files into the work tree") as progress:
+        with context.console.progress("files into the work tree") as progress:
             project.checkout.lay_out(paths, progress, cache.verified, early)
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
-    return _result(work.console, work.project, brought, absent, paths), frozenset(absent), brought, cache.verified
+    return _result(context.console, context.project, brought, absent, paths), frozenset(absent), brought, cache.verified
 
 
 def _check(project: Project, paths: Sequence[str]) -> None:

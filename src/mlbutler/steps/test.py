@@ -11,13 +11,13 @@ from mlbutler.steps.context import RunContext
 from mlbutler.steps.project_commands import failure, run_commands
 
 
-def run(work: RunContext) -> TestResult:
+def run(context: RunContext) -> TestResult:
     """Run ``test.command`` in order, all of them, and count ``test.junit``.
 
     Raises:
         Interrupted: a signal asked mlbutler to stop; the commands have ended.
     """
-    settings = work.settings.test
+    settings = context.settings.test
     if not settings.command:
         return TestResult(
             outcome=Outcome.SKIPPED,
@@ -25,9 +25,9 @@ def run(work: RunContext) -> TestResult:
             remedy="Set command under [test] in mlbutler.toml, such as command = 'pytest'.",
         )
     since = time.time()
-    ran = run_commands(work, settings.command, settings.timeout)
+    ran = run_commands(context, settings.command, settings.timeout)
     redactor, bad_runs = ran.redactor, ran.bad
-    counts = junit_file.count(work.root, settings.junit, since)
+    counts = junit_file.count(context.root, settings.junit, since)
     parts = [failure(done, settings.timeout) for done in bad_runs]
     if not bad_runs:
         parts.append("the test command passed" if len(ran.runs) == 1 else f"all {len(ran.runs)} test commands passed")

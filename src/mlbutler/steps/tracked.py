@@ -29,9 +29,9 @@ from mlbutler.variables import FORGE_TOKEN
 _FILE = "100644"
 
 
-def settings(work: RunContext) -> TrackersSettings:
+def settings(context: RunContext) -> TrackersSettings:
     """Return the settings that the team agreed on: a credential goes where they say."""
-    return agreed_section(work, "trackers", work.settings.trackers, branches=True)
+    return agreed_section(context, "trackers", context.settings.trackers, branches=True)
 
 
 def used_params(stages: Stages) -> dict[str, Scalar]:
@@ -47,7 +47,7 @@ def used_params(stages: Stages) -> dict[str, Scalar]:
 # ------------------------------------------------------------------------------------ files in Git
 
 
-def tracking_files(work: RunContext, git: Git, parent: str, depended: Sequence[str]) -> dict[str, TreeEntry]:
+def tracking_files(context: RunContext, git: Git, parent: str, depended: Sequence[str]) -> dict[str, TreeEntry]:
     """Return what the results commit has besides, for trackers that read Git.
 
     Files that the project has itself under these names stay; that is said.
@@ -55,20 +55,20 @@ def tracking_files(work: RunContext, git: Git, parent: str, depended: Sequence[s
     Args:
         git: at the repository's root. parent: the commit before. depended: paths that stages depend on or write.
     """
-    folder, compare = work.settings.trackers.git, work.record.compare
-    numbers = measured_numbers(work.record) if compare is not None else []
+    folder, compare = context.settings.trackers.git, context.record.compare
+    numbers = measured_numbers(context.record) if compare is not None else []
     if folder is None or not numbers:
         return {}
     contents = {
-        git_files.METRICS: git_files.metrics_csv(_metrics(numbers), 1000 * _time(git, work.record.change.head)),
-        git_files.PARAMS: git_files.params_yml(used_params(work.project.stages)),
+        git_files.METRICS: git_files.metrics_csv(_metrics(numbers), 1000 * _time(git, context.record.change.head)),
+        git_files.PARAMS: git_files.params_yml(used_params(context.project.stages)),
     }
-    paths = {name: from_root(work.prefix, posixpath.join(folder, name)) for name in contents}
+    paths = {name: from_root(context.prefix, posixpath.join(folder, name)) for name in contents}
     there = {entry.path: entry for entry in git.tree(parent)}
     own = git.show(parent, paths[git_files.PARAMS] or "") or git_files.MARK
     taken = [path for path in paths.values() if path is None or concerns(path, depended)]
     if taken or not own.startswith(git_files.MARK) or _is_alone(there, paths):
-        work.console.line(f"The project has {' or '.join(contents)} of its own in {folder}: they stay as they are.")
+        context.console.line(f"The project has {' or '.join(contents)} of its own in {folder}: they stay as they are.")
         return {}
     made = {}
     for name, path in paths.items():
@@ -95,7 +95,7 @@ def _metrics(numbers: Sequence[tuple[str, float]]) -> dict[str, float]:
 # ------------------------------------------------------------------------------------ MLflow
 
 
-def logged(work: RunContext) -> str:
+def logged(context: RunContext) -> str:
     """Have a run on the MLflow server for what was committed; return that as a part of a sentence, '' for nothing.
 
     The record gets its page, for the report. A build of the results commit itself finds the run that is there, or makes
@@ -104,17 +104,19 @@ def logged(work: RunContext) -> str:
     Raises:
         SettingsError, OutsideError: see `mlbutler.trackers.mlflow_server.log`.
     """
-    where = settings(work)
-    result = _result(work) if where.mlflow and work.trusted else None
+    where = settings(context)
+    result = _result(context) if where.mlflow and context.trusted else None
     if where.mlflow is None or result is None:
         return ""
-    page = send_run(work, where, result)
-    if work.record.commit is not None:
-        work.record = dataclasses.replace(work.record, commit=dataclasses.replace(work.record.commit, tracker_run=page))
+    page = send_run(context, where, result)
+    if context.record.commit is not None:
+        context.record = dataclasses.replace(
+            context.record, commit=dataclasses.replace(context.record.commit, tracker_run=page)
+        )
     return "the result is on the MLflow server"
 
 
-def send_run(work: RunContext, where: TrackersSettings, result: Result) -> str:
+def send_run(context: RunContext, where: TrackersSettings, result: Result) -> str:
     """Have a run for the result on the server; return its page.
 
     Raises:
@@ -124,12 +126,12 @@ def send_run(work: RunContext, where: TrackersSettings, result: Result) -> str:
 
     assert where.mlflow is not None
     name = where.experiment or _repository_name(result.repository)
-    return mlflow_server.log(server(work, where.mlflow), name, result)
+    return mlflow_server.log(server(context, where.mlflow), name, result)
 
 
-def server(work: RunContext, url: str) -> MlflowServer:
+def server(context: RunContext, url: str) -> MlflowServer:
     """Return the MLflow server with this run's credentials for it."""
-    return MlflowServer.of(url, _access(work.environ, work.record, url))
+    return MlflowServer.of(url, _access(context.environ, context.record, url))
 
 
 def _access(environ: Mapping[str, str], record: Record, url: str) -> Mapping[str, str]:
@@ -141,23 +143,23 @@ def _access(environ: Mapping[str, str], record: Record, url: str) -> Mapping[str
     return {DAGSHUB_TOKEN: token, **{k: v for k, v in environ.items() if v}} if same and token else environ
 
 
-def _result(work: RunContext) -> Result | None:
+def _result(context: RunContext) -> Result | None:
     """Return the result that a commit of this run's holds, None where there is none."""
-    made, change = work.record.commit, work.record.change
+    made, change = context.record.commit, context.record.change
     if made is None or made.outcome not in (Outcome.PASSED, Outcome.SKIPPED) or change.kind == "local":
         return None
     id = made.commit or (change.head if made.proposed else "")
-    if not id and REPRODUCED in work.git.trailers(change.head):
+    if not id and REPRODUCED in context.git.trailers(change.head):
         id = change.head
     if not id:
         return None
-    record = redacted(work, change)
+    record = redacted(context, change)
     pages = (("build", change.build_url), ("report", report_page(change)), ("pull request", change.url))
     return Result(
         id=id,
         name=f"{change.head_branch or 'results'} {id[:8]}",
-        commit=_reproduced(work.git, work.record, id),
-        params=used_params(work.project.stages),
+        commit=_reproduced(context.git, context.record, id),
+        params=used_params(context.project.stages),
         metrics=_metrics(measured_numbers(record)),
         links=tuple((what, url) for what, url in pages if url),
         source=change.build_url,

@@ -15,14 +15,14 @@ SHARE = "mlbutler run --share"
 _ASKED = "`--share` does it"
 
 
-def push(work: RunContext, *, all_there: bool = False) -> PushResult:
+def push(context: RunContext, *, all_there: bool = False) -> PushResult:
     """Say which objects the remotes are missing, without writing to them or to the mirror.
 
     Args:
         all_there: an earlier step of this run found that they are missing none.
     """
     try:
-        lacking = [] if all_there else list(_lacking(work))
+        lacking = [] if all_there else list(_lacking(context))
     except MlbutlerError as error:
         reason = f"not shared, and not known what there is to push: {error.message}"
         return PushResult(outcome=Outcome.SKIPPED, reason=reason, remedy=error.remedy)
@@ -33,7 +33,7 @@ def push(work: RunContext, *, all_there: bool = False) -> PushResult:
     return PushResult(outcome=Outcome.SKIPPED, reason=reason, remedy="mlbutler push")
 
 
-def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
+def _lacking(context: RunContext) -> Iterator[tuple[str, int, int]]:
     """Yield (remote, objects, bytes) that `push` would send.
 
     Raises:
@@ -44,9 +44,12 @@ def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.send import lacking
 
-    project = work.project
+    project = context.project
     project.reload()
-    cache, remotes = open_cache(project), Remotes(project, project.remote_name, work.environ, work.settings.data.jobs)
+    cache, remotes = (
+        open_cache(project),
+        Remotes(project, project.remote_name, context.environ, context.settings.data.jobs),
+    )
     by_remote: dict[str, list[ObjectId]] = {}
     for artifact in project.artifacts():
         name = remotes.name(artifact.remote)
@@ -61,10 +64,10 @@ def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
             yield name, len(missing), sum(sizes)
 
 
-def publish(work: RunContext) -> PublishResult:
+def publish(context: RunContext) -> PublishResult:
     """Say which forge the report would be published to."""
-    report = work.settings.report.directory
-    there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
+    report = context.settings.report.directory
+    there = detect.locate_forge(context.settings.forge, context.environ, context.record.change)
     if there is None:
         return PublishResult(outcome=Outcome.SKIPPED, reason=f"no forge configured; the report is in {report}")
     sent = f"would put comment and status on {there.url or there.kind}"

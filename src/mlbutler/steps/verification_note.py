@@ -13,25 +13,25 @@ from mlbutler.steps.context import RunContext
 from mlbutler.version import __version__
 
 
-def keep(work: RunContext, result: VerifyResult) -> None:
+def keep(context: RunContext, result: VerifyResult) -> None:
     """Append a line to the commit's note: in this clone on a laptop, on the remote on a CI server.
 
     That it cannot be kept is shown, and is no reason to fail. A fork's run writes none.
     """
-    if not result.stages or not work.trusted:
+    if not result.stages or not context.trusted:
         return
-    change = work.record.change
-    line = work.console.redactor.hide(json.dumps(_line(work.record, result), ensure_ascii=True))
-    git = work.git.at(work.git.toplevel())
+    change = context.record.change
+    line = context.console.redactor.hide(json.dumps(_line(context.record, result), ensure_ascii=True))
+    git = context.git.at(context.git.toplevel())
     try:
-        author = Author.parse(work.settings.commit.author)
+        author = Author.parse(context.settings.commit.author)
         if change.ci == "local":
             add_note(git, result.revision, [line], author)
-            work.console.detail(f"noted in {NOTES}: git notes --ref=mlbutler show {result.revision[:10]}")
+            context.console.detail(f"noted in {NOTES}: git notes --ref=mlbutler show {result.revision[:10]}")
         elif change.git_remote is not None:
             push_note(git, change.git_remote, result.revision, [line], author)
     except MlbutlerError as error:
-        work.console.line(f"What was verified is not kept as a note: {error.message}")
+        context.console.line(f"What was verified is not kept as a note: {error.message}")
 
 
 def _line(record: Record, result: VerifyResult) -> dict[str, object]:

@@ -95,13 +95,13 @@ class CleanRun:
     """One run.
 
     Args:
-        work: the run's context, whose remotes the data comes from. scratch: that of the clone, whose cache is empty.
+        context: the run's, whose remotes the data comes from. scratch: that of the clone, whose cache is empty.
         brought: a store of what the remotes sent for earlier runs, so that it comes once.
     """
 
-    def __init__(self, work: RunContext, scratch: RunContext, brought: Path, request: VerifyRequest) -> None:
-        self._work, self._scratch, self._request = work, scratch, request
-        self._brought = open_mirror(brought, scratch.project, trusted=work.trusted, link=work.settings.data.link)
+    def __init__(self, context: RunContext, scratch: RunContext, brought: Path, request: VerifyRequest) -> None:
+        self._context, self._scratch, self._request = context, scratch, request
+        self._brought = open_mirror(brought, scratch.project, trusted=context.trusted, link=context.settings.data.link)
         self._recorded: dict[str, Output] = {}
 
     def bring(self, paths: Sequence[str]) -> frozenset[str]:
@@ -119,10 +119,10 @@ class CleanRun:
         needs = tuple(project.planning.needs_of(paths))
         if not needs:
             return frozenset()
-        remotes, cache = open_stores(self._work).remotes, open_cache(project)
+        remotes, cache = open_stores(self._context).remotes, open_cache(project)
         known = [need.size for need in needs]
         total = sum(size for size in known if size is not None) if None not in known else None
-        with self._work.console.progress("objects", total_bytes=total) as progress:
+        with self._context.console.progress("objects", total_bytes=total) as progress:
             brought = bring(needs, cache, self._brought, remotes, self._options(progress))
         absent = brought.incomplete
         error = worst(brought.errors)
@@ -140,7 +140,7 @@ class CleanRun:
         Raises:
             Interrupted: a signal asked mlbutler to stop. BusyError, ProjectError, OutsideError.
         """
-        work, scratch = self._work, self._scratch
+        context, scratch = self._context, self._scratch
         self._recorded = {out.path: out for out in stage.outputs}
         # What DVC remembers of hashes in the usual place, other code could have written.
         site = scratch.project.cache_dir / "site"
@@ -150,10 +150,10 @@ class CleanRun:
             surroundings = Surroundings(
                 root=scratch.root,
                 git=scratch.git,
-                environ={**given(work).environ, "DVC_SITE_CACHE_DIR": str(site)},
-                redactor=output_redactor(work.environ),
+                environ={**given(context).environ, "DVC_SITE_CACHE_DIR": str(site)},
+                redactor=output_redactor(context.environ),
                 heading=lambda title: None,
-                on_line=lambda line: work.console.raw(line + "\n"),
+                on_line=lambda line: context.console.raw(line + "\n"),
                 runs=BuildRuns(None).told,
                 force=True,
                 isolation=here.prefix,
@@ -214,7 +214,7 @@ class CleanRun:
         if new is None:
             return None
         if not output.cached:
-            old = self._work.git.show(self._request.revision, f"{self._work.prefix}{output.path}")
+            old = self._context.git.show(self._request.revision, f"{self._context.prefix}{output.path}")
         else:
             recorded = self._recorded[output.path].recorded
             old = None if recorded is None or recorded.oid is None else self._object(recorded.oid, recorded.size)
@@ -230,14 +230,14 @@ class CleanRun:
         cache = open_cache(self._scratch.project)
         # A manifest alone, without its files: these come one by one.
         wanted: Need | ObjectId = oid if oid.is_directory else Need(path or oid.md5, oid, (), size, checkout=False)
-        brought = bring([wanted], cache, self._brought, open_stores(self._work).remotes, self._options())
+        brought = bring([wanted], cache, self._brought, open_stores(self._context).remotes, self._options())
         return None if brought.missing or brought.errors else _read_file(cache.path(oid))
 
     def _options(self, progress: Progress | None = None) -> BringOptions:
         from mlbutler.store.engine import BringOptions
 
-        trusted = self._work.trusted
-        return BringOptions(jobs=self._work.settings.data.jobs, trusted=trusted, fill=trusted, progress=progress)
+        trusted = self._context.trusted
+        return BringOptions(jobs=self._context.settings.data.jobs, trusted=trusted, fill=trusted, progress=progress)
 
     def _directory(self, output: Output) -> str:
         """Return the first file of a directory that differs, and where; the hashes where that cannot be seen."""

@@ -33,14 +33,14 @@ from mlbutler.steps.verify_causes import of_failure, of_outputs
 FOLDER = "verify"
 
 
-def verify(work: RunContext, request: VerifyRequest) -> VerifyResult:
+def verify(context: RunContext, request: VerifyRequest) -> VerifyResult:
     """Run stages of a commit again and compare.
 
     Raises:
         Interrupted: a signal request mlbutler to stop; `partial` holds what was verified before. StoreError: a remote
             does not answer. DiskFull, GitError, ProjectError, UsageError.
     """
-    with _opened(work, request.revision, work.project.cache_dir, work.mirror) as scratch:
+    with _opened(context, request.revision, context.project.cache_dir, context.mirror) as scratch:
         stages = scratch.project.stages
         chosen = list(request.choose(stages))
         plans = {plan.name: plan for plan in scratch.project.planning.judged()} if chosen else {}
@@ -48,18 +48,18 @@ def verify(work: RunContext, request: VerifyRequest) -> VerifyResult:
     runnable = [name for name in chosen if name not in obstacles]
     drawn = draw(runnable, request.share) if request.share is not None else chosen
     found: list[StageVerified] = []
-    with _clean_place(work.root) as place:
+    with _clean_place(context.root) as place:
         for number, name in enumerate(drawn, 1):
-            work.console.heading(f"verify {name} ({number} of {len(drawn)})")
+            context.console.heading(f"verify {name} ({number} of {len(drawn)})")
             try:
-                one = _Verifying(work, request, place, stages).one(_stage(stages, name), plans[name])
+                one = _Verifying(context, request, place, stages).one(_stage(stages, name), plans[name])
             except Interrupted as stop:
                 reason = f"interrupted in stage '{name}'; {count(len(found), 'stage')} verified before"
                 stop.partial = _result(request, found, 0, Outcome.INTERRUPTED, reason)
                 raise
-            work.console.line(f"{name}: {one.state}{f': {one.reason}' if one.reason else ''}")
+            context.console.line(f"{name}: {one.state}{f': {one.reason}' if one.reason else ''}")
             for cause in one.causes:
-                work.console.line(f"    {cause}")
+                context.console.line(f"    {cause}")
             found.append(one)
     if request.share is None:
         return _judged(request, found)
@@ -75,14 +75,14 @@ def draw(names: Sequence[str], share: float) -> list[str]:
     return [names[index] for index in sorted(picked)]
 
 
-def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date: Sequence[str]) -> VerifyResult:
+def sampled(context: RunContext, settings: VerifySettings, share: float, up_to_date: Sequence[str]) -> VerifyResult:
     """Verify a share of what the change itself brings to dvc.lock.
 
     Args:
         settings: as agreed with the target branch. up_to_date: stages whose recorded results count as this commit's,
             and which this run does not make again.
     """
-    base = work.record.change.base
+    base = context.record.change.base
 
     def brought(stages: Stages) -> list[str]:
         names = [stage.name for stage in stages.pipeline()]
@@ -90,31 +90,31 @@ def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date
             names = list(
                 claimed(
                     stages,
-                    lambda path: work.git.show(base, f"{work.prefix}{path}"),
-                    lambda path: work.git.show(work.record.change.checkout, f"{work.prefix}{path}"),
+                    lambda path: context.git.show(base, f"{context.prefix}{path}"),
+                    lambda path: context.git.show(context.record.change.checkout, f"{context.prefix}{path}"),
                 )
             )
         return [name for name in names if name in up_to_date]
 
-    request = VerifyRequest(work.record.change.checkout, brought, share, settings.tolerance, settings.timeout)
-    return verify(work, request)
+    request = VerifyRequest(context.record.change.checkout, brought, share, settings.tolerance, settings.timeout)
+    return verify(context, request)
 
 
-def no_longer_made(work: RunContext) -> tuple[str, ...]:
+def no_longer_made(context: RunContext) -> tuple[str, ...]:
     """Return metrics files with new numbers that a stage made before the change, and none makes now.
 
     Raises:
         ProjectError: DVC cannot open the project of then.
     """
-    change, prefix = work.record.change, work.prefix
-    before = work.project.snapshots.at_commit(change.base, prefix) if change.base is not None else None
+    change, prefix = context.record.change, context.prefix
+    before = context.project.snapshots.at_commit(change.base, prefix) if change.base is not None else None
     if change.base is None or before is None:
         return ()
     found = []
     for out in (out for stage in before.stages.pipeline() for out in stage.outputs if out.kind == "metric"):
-        now = work.git.show(change.checkout, f"{prefix}{out.path}")
-        is_new = now is not None and now != work.git.show(change.base, f"{prefix}{out.path}")
-        if is_new and work.project.stages.owner(out.path) is None:
+        now = context.git.show(change.checkout, f"{prefix}{out.path}")
+        is_new = now is not None and now != context.git.show(change.base, f"{prefix}{out.path}")
+        if is_new and context.project.stages.owner(out.path) is None:
             found.append(out.path)
     return tuple(found)
 
@@ -124,7 +124,7 @@ def no_longer_made(work: RunContext) -> tuple[str, ...]:
 
 @frozen
 class _Verifying:
-    work: RunContext
+    context: RunContext
     request: VerifyRequest
     place: Path
     stages: Stages
@@ -141,7 +141,9 @@ class _Verifying:
             return first
         if first.same:
             return self._holds(stage, first)
-        self.work.console.line(f"{stage.name}: not what dvc.lock records; run once more, to see if it repeats itself")
+        self.context.console.line(
+            f"{stage.name}: not what dvc.lock records; run once more, to see if it repeats itself"
+        )
         again = self._run(stage)
         return self._differs(stage, first, again)
 
@@ -149,8 +151,8 @@ class _Verifying:
         """Run the stage in a new clone; what it made, or why there is nothing to compare."""
         cache = self.place / "cache"  # of this run alone: what another stage made must come from the remote
         shutil.rmtree(cache, ignore_errors=True)
-        with _opened(self.work, self.request.revision, cache, None, self.request.timeout) as scratch:
-            clean = CleanRun(self.work, scratch, self.place / "brought", self.request)
+        with _opened(self.context, self.request.revision, cache, None, self.request.timeout) as scratch:
+            clean = CleanRun(self.context, scratch, self.place / "brought", self.request)
             lacking = clean.bring(inputs(scratch.project.stages, stage))
             if lacking:
                 said = f"what it needs is on no remote: {first_few(sorted(lacking))}"
@@ -160,7 +162,7 @@ class _Verifying:
                 return StageVerified(
                     name=stage.name, state=Verification.FAILED, reason=f"in a clean clone {problem}", runs=1,
                     seconds=round(run.duration, 3), tail=run.tail,
-                    causes=of_failure(self.work.root, scratch.root, self.stages, stage, run.tail),
+                    causes=of_failure(self.context.root, scratch.root, self.stages, stage, run.tail),
                 )  # fmt: skip
             return clean.compared(stage, run)
 
@@ -178,7 +180,7 @@ class _Verifying:
         bad = [out for out in first.outputs if not out.same]
         named = "; ".join(f"{out.path}: {out.difference}" for out in bad[:2])
         more = f" and {count(len(bad) - 2, 'output')} more" if len(bad) > 2 else ""
-        with _opened(self.work, self.request.revision, self.place / "cache", None) as scratch:
+        with _opened(self.context, self.request.revision, self.place / "cache", None) as scratch:
             causes = of_outputs(
                 scratch, self.request.revision, stage, first, again if isinstance(again, StageRunOutputs) else None
             )
@@ -223,16 +225,16 @@ def _obstacle(stage: Stage, plan: StagePlan) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    work: RunContext, revision: str, cache: Path, mirror: Path | None, timeout: float | None = None
+    context: RunContext, revision: str, cache: Path, mirror: Path | None, timeout: float | None = None
 ) -> Iterator[RunContext]:
     """Open a clone of the commit, and work there."""
-    git = work.git.at(work.git.toplevel())
-    environ = project_environment(work.environ)
+    git = context.git.at(context.git.toplevel())
+    environ = project_environment(context.environ)
     with (
-        scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
+        scratch_clone(git, revision, context.root, context.prefix, cache, environ) as root,
         contextlib.chdir(root),  # DVC names stages relative to the current directory
     ):
-        yield scratch_context(work, root, mirror=mirror, timeout=timeout)
+        yield scratch_context(context, root, mirror=mirror, timeout=timeout)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ PREFIX = "mlbutler/waivers/"
 _MODE = "100644"
 
 
-def propose(work: RunContext, forge: Hosted, asked: Change, waive: Waive, by: str, comment: str) -> PullRequest:
+def propose(context: RunContext, forge: Hosted, asked: Change, waive: Waive, by: str, comment: str) -> PullRequest:
     """Open a pull request that adds the waiver on the target branch; return it.
 
     Args:
@@ -33,15 +33,15 @@ def propose(work: RunContext, forge: Hosted, asked: Change, waive: Waive, by: st
         GitError, AccessDenied, ForgeError: the branch could not be pushed, or the pull request not be opened.
     """
     remote, target = asked.git_remote, asked.target_branch
-    tip = work.git.fetch_one(remote, f"refs/heads/{target}") if remote and target else None
+    tip = context.git.fetch_one(remote, f"refs/heads/{target}") if remote and target else None
     if remote is None or tip is None:
         raise UsageError("The target branch is not known.", "Ask for it in a clone of the repository.")
-    git = work.git.at(work.git.toplevel())
-    path = f"{work.prefix}{FILE_NAME}"
+    git = context.git.at(context.git.toplevel())
+    path = f"{context.prefix}{FILE_NAME}"
     content = _added((git.show(tip, path) or b"").decode("utf-8", "replace"), waive, by)
     entry = TreeEntry(_MODE, git.run("hash-object", "-w", "--stdin", input=content.encode()).text, path)
     text = f"Waive {waive.metric} until {waive.until}\n\nAsked for by {by} in pull request {asked.number}.\n"
-    build = CommitBuilder(git, {path: entry}, text, Author.parse(work.settings.commit.author))
+    build = CommitBuilder(git, {path: entry}, text, Author.parse(context.settings.commit.author))
     branch = f"{PREFIX}{asked.number}-{comment}"
     commit = build(tip)
     ref = f"refs/heads/{branch}"

@@ -83,10 +83,10 @@ def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -
 def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool, discard: bool) -> int:
     """Bring the data that stale stages need, and nothing else: cache, then mirror, then remote."""
 
-    def call(work: Any) -> Any:
+    def call(context: Any) -> Any:
         from mlbutler.steps.sync import run as step
 
-        return step(work, everything=everything)
+        return step(context, everything=everything)
 
     return step("sync", directory, console, pipeline=in_run, targets=stages, call=call, discard=discard)
 
@@ -101,10 +101,10 @@ def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], e
 def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], anew: bool) -> int:
     """Check that dvc.lock is up to date and every artifact is on the remote. Needs no data."""
 
-    def call(work: Any) -> Any:
+    def call(context: Any) -> Any:
         from mlbutler.steps.check import run as step
 
-        return step(work, what or ("lock", "pushed", "verified"), anew=anew)
+        return step(context, what or ("lock", "pushed", "verified"), anew=anew)
 
     return step("check", directory, console, pipeline=in_run, call=call)
 
@@ -123,10 +123,10 @@ def reproduce(
 ) -> int:  # fmt: skip
     """Run the stale stages, in an environment without credentials."""
 
-    def call(work: Any) -> Any:
+    def call(context: Any) -> Any:
         from mlbutler.steps.reproduce import run as step
 
-        return step(work, names_of(failed))
+        return step(context, names_of(failed))
 
     return step(
         "reproduce", directory, console, pipeline=in_run, targets=stages, call=call, discard=discard, isolate=isolate
@@ -154,11 +154,11 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
     """Compare metrics, params, plots, data and predictions with the target branch, and judge the gates."""
     needs("--only", "--repeats", given=repeats is not None)
 
-    def call(work: Any) -> Any:
+    def call(context: Any) -> Any:
         from mlbutler.steps.compare import run as step
         from mlbutler.steps.repeat import RepeatOptions
 
-        return step(work, RepeatOptions(repeats, tuple(split(only))) if repeats is not None else None)
+        return step(context, RepeatOptions(repeats, tuple(split(only))) if repeats is not None else None)
 
     return step("compare", directory, console, pipeline=in_run, compared_with=against or "", call=call)
 
@@ -210,12 +210,12 @@ def report(
 
         return command(directory / record, directory / (output or Path()), console, shown=open)
 
-    def call(work: Any) -> Any:
+    def call(context: Any) -> Any:
         from mlbutler.steps.report import run as step
 
-        result = step(work, aborted=interrupted)
+        result = step(context, aborted=interrupted)
         if open:
-            console.open(work.root / dict(result.files)["html"])
+            console.open(context.root / dict(result.files)["html"])
         return result
 
     return step("report", directory, console, pipeline=in_run, call=call)
@@ -256,9 +256,9 @@ def publish(
 
         return follow(directory, console, every)
 
-    def call(work: Any) -> Any:
+    def call(context: Any) -> Any:
         from mlbutler.steps.publish import run as step
 
-        return step(work, command)
+        return step(context, command)
 
     return step("publish", directory, console, pipeline=in_run, call=call)

@@ -46,15 +46,15 @@ def board(directory: Path, console: Console, options: BoardOptions) -> int:
         UsageError: no project, or a folder is in the page's place. OutsideError: it cannot be written.
     """
     console.json = console.json or options.csv  # what is said goes to standard error
-    with begin(directory, console, watching=True) as work:
-        found = gather(work, options.commits, merged=options.merged, fetching=options.fetch)
+    with begin(directory, console, watching=True) as context:
+        found = gather(context, options.commits, merged=options.merged, fetching=options.fetch)
         if options.csv:
             sys.stdout.write(data.as_csv(found))
         elif console.json:
             print(json.dumps(data.document(found)))
         if options.csv or (console.json and options.output is None and not options.open):
             return EXIT_PASSED
-        page = _page(work.root, work.symlinks, options.output)
+        page = _page(context.root, context.symlinks, options.output)
         try:
             write(page, render(found).encode("utf-8", "replace"), durable=False)
         except OSError as error:

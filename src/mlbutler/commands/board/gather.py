@@ -26,38 +26,40 @@ from mlbutler.steps.context import RunContext
 _MOST_POINTS = 400_000
 
 
-def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Board:
+def gather(context: RunContext, most: int, *, merged: bool, fetching: bool) -> Board:
     """Return all experiments of the project's repository.
 
     Args:
         most: commits of the target branch, and of all others. merged: also those that came in by a merge.
         fetching: bring the Git remote's branches, pull requests and experiments first.
     """
-    change, git = work.record.change, work.git.at(work.git.toplevel())
+    change, git = context.record.change, context.git.at(context.git.toplevel())
     notes = list(fetch(git, change.git_remote)) if fetching and change.git_remote else []
     found = heads(git, change.git_remote)
-    target, tip = _target(work.git, work.record, found)
+    target, tip = _target(context.git, context.record, found)
     picked, further = pick(git, found, BoardQuery(target, tip, most, merged))
-    hints = Hints("board", work.root, work.mirror if work.trusted else None, change.repository, work.prefix)
-    past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots, _stores(work.mirror, work.root))
+    hints = Hints("board", context.root, context.mirror if context.trusted else None, change.repository, context.prefix)
+    past = PastNumbers(
+        git, context.prefix, hints, lambda: context.project.snapshots, _stores(context.mirror, context.root)
+    )
     shown = {one.commit.oid for one in picked}
     picked = (*picked, *(DisplayedCommit(commit) for commit in further if commit.oid not in shown))
     numbers = past.at(one.commit for one in picked)
-    rows = with_trainings(git, work.prefix, change.git_remote, rows_of(change, picked, numbers))
+    rows = with_trainings(git, context.prefix, change.git_remote, rows_of(change, picked, numbers))
     rows = sorted(rows, key=lambda row: -row.when)
     curves, cut = _curves(past, rows, numbers)
     with suppress(OSError):  # a clone that cannot be written is read all the same
-        make_own_folder(work.root)
+        make_own_folder(context.root)
         past.save()
-    gates = [gate for gate in work.settings.gate if gate.metric is not None]
+    gates = [gate for gate in context.settings.gate if gate.metric is not None]
     goals = {str(gate.metric): gate.goal for gate in gates if gate.goal is not None}
     shown_columns, left_out = columns(rows, goals)
-    notes += _notes(work.git, numbers, cut, left_out)
+    notes += _notes(context.git, numbers, cut, left_out)
     board = Board(
-        title=_title(work), target=target, rows=tuple(rows), columns=shown_columns,
+        title=_title(context), target=target, rows=tuple(rows), columns=shown_columns,
         main=main_column(shown_columns, [str(gate.metric) for gate in gates]), curves=curves, notes=tuple(notes),
     )  # fmt: skip
-    return redacted_board(board, work.console.redactor.hide)
+    return redacted_board(board, context.console.redactor.hide)
 
 
 def _stores(mirror: Path | None, root: Path) -> list[Path]:
@@ -66,10 +68,10 @@ def _stores(mirror: Path | None, root: Path) -> list[Path]:
     return [root / ".dvc" / "cache", *([mirror] if mirror is not None else []), *configured]
 
 
-def _title(work: RunContext) -> str:
-    address = parse_address(work.record.change.repository)
-    name = address.path.strip("/").removesuffix(".git") if address is not None else work.git.toplevel().name
-    return f"{name}/{work.prefix}".rstrip("/")
+def _title(context: RunContext) -> str:
+    address = parse_address(context.record.change.repository)
+    name = address.path.strip("/").removesuffix(".git") if address is not None else context.git.toplevel().name
+    return f"{name}/{context.prefix}".rstrip("/")
 
 
 def _target(git: Git, record: Record, found: Sequence[Head]) -> tuple[str, str]:

@@ -21,10 +21,10 @@ _HTTP = {"http": "http", "https": "https", "webdav": "http", "webdavs": "https"}
 _REMEDY = "Let the machine keep its time: timedatectl set-ntp true, or chrony."
 
 
-def clock(work: RunContext) -> Examined:
+def clock(context: RunContext) -> Examined:
     """Compare this machine's clock with the first server that sends the time: the remote's, the forge's, Git's."""
     asked = []
-    for name, origin in _servers(work):
+    for name, origin in _servers(context):
         skew = ahead(origin)
         if skew is None:
             asked.append(urlsplit(origin).netloc)
@@ -38,10 +38,10 @@ def clock(work: RunContext) -> Examined:
     return Examined("clock", NOTE, f"not compared: {said}")
 
 
-def _servers(work: RunContext) -> Iterator[tuple[str, str]]:
+def _servers(context: RunContext) -> Iterator[tuple[str, str]]:
     """Yield (name, origin) of servers to ask, each once; addresses without path, user or password."""
     seen = set[str]()
-    for name, url in _addresses(work):
+    for name, url in _addresses(context):
         parts = urlsplit(url)
         scheme = _HTTP.get(parts.scheme.lower())
         if scheme is None or not parts.hostname:
@@ -52,21 +52,21 @@ def _servers(work: RunContext) -> Iterator[tuple[str, str]]:
             yield name, origin
 
 
-def _addresses(work: RunContext) -> Iterator[tuple[str, str]]:
+def _addresses(context: RunContext) -> Iterator[tuple[str, str]]:
     from mlbutler.forge import detect
 
-    name = work.project.remote_name
-    conf = work.project.remote_config(name) if name is not None else {}
-    if conf and name not in work.project.refused:
+    name = context.project.remote_name
+    conf = context.project.remote_config(name) if name is not None else {}
+    if conf and name not in context.project.refused:
         url = str(conf.get("url", ""))
         yield f"the remote '{name}'", str(conf.get("endpointurl") or _STORES.get(urlsplit(url).scheme, url))
     try:
-        place = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
+        place = detect.locate_forge(context.settings.forge, context.environ, context.record.change)
     except MlbutlerError:  # "forge" reports it
         place = None
     if place is not None:
         yield "the forge", place.url
-    yield "Git's server", work.record.change.repository
+    yield "Git's server", context.record.change.repository
 
 
 def ahead(origin: str) -> float | None:

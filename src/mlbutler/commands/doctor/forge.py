@@ -19,17 +19,17 @@ _TITLE = "mlbutler doctor"
 _UNKNOWN_COMMIT = (400, 404, 422)
 
 
-def examine_forge(work: RunContext) -> Iterator[Examined]:
+def examine_forge(context: RunContext) -> Iterator[Examined]:
     """Examine address, token, pull request, status, comment.
 
     A status and a comment are written; the comment is removed.
     """
-    if not work.trusted:
+    if not context.trusted:
         yield Examined("forge", "note", "a fork's change publishes nothing and has no token")
         return
     try:
-        forge = connect_forge(work)
-        there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
+        forge = connect_forge(context)
+        there = detect.locate_forge(context.settings.forge, context.environ, context.record.change)
     except MlbutlerError as error:
         yield Examined("forge", "missing", error.message, error.remedy)
         return
@@ -41,7 +41,7 @@ def examine_forge(work: RunContext) -> Iterator[Examined]:
         return
     try:
         me = forge.me()
-        change = placed(work, forge)
+        change = placed(context, forge)
     except MlbutlerError as error:
         yield Examined("token", "missing", error.message, error.remedy)
         return

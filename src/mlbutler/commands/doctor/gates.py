@@ -14,21 +14,21 @@ from mlbutler.steps.context import RunContext
 _SAID = 5
 
 
-def gates(work: RunContext) -> Examined:
+def gates(context: RunContext) -> Examined:
     """Say which numbers can stop a change, and which of the gates would find none.
 
     Raises:
         MlbutlerError: the project cannot be read.
     """
-    configured = work.settings.gate
+    configured = context.settings.gate
     if not configured:
         return Examined(
             "gates", NOTE, "none: no number can stop a pull request", "Add a [[gate]] (`mlbutler help settings`)."
         )
-    if any(gate.repeats for gate in configured) and not work.settings.repeat.seed:
+    if any(gate.repeats for gate in configured) and not context.settings.repeat.seed:
         remedy = "Set repeat.seed (`mlbutler help compare`)."
         return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
-    committed, here = work.project.snapshots.read_snapshots(work.record.change.checkout, work.prefix)
+    committed, here = context.project.snapshots.read_snapshots(context.record.change.checkout, context.prefix)
     sources = _available_metrics(here.metrics, committed.metrics)
     numbers = compare_metrics({}, sources, {})[0]
     keys = {name for metric in numbers for name in (metric.key, metric.name)}
@@ -39,7 +39,7 @@ def gates(work: RunContext) -> Examined:
             unknown.append(f"{gate.subject}: {why}")
         elif gate.metric is not None and not keys:
             unknown.append(f"{gate.subject}: nothing is measured yet")
-        elif problem := _problem(work, gate, keys, here):
+        elif problem := _problem(context, gate, keys, here):
             lacking.append(problem)
     if lacking:
         return Examined("gates", MISSING, "; ".join(lacking[:_SAID]), "Name what there is, or remove the gate.")
@@ -62,19 +62,19 @@ def _unread(metric: str, unread: Mapping[str, str]) -> str:
     return next((f"{path}: {why}" for path, why in unread.items() if file in ("", path)), "")
 
 
-def _problem(work: RunContext, gate: Gate, keys: Collection[str], here: Snapshot) -> str:
+def _problem(context: RunContext, gate: Gate, keys: Collection[str], here: Snapshot) -> str:
     """Return what is wrong with the name that a gate gives, '' when something by that name exists."""
     stages = here.definitions or ()
     if gate.metric is not None:
         return "" if gate.metric in keys else f"no metric is called {gate.metric}{_near(gate.metric, keys)}"
     if gate.data is not None:
-        path, paths = gate.data.strip("/"), set(work.project.stages.owners)
-        owned = work.project.stages.owner(path) is not None if gate.of == "rows" else path in paths
+        path, paths = gate.data.strip("/"), set(context.project.stages.owners)
+        owned = context.project.stages.owner(path) is not None if gate.of == "rows" else path in paths
         return "" if owned else f"DVC tracks no {path}{_near(path, paths)}"
     if gate.stage is not None:
         names = {stage.name for stage in stages}
         return "" if gate.stage in names else f"there is no stage {gate.stage}{_near(gate.stage, names)}"
-    declared = {spec.file for spec in work.settings.predictions}
+    declared = {spec.file for spec in context.settings.predictions}
     file = str(gate.predictions)
     return "" if file in declared else f"no [[predictions]] declares {file}{_near(file, declared)}"
 

@@ -26,16 +26,16 @@ _LITTLE_SHARED = 64 * _MIB
 _GPU_TIMEOUT = 30
 
 
-def git(work: RunContext) -> Examined:
+def git(context: RunContext) -> Examined:
     """Check that git is there, and new enough."""
-    text = work.record.environment.git
+    text = context.record.environment.git
     numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
     if numbers < _OLDEST_GIT:
         return Examined("git", MISSING, f"{text} is too old", "Install git 2.30 or newer.")
     return Examined("git", OK, text)
 
 
-def dvc(work: RunContext) -> Examined:
+def dvc(context: RunContext) -> Examined:
     """Check the DVC that runs the stages."""
     return Examined("dvc", OK, version("dvc"))
 
@@ -43,11 +43,11 @@ def dvc(work: RunContext) -> Examined:
 # --------------------------------------------------------------------------------------------- disk
 
 
-def disk(work: RunContext) -> Examined:
+def disk(context: RunContext) -> Examined:
     """Check for room where builds write: bytes, and files, of which small objects need many."""
-    places = {"work tree": work.root, "cache": work.project.cache_dir}
-    if work.mirror is not None:
-        places["mirror"] = work.mirror
+    places = {"work tree": context.root, "cache": context.project.cache_dir}
+    if context.mirror is not None:
+        places["mirror"] = context.mirror
     disks: dict[int, list[str]] = {}
     found: dict[int, os.statvfs_result] = {}
     for name, path in places.items():
@@ -82,7 +82,7 @@ def _free(found: os.statvfs_result) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def shm(work: RunContext) -> Examined:
+def shm(context: RunContext) -> Examined:
     """Check the shared memory, through which data loaders that work in processes pass their batches."""
     try:
         found = os.statvfs(SHARED_MEMORY)
@@ -99,11 +99,11 @@ def shm(work: RunContext) -> Examined:
     )  # fmt: skip
 
 
-def isolation(work: RunContext) -> Examined:
+def isolation(context: RunContext) -> Examined:
     """Say whether stages, tests and linters can be kept from the rest of the machine here."""
     from mlbutler.isolation import problem
 
-    mode = work.settings.isolation.mode
+    mode = context.settings.isolation.mode
     why = problem()
     if not why:
         when = {"auto": "on a CI server", "require": "always", "off": "never: isolation.mode is 'off'"}[mode]
@@ -128,15 +128,15 @@ class InstalledGpu:
     driver: str
 
 
-def gpu(work: RunContext) -> Examined:
+def gpu(context: RunContext) -> Examined:
     """List NVIDIA's cards, as their own program names them."""
-    program = shutil.which("nvidia-smi", path=work.environ.get("PATH"))
+    program = shutil.which("nvidia-smi", path=context.environ.get("PATH"))
     if program is None:
         return Examined("gpu", NOTE, "none: there is no nvidia-smi")
     query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(
-            [program, *query], env=without_credentials(work.environ), stdin=subprocess.DEVNULL, capture_output=True,
+            [program, *query], env=without_credentials(context.environ), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", check=False, timeout=_GPU_TIMEOUT,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:

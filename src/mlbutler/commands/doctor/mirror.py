@@ -18,12 +18,12 @@ _PROBE = bytes(64 * 1024)
 _PASSING = {"overlay": "goes away with the container", "tmpfs": "is memory and goes away with the machine's restart"}
 
 
-def mirror(work: RunContext) -> Examined:
+def mirror(context: RunContext) -> Examined:
     """Check that it can be written, as a whole and in its folders, and will last."""
-    path = work.mirror
+    path = context.mirror
     if path is None:
         return Examined("mirror", NOTE, "none is set: every build downloads for itself", "Set data.mirror on agents.")
-    if not work.trusted:
+    if not context.trusted:
         return Examined("mirror", NOTE, f"a fork's change reads {path} and writes nothing there")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def mirror(work: RunContext) -> Examined:
         return Examined(
             "mirror", NOTE, f"{text}: it {passing}", f"Mount a volume at {path} (`mlbutler help mirror`).", facts
         )
-    if path.resolve().is_relative_to(work.root.resolve()) and work.record.change.ci != "local":
+    if path.resolve().is_relative_to(context.root.resolve()) and context.record.change.ci != "local":
         remedy = "Set data.mirror to a directory that the agent keeps (`mlbutler help mirror`)."
         return Examined("mirror", NOTE, f"{text}: it is inside the work tree, which a build removes", remedy, facts)
     return Examined("mirror", OK, text, facts=facts)
@@ -96,15 +96,15 @@ def _owner(path: Path) -> str:
 # -------------------------------------------------------------------------------------------- links
 
 
-def links(work: RunContext) -> Examined:
+def links(context: RunContext) -> Examined:
     """Say how objects get from the mirror into the project's cache: by reflink, hardlink, or copied."""
     from mlbutler.remotes.opening import may_hardlink
     from mlbutler.shared_folders import make_folder
 
-    path, cache = work.mirror, work.project.cache_dir
+    path, cache = context.mirror, context.project.cache_dir
     if path is None:
         return Examined("links", NOTE, "there is no mirror to share objects with")
-    if not work.trusted:
+    if not context.trusted:
         return Examined("links", NOTE, "a fork's change clones objects where the file system can, else copies them")
     try:
         make_folder(cache)
@@ -112,14 +112,16 @@ def links(work: RunContext) -> Examined:
             reflink, hardlink = (_tried(kind, probe, cache) for kind in ("reflink", "hardlink"))
     except OSError as error:
         return Examined("links", NOTE, f"not tried: {error.filename or path}: {error.strerror}")
-    allowed = may_hardlink(work.project, trusted=work.trusted, link=work.settings.data.link)
+    allowed = may_hardlink(context.project, trusted=context.trusted, link=context.settings.data.link)
     facts = {"reflink": not reflink, "hardlink": not hardlink}
     if not reflink:
         return Examined("links", OK, "objects are shared with the mirror by reflink", facts=facts)
     if not hardlink and allowed:
         return Examined("links", OK, "objects are shared with the mirror by hardlink", facts=facts)
     if not hardlink:
-        why = "data.link is 'copy'" if work.settings.data.link == "copy" else "root could write into hardlinked files"
+        why = (
+            "data.link is 'copy'" if context.settings.data.link == "copy" else "root could write into hardlinked files"
+        )
         return Examined("links", NOTE, f"objects are copied: {why}", facts=facts)
     remedy = "Use a file system with reflinks, such as XFS, or one mount for both of them (`mlbutler help mirror`)."
     return Examined("links", NOTE, f"objects are copied: {_apart(path, cache, hardlink)}", remedy, facts)

@@ -10,16 +10,16 @@ from mlbutler.numbers import count
 from mlbutler.steps.context import RunContext
 
 
-def project(work: RunContext) -> Examined:
+def project(context: RunContext) -> Examined:
     """Say what DVC knows of the project."""
-    stages = work.project.stages
+    stages = context.project.stages
     held = f"{count(len(stages.pipeline()), 'stage')}, {count(len(stages.owners), 'output')}"
-    return Examined("project", OK, f"{work.root}: {held}")
+    return Examined("project", OK, f"{context.root}: {held}")
 
 
-def change(work: RunContext) -> Examined:
+def change(context: RunContext) -> Examined:
     """Say what the change is compared with."""
-    change = work.record.change
+    change = context.record.change
     if change.base is None:
         return Examined(
             "change", NOTE, "nothing to compare with: no merge base with a target branch",
@@ -33,27 +33,27 @@ def change(work: RunContext) -> Examined:
     )
 
 
-def test(work: RunContext) -> Examined:
+def test(context: RunContext) -> Examined:
     """Say which tests there are to run."""
-    if not work.settings.test.command:
+    if not context.settings.test.command:
         return Examined("test", NOTE, "not configured", 'Set test.command, such as "pytest --junitxml=report.xml".')
-    return Examined("test", OK, "; ".join(work.settings.test.command))
+    return Examined("test", OK, "; ".join(context.settings.test.command))
 
 
-def lint(work: RunContext) -> Examined:
+def lint(context: RunContext) -> Examined:
     """Say which linters there are to run."""
-    if not work.settings.lint.commands:
+    if not context.settings.lint.commands:
         return Examined("lint", NOTE, "not configured", 'Set lint.commands, such as ["ruff check"].')
-    return Examined("lint", OK, "; ".join(work.settings.lint.commands))
+    return Examined("lint", OK, "; ".join(context.settings.lint.commands))
 
 
-def waivers(work: RunContext) -> Examined:
+def waivers(context: RunContext) -> Examined:
     """Say which gates are waived, and which waivers have lapsed."""
     from mlbutler.errors import SettingsError
     from mlbutler.gate.waivers import FILE_NAME, parse_waivers
 
     try:
-        found = parse_waivers((work.root / FILE_NAME).read_text(encoding="utf-8"))
+        found = parse_waivers((context.root / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Examined("waivers", OK, "none")
     except SettingsError as error:
@@ -66,9 +66,9 @@ def waivers(work: RunContext) -> Examined:
     return Examined("waivers", OK, f"{len(found)} on {', '.join(waiver.gate for waiver in found)}")
 
 
-def credentials(work: RunContext) -> Examined:
+def credentials(context: RunContext) -> Examined:
     """Check that no credentials are where a stage can read them."""
-    local = work.root / ".dvc" / "config.local"
+    local = context.root / ".dvc" / "config.local"
     if local.is_file() and re.search(
         r"^\s*(password|secret_access_key|access_key_id)\s*=", local.read_text(), re.MULTILINE
     ):
@@ -79,17 +79,17 @@ def credentials(work: RunContext) -> Examined:
     return Examined("credentials", OK, "none in .dvc/config.local")
 
 
-def forge(work: RunContext) -> Examined:
+def forge(context: RunContext) -> Examined:
     """Check that a forge is found and that there is a token; nothing is asked over the network here."""
     from mlbutler.forge.opening import NoToken
     from mlbutler.steps.reviewers import connect_forge
 
-    if not work.trusted:
+    if not context.trusted:
         return Examined("forge", NOTE, "a fork's change publishes nothing and has no token")
     try:
-        forge = connect_forge(work)
+        forge = connect_forge(context)
     except NoToken as error:
-        named = work.settings.forge.kind or work.settings.forge.url
+        named = context.settings.forge.kind or context.settings.forge.url
         return Examined("forge", MISSING if named else NOTE, error.message, error.remedy)
     if forge is None:
         return Examined("forge", NOTE, "none found: no report is published", "See `mlbutler help forges`.")

@@ -14,44 +14,44 @@ _NOWHERE = ObjectId("0123456789abcdef0123456789abcdef")
 _MOST = 3
 
 
-def remote(work: RunContext) -> Examined:
+def remote(context: RunContext) -> Examined:
     """Ask for an object that cannot be there, and for some that this commit's dvc.lock names.
 
     Nothing is written.
     """
-    if work.project.remote_name is None:
+    if context.project.remote_name is None:
         return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
-    return _asked(work, work.project.remote_name)
+    return _asked(context, context.project.remote_name)
 
 
-def mirror_remote(work: RunContext) -> Examined:
+def mirror_remote(context: RunContext) -> Examined:
     """Ask the remote near the agents in the same way; builds go on without it."""
-    name = work.settings.data.mirror_remote
+    name = context.settings.data.mirror_remote
     if name is None:
         return Examined("mirror_remote", OK, "none is set")
     try:
-        found = _asked(work, name)
+        found = _asked(context, name)
     except OutsideError as error:
         found = Examined("mirror_remote", NOTE, error.message, error.remedy)
     return dataclasses.replace(found, subject="mirror_remote", state=NOTE if found.state == MISSING else found.state)
 
 
-def _asked(work: RunContext, name: str) -> Examined:
+def _asked(context: RunContext, name: str) -> Examined:
     from mlbutler.remotes.opening import open_remote
     from mlbutler.store.local import LocalStore
 
-    named = _named(work, name)
+    named = _named(context, name)
     try:
-        store = open_remote(work.project, name, work.environ)
+        store = open_remote(context.project, name, context.environ)
         if isinstance(store, LocalStore) and (gone := store.vanished()) is not None:
             # Nothing was pushed yet, or a disk is not mounted: where this commit names objects, builds fail.
             return Examined("remote", MISSING if named else NOTE, gone.message, gone.remedy)
         answers = store.ask([_NOWHERE, *named])
     except AccessDenied:
-        if work.trusted:
+        if context.trusted:
             raise
         answers = {}
-    if not work.trusted and (not answers or answers[_NOWHERE].denied):
+    if not context.trusted and (not answers or answers[_NOWHERE].denied):
         return Examined("remote", NOTE, f"'{name}' is closed to a fork's change, which is given no credentials")
     absent, here = answers[_NOWHERE], {oid: answers[oid] for oid in named}
     held = [oid for oid, answer in here.items() if answer.presence is Presence.PRESENT]
@@ -75,10 +75,10 @@ def _asked(work: RunContext, name: str) -> Examined:
     return Examined("remote", OK, f"'{name}' answers{more}")
 
 
-def _named(work: RunContext, remote_name: str) -> dict[ObjectId, str]:
+def _named(context: RunContext, remote_name: str) -> dict[ObjectId, str]:
     """Return some objects that should be on this remote, with their paths."""
     found: dict[ObjectId, str] = {}
-    for artifact in work.project.artifacts():
+    for artifact in context.project.artifacts():
         if artifact.pushed and artifact.oid is not None and artifact.remote in (None, remote_name):
             found[artifact.oid] = artifact.path
         if len(found) == _MOST:

@@ -58,22 +58,22 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
     with ExitStack() as stack:
         unknown: Examined | None = None
         try:
-            work = stack.enter_context(begin(directory, console))
+            context = stack.enter_context(begin(directory, console))
         except NoAddress as error:
             unknown = Examined("address", MISSING, error.message, error.remedy)
             left = without_credentials(os.environ, secret_values(os.environ))
-            work = stack.enter_context(begin(directory, console, environ=left))
+            context = stack.enter_context(begin(directory, console, environ=left))
         if settings:
-            _show_settings(work)
+            _show_settings(context)
             return EXIT_PASSED
         if forge and unknown is not None:
             looks = iter([unknown])
         elif forge:
             from mlbutler.commands.doctor.forge import examine_forge
 
-            looks = examine_forge(work)
+            looks = examine_forge(context)
         else:
-            looks = examine(work, unknown)
+            looks = examine(context, unknown)
         found: list[Examined] = []
         try:
             with console.progress("examined") as progress:  # a server that does not answer may take a minute or two
@@ -99,7 +99,7 @@ def _show(console: Console, found: Sequence[Examined], *, whole: bool) -> None:
         console.line(f"{_SIGNS[OK]}  {', '.join(fine)} (--verbose: what was found)", _SIGNS[OK].strip())
 
 
-def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Examined]:
+def examine(context: RunContext, unknown: Examined | None = None) -> Iterator[Examined]:
     """Examine everything; what cannot be examined is missing, and one reason is given once.
 
     Args:
@@ -113,7 +113,7 @@ def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Exami
             yield Examined(subject, NOTE, f"not looked at: see {unknown.subject}")
             continue
         try:
-            yield look(work)
+            yield look(context)
         except MlbutlerError as error:
             if error.message in told:
                 yield Examined(subject, NOTE, f"not looked at: see {told[error.message]}")
@@ -122,15 +122,15 @@ def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Exami
                 yield Examined(subject, MISSING, error.message, error.remedy)
 
 
-def _show_settings(work: RunContext) -> None:
+def _show_settings(context: RunContext) -> None:
     from mlbutler.settings.reading import to_document
 
-    values = to_document(work.settings)
+    values = to_document(context.settings)
     rows = []
-    for key, source in work.loaded.sources.items():
+    for key, source in context.loaded.sources.items():
         section, _, name = key.partition(".")
         value = values[section][name] if name else values[section]
         rows.append({"setting": key, "value": value, "source": source})
-        work.console.line(f"{key} = {json.dumps(value, ensure_ascii=False)}    ({source})")
-    if work.console.json:
+        context.console.line(f"{key} = {json.dumps(value, ensure_ascii=False)}    ({source})")
+    if context.console.json:
         print(json.dumps({"settings": rows}, indent=2, ensure_ascii=False))

@@ -17,10 +17,10 @@ from mlbutler.trackers.mlflow_server import TOKEN, USER
 _PAGE = "`mlbutler help dagshub`"
 
 
-def trackers(work: RunContext) -> Examined:
+def trackers(context: RunContext) -> Examined:
     """Say where results go besides, and which runs of stages there are; nothing is asked over the network here."""
-    where = tracked.settings(work)
-    said = [*([f"files in Git ({where.git})"] if where.git is not None else []), *_runs(work)]
+    where = tracked.settings(context)
+    said = [*([f"files in Git ({where.git})"] if where.git is not None else []), *_runs(context)]
     if where.mlflow is None:
         if said and where.git is None:
             return Examined(
@@ -31,8 +31,8 @@ def trackers(work: RunContext) -> Examined:
     said.insert(0, f"runs on {where.mlflow}")
     if find_spec("mlflow") is None:
         return Examined("trackers", MISSING, f"{said[0]}: MLflow's client is not installed", how_to_get("mlflow"))
-    server = tracked.server(work, where.mlflow)
-    if work.trusted and not (server.user or server.token):
+    server = tracked.server(context, where.mlflow)
+    if context.trusted and not (server.user or server.token):
         return Examined(
             "trackers", NOTE, f"{'; '.join(said)}: no credential for the server is in the environment",
             f"If it wants one, set {USER} and its password, or {TOKEN}: {_PAGE}.",
@@ -40,9 +40,9 @@ def trackers(work: RunContext) -> Examined:
     return Examined("trackers", OK, "; ".join(said))
 
 
-def _runs(work: RunContext) -> Iterator[str]:
+def _runs(context: RunContext) -> Iterator[str]:
     """Yield what stages logged into folders of the work tree."""
-    folders = ["", *(stage.directory for stage in work.project.stages.pipeline())]
-    found = Counter(one.run.tracker for one in offline.find_logged_runs(work.root, folders, 0, work.environ))
+    folders = ["", *(stage.directory for stage in context.project.stages.pipeline())]
+    found = Counter(one.run.tracker for one in offline.find_logged_runs(context.root, folders, 0, context.environ))
     for tracker, number in found.items():
         yield f"{count(number, 'run')} of {tracker} in the work tree"

@@ -96,10 +96,10 @@ def _bring_data(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths
         return AttemptEnd(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
                    "Check it out into an empty workspace, without filters.")  # fmt: skip
     try:
-        with build.open_run(experiment) as work:
-            code, last = run_steps(work, "plan", "sync")
+        with build.open_run(experiment) as context:
+            code, last = run_steps(context, "plan", "sync")
             if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
-                return declared_by(work.project.stages)
+                return declared_by(context.project.stages)
     except Interrupted:
         raise
     except MlbutlerError as error:

@@ -111,8 +111,8 @@ def _track(build: ExperimentBuild, experiment: Experiment) -> None:
     if experiment.state is not State.DONE or not experiment.result:
         return
     try:
-        with begin(build.root, build.console) as work:
-            if page := mlflow_run.log_experiment(work, experiment):
+        with begin(build.root, build.console) as context:
+            if page := mlflow_run.log_experiment(context, experiment):
                 build.console.line(f"{experiment.name} on the MLflow server: {page}")
     except MlbutlerError as error:
         build.console.line(f"{experiment.name} is not on the MLflow server: {error.message} {error.remedy}")
@@ -179,12 +179,12 @@ def _save_or_refuse(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _S
 
 def _save_results(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
-    with build.open_run(now) as work:
-        code, pushed = run_steps(work, "push")
+    with build.open_run(now) as context:
+        code, pushed = run_steps(context, "push")
         if code == EXIT_OUTSIDE:
             raise OutsideError(pushed.reason, pushed.remedy)
-        stages = None if code or end.state is not State.DONE else work.project.stages
-        has_tracker = mlflow_run.has_mlflow(work)
+        stages = None if code or end.state is not State.DONE else context.project.stages
+        has_tracker = mlflow_run.has_mlflow(context)
     if end.state is not State.DONE:
         return _Saved(results.with_metrics(end, build.git, now, build.root))
     if stages is None:

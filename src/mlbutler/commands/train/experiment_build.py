@@ -53,14 +53,14 @@ class ExperimentBuild:
         """
         if experiment.targets:
             os.environ["MLBUTLER_REPRODUCE_TARGETS"] = json.dumps(list(experiment.targets))
-        with begin(self.root, self.console) as work:
-            yield work
+        with begin(self.root, self.console) as context:
+            yield context
 
 
-def run_steps(work: RunContext, *names: str) -> tuple[int, StepResult]:
+def run_steps(context: RunContext, *names: str) -> tuple[int, StepResult]:
     """Run steps up to the first that has an error; return exit code and result of the last one."""
     for name in names:
-        code, result = run_step(work, name), getattr(work.record, name)
+        code, result = run_step(context, name), getattr(context.record, name)
         if result.outcome is Outcome.ERROR:
             break
     return code, result

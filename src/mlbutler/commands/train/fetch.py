@@ -96,12 +96,12 @@ def _kept_by_dvc(training: Training, experiment: Experiment, paths: Sequence[str
 def _bring(training: Training, paths: Sequence[str]) -> tuple[int, SyncResult | None]:
     """Bring data into the work tree, that at `paths` alone if there are any."""
 
-    def call(work: RunContext) -> SyncResult:
-        return sync.run(work, everything=not paths, only=paths)
+    def call(context: RunContext) -> SyncResult:
+        return sync.run(context, everything=not paths, only=paths)
 
-    with begin(training.folder.root, training.console) as work:
-        run_step(work, "plan")
-        return run_step(work, "sync", call), work.record.sync
+    with begin(training.folder.root, training.console) as context:
+        run_step(context, "plan")
+        return run_step(context, "sync", call), context.record.sync
 
 
 def _without_results(training: Training, kept: StoredExperiment) -> int:

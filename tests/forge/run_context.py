@@ -15,7 +15,7 @@ ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platfor
 _AGREED = ("forge.kind", "forge.url", "forge.repository", "forge.api")
 
 
-def work(
+def run_context(
     root: Path, head: str, environ: Mapping[str, str], settings: str = "", verdict: Verdict = Verdict.BETTER,
     **change: object,
 ) -> RunContext:  # fmt: skip

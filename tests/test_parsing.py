@@ -43,11 +43,11 @@ def nodes(value: Any) -> int:
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("a: 1\nb: !!timestamp x\n", "'x' is no timestamp at line 2"),
-    ("b: !!bool maybe\n", "'maybe' is no bool at line 1"),
-    ("b: !!float x\n", "is no float at line 1"),
-    ("b: 2001-99-99\n", "is no timestamp at line 1"),
-    (f"b: {DIGITS}\n", "is no int at line 1"),
+    ("a: 1\nb: !!timestamp x\n", "'x' is not a valid timestamp at line 2"),
+    ("b: !!bool maybe\n", "'maybe' is not a valid bool at line 1"),
+    ("b: !!float x\n", "is not a valid float at line 1"),
+    ("b: 2001-99-99\n", "is not a valid timestamp at line 1"),
+    (f"b: {DIGITS}\n", "is not a valid int at line 1"),
     (BOMB, "more than 1,000,000 values"),
     ("".join(BOMB.splitlines(keepends=True)[:5]), "its aliases make"),
     ("a: &a [*a]\n", "inside of what it stands for"),

@@ -95,7 +95,7 @@ def test_a_failed_test_costs_no_download_but_is_still_reported(context: RunConte
     assert run_all(context) == 1
     assert names == ["test", "lint", "plan", "check", "compare", "report", "publish"]
     assert context.record.sync is not None
-    assert (context.record.sync.outcome, context.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
+    assert (context.record.sync.outcome, context.record.sync.reason) == (Outcome.SKIPPED, "not run: test failed")
 
 
 def test_a_step_that_has_nothing_to_do_is_one_line(
@@ -208,7 +208,7 @@ def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(context: 
     pipeline.resume(context)
     with pytest.raises(SystemExit):
         run_step(context, "sync")
-    assert pipeline.blocked(kept(context), "reproduce") == "not taken: sync did not end"
+    assert pipeline.blocked(kept(context), "reproduce") == "not run: sync did not end"
     taken({})
     assert run_step(context, "sync") == 0
     assert names == ["sync"]
@@ -250,7 +250,7 @@ def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
     assert kept(context).check.outcome is Outcome.INTERRUPTED  # type: ignore[union-attr]
     blocked = {name: pipeline.blocked(kept(context), name) for name in pipeline.NAMES}
     later = ("reproduce", "push", "compare", "commit")
-    assert blocked == dict.fromkeys(pipeline.NAMES, "") | dict.fromkeys(later, "not taken: check was interrupted")
+    assert blocked == dict.fromkeys(pipeline.NAMES, "") | dict.fromkeys(later, "not run: check was interrupted")
 
 
 def test_processes_side_by_side_lose_none_of_each_others_results(context: RunContext, taken: Any) -> None:
@@ -265,7 +265,7 @@ def test_processes_side_by_side_lose_none_of_each_others_results(context: RunCon
     run_step(context, "sync")
     assert [name for name, _ in kept(context).steps()] == ["test", "plan", "sync"]
     assert kept(context).began == {}
-    assert pipeline.blocked(context.record, "reproduce") == "not taken: test failed"
+    assert pipeline.blocked(context.record, "reproduce") == "not run: test failed"
 
 
 def test_steps_that_are_left_out_say_so(context: RunContext, taken: Any) -> None:
@@ -327,4 +327,4 @@ def test_the_verb_commit_ends_red_where_the_branch_stays_stale(context: RunConte
     assert run_step(context, "report") == 0  # what comes after it must still be reported
     check = kept(context).check
     assert check is not None
-    assert check.reason == "still stale in dvc.lock: train (commit: not taken: reproduce failed)"
+    assert check.reason == "still stale in dvc.lock: train (commit: not run: reproduce failed)"

@@ -48,7 +48,7 @@ def test_what_the_run_fixed_is_no_finding(full: Record) -> None:  # noqa: F811
 @pytest.mark.parametrize("reason", [
     "the remote refused the push: protected branch",
     "the branch moved meanwhile and changed what the results stand on: x",
-    "what was reproduced is a merge that the CI server made, not the branch", "not taken: reproduce failed",
+    "what was reproduced is a merge that the CI server made, not the branch", "not run: reproduce failed",
     "skipped by --only or --skip",
 ])  # fmt: skip
 def test_results_that_are_not_on_the_branch_fail_the_check(full: Record, reason: str) -> None:  # noqa: F811
@@ -66,7 +66,7 @@ def test_results_that_are_not_on_the_branch_fail_the_check(full: Record, reason:
 
 def test_a_push_that_failed_leaves_the_object_on_no_remote(full: Record) -> None:  # noqa: F811
     push = PushResult(outcome=Outcome.ERROR, reason="503", remedy="Try again.")
-    commit = CommitResult(outcome=SKIPPED, reason="not taken: push could not be done")
+    commit = CommitResult(outcome=SKIPPED, reason="not run: push could not be done")
     again = judged_again(made(full, push=push, commit=commit))
     assert again is not None
     found = [(finding.subject, finding.remedy) for finding in again.findings]
@@ -107,7 +107,7 @@ def test_what_was_wrong_before_stays_and_is_named_first(full: Record) -> None:  
     )  # fmt: skip
     again = judged_again(made(full, check=check, commit=None))
     assert again is not None
-    assert again.reason == "stale in dvc.lock: prepare; still stale in dvc.lock: train (commit was not taken)"
+    assert again.reason == "stale in dvc.lock: prepare; still stale in dvc.lock: train (commit was not run)"
     assert again.remedy == "dvc repro prepare"
 
 

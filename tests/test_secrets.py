@@ -230,7 +230,7 @@ def test_words_that_only_sound_like_it_stay(text: str) -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("end", ["", "://", "-----END"])
 def test_a_long_line_that_never_becomes_a_secret_takes_no_time(piece: str, end: str) -> None:
-    """A stage can print any: the build must not stand still for it."""
+    """A stage can print any: the build must not wait for it."""
 
     def seconds(length: int) -> float:
         line = piece * (length // len(piece)) + end

@@ -289,7 +289,7 @@ def test_a_lock_that_is_something_else_is_not_opened(
 def test_a_file_in_the_place_of_our_folder(world: tuple[Path, Path]) -> None:
     root, _ = world
     (root / ".mlbutler").write_text("mine\n")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         everything(root)
     assert (root / ".mlbutler").read_text() == "mine\n"
 

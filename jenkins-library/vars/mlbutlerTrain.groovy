@@ -37,7 +37,7 @@ def call(Map given = [:]) {
         return
     }
     if (!(params.EXPERIMENT ==~ /[0-9a-f]{40}/)) {
-        error('mlbutlerTrain: EXPERIMENT is no id of an experiment')
+        error('mlbutlerTrain: EXPERIMENT is not the id of an experiment')
     }
     if (!allowed(config, params.LABEL)) {
         error("mlbutlerTrain: no experiment may ask for this label; there are ${[config.label] + config.labels}")
@@ -226,7 +226,7 @@ void saved(Map config, Map state, String command) {
     concluded(config, state, code, code in [0, 1, 130])
 }
 
-/** Note what became of the experiment: 0 done, 130 cancelled, 3 another agent shall try again, else failed. */
+/** Note what became of the experiment: 0 done, 130 cancelled, 3 another agent is to try again, else failed. */
 void concluded(Map config, Map state, int code, boolean named) {
     state.again = code == 3
     state.result = code == 0 ? 'SUCCESS' : code == 130 ? 'ABORTED' : 'FAILURE'

@@ -104,7 +104,7 @@ def _require_two_files(packed: bytes) -> None:
         is_large = packed[max(at - 20, 0) : at].startswith(b"PK\6\7")  # ZIP64, whose own end record counts
         if signature == b"PK\5\6" and size <= _LARGEST_DIRECTORY and not comment and not is_large:
             return
-    raise _refused(f"it is no ZIP file of {_MANIFEST} and {_RECORD}")
+    raise _refused(f"it is not a ZIP file of {_MANIFEST} and {_RECORD}")
 
 
 def _bounded(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

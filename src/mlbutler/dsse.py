@@ -138,7 +138,7 @@ def _public(name: str, text: str) -> Ed25519PublicKey:
         found = None
     if not isinstance(found, Ed25519PublicKey):
         raise UsageError(
-            f"verify.signers: the key of '{name}' is no Ed25519 key.",
+            f"verify.signers: the key of '{name}' is not an Ed25519 key.",
             "Write the line between the first and the last one of: openssl pkey -in KEY -pubout",
         )
     return found

@@ -91,7 +91,7 @@ def preformatted(text: str) -> str:
 
 
 def web_address(text: str) -> str | None:
-    """Return `text` as an http or https URL that is safe inside Markdown and HTML, None when it is none."""
+    """Return `text` as an http or https URL that is safe inside Markdown and HTML, None for anything else."""
     try:
         parts = urlsplit(text.strip())
     except ValueError:

@@ -165,7 +165,7 @@ def _unfixed(context: RunContext) -> bool:
 
 
 def _begin(context: RunContext, step: Step, started: str) -> None:
-    """Mark in the record that the step began: one that is killed leaves no result. After a power cut nobody asks."""
+    """Mark in the record that the step began: one that is killed leaves no result. It need not survive a power cut."""
     context.progress.own_steps.add(step.name)
     if step.name not in REPORTING_STEPS:
         with _joined(context, durable=False):
@@ -210,7 +210,7 @@ def show_result(context: RunContext, name: str, result: StepResult, *, began: bo
     """Show one line for a finished step, with how long it took, and the remedy where there is one.
 
     Args:
-        began: the step was taken.
+        began: the step was run.
     """
     took = f" ({human_seconds(result.duration)})" if result.duration >= LEAST_SHOWN else ""
     line = f"{name}: {result.outcome}: {result.reason.removesuffix('.') if took else result.reason}{took}"
@@ -227,11 +227,11 @@ def _blocked(record: Record, step: Step) -> str:
     before: dict[str, StepResult | None] = {name: getattr(record, name) for name in NAMES[: NAMES.index(step.name)]}
     for name, result in before.items():
         if result is not None and result.outcome is Outcome.INTERRUPTED and name not in record.began:
-            return f"not taken: {name} was interrupted"
+            return f"not run: {name} was interrupted"
         if name in record.began and name in (*step.needs, *step.after):
-            return f"not taken: {name} did not end"
+            return f"not run: {name} did not end"
         if name in step.needs and result is not None and (why := prevents(name, result.outcome)):
-            return f"not taken: {name} {why}"
+            return f"not run: {name} {why}"
     return ""
 
 

@@ -311,7 +311,7 @@ class Process:
             pass
 
     def _read_for(self, seconds: float) -> None:
-        # A process in the background may keep the pipe open for ever.
+        # A process in the background may keep the pipe open forever.
         until = time.monotonic() + seconds
         while self._output is not None and time.monotonic() < until and not self._signals.received:
             self._step(0.05, None)

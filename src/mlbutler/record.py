@@ -186,7 +186,7 @@ class Change:
 
     @property
     def trusted(self) -> bool:
-        """Return whether its code may run with credentials at hand and write to shared stores."""
+        """Return whether its code may run with credentials and write to shared stores."""
         return not self.fork or bool(self.approved)
 
     def same_work(self, other: Change) -> bool:

@@ -224,7 +224,7 @@ class PlotChange:
 
 @frozen_by_name
 class TableChange:
-    """A table (CSV, TSV, JSON lines, Parquet) that differs and was at hand on at least one side.
+    """A table (CSV, TSV, JSON lines, Parquet) that differs and was available on at least one side.
 
     Rows are None where there is no such side, or where the table was too large to be counted. `retyped` holds
     (column, old type, new type), known for Parquet alone. `reason`: why something is missing.
@@ -256,7 +256,7 @@ class DataChange:
 
     `kind`: ``added``, ``removed``, ``changed``, ``renamed`` (from `old_path`, with the same content). Sizes in bytes,
     None when not recorded. File counts and `examples` come from the directory manifests; None counts mean that a
-    manifest was not at hand. A file that has another name and the same content is renamed, neither added nor removed.
+    manifest was not available. A file that has another name and the same content is renamed, neither added nor removed.
     `folders`: the first level below the artifact, those with most differences first.
     """
 

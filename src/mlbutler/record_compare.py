@@ -81,7 +81,7 @@ class PredictionChange:
         examples: paired by id, with the same label on both sides; the counts below are of these.
         only_old, only_new, relabelled: examples that could not be paired.
         old_right, new_right: how many were right. broken: right, now wrong. fixed: wrong, now right.
-        p: two-sided p-value of McNemar's exact test. alpha: what it and the slices are held against.
+        p: two-sided p-value of McNemar's exact test. alpha: what it and the slices are compared with.
         flips: some of the broken examples, the worst first. fixed_flips: some of the fixed ones.
         reason: why there is nothing, or what is missing.
     """

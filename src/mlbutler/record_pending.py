@@ -62,7 +62,7 @@ def _unfixed(record: Record, finding: Finding) -> str | None:
 
 def _not_passed(name: str, result: StepResult | None) -> str | None:
     if result is None:
-        return f"{name} was not taken"
+        return f"{name} was not run"
     return None if result.outcome is Outcome.PASSED else f"{name}: {result.reason}"
 
 

@@ -36,7 +36,7 @@ STEPS: tuple[Step, ...] = (
     Step("compare", "compare: with the target branch", after=("reproduce",)),
     Step("commit", "commit: results onto the branch", needs=("test", "lint", "plan", "sync", "reproduce", "push")),
     Step("report", "report"),
-    Step("publish", "publish: tell the reviewers"),
+    Step("publish", "publish: notify the reviewers"),
 )
 
 NAMES = tuple(step.name for step in STEPS)

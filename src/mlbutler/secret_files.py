@@ -35,7 +35,7 @@ def read_secret_files(environ: MutableMapping[str, str]) -> None:
         try:
             environ[variable] = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise UsageError(
                 f"{name}: {path} cannot be read: {why}.", f"Let {name} name a file that holds it, and nothing else."
             ) from error

@@ -85,7 +85,9 @@ class Symlinks:
         if state.is_symlink():
             raise refusal({STATE: STATE})
         if os.path.lexists(state) and not state.is_dir():
-            raise UsageError(f"{STATE} is no folder: mlbutler keeps its own files there.", f"Move it: mv {STATE} NAME")
+            raise UsageError(
+                f"{STATE} is not a folder: mlbutler keeps its own files there.", f"Move it: mv {STATE} NAME"
+            )
         for name, status in _entries(state, below=lambda path: path not in _NOT_OURS):
             self._check_own(f"{STATE}/{name}", status)
         self.check([".dvc/tmp", *(f".dvc/tmp/{name}" for name, _ in _entries(self._root / ".dvc" / "tmp"))])
@@ -159,5 +161,5 @@ def open_plain(path: Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path} is no plain file")
+        raise OSError(f"{path} is not a regular file")
     return os.fdopen(descriptor, "rb")

@@ -94,7 +94,7 @@ def _without_twins() -> Any:
 
 
 def is_too_deep(error: Exception) -> bool:
-    """Return whether PyYAML refused a document for its nesting, on which ruamel.yaml works for minutes in vain."""
+    """Return whether PyYAML refused a document for its nesting, on which ruamel.yaml works for minutes to no end."""
     return "nesting depth" in str(getattr(error, "problem", ""))
 
 
@@ -218,7 +218,7 @@ def _located(name: str, construct: Callable[[Any, Any], Any]) -> Callable[[Any, 
         except MarkedYAMLError:
             raise
         except Exception as error:
-            problem = f"{str(node.value)[:40]!r} is no {name}"
+            problem = f"{str(node.value)[:40]!r} is not a valid {name}"
             raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
     return made

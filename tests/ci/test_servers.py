@@ -137,7 +137,7 @@ def test_half_of_a_forks_variables_prove_nothing(tmp_path: Path, blank: bool) ->
         for name in environ:
             half = {other: value for other, value in environ.items() if other != name} | ({name: ""} if blank else {})
             told = facts(half)
-            # A commit of the server's own checkout is held against what lies there.
+            # A commit of the server's own checkout is compared with what lies there.
             by_commit = told.ours_at is not None and "by hand" in build.name
             if told.fork is False and not by_commit and any(half.values()):
                 trusted.add((build.name, name))

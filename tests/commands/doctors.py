@@ -36,7 +36,7 @@ class Surgery:
         """(exit code, subject -> what was said), in an environment with the password.
 
         Args:
-            via: a command that runs the doctor's command line. mounts: a shell script that mounts what it shall see.
+            via: a command that runs the doctor's command line. mounts: a shell script that mounts what it is to see.
         """
         words, environment = (
             ("mlbutler", "doctor", "--json", *args),

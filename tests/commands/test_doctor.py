@@ -135,7 +135,7 @@ def test_a_remote_that_is_down_and_nobody_else_to_ask_the_time(surgery: Surgery)
     assert (code, found["remote"]["state"]) == (1, "missing")
     assert "'down' cannot be" in found["remote"]["text"]
     assert "127.0.0.1 is up" in found["remote"]["remedy"]
-    assert "127.0.0.1:9 told no time" in found["clock"]["text"]
+    assert "127.0.0.1:9 sent no time" in found["clock"]["text"]
 
 
 def test_what_keeps_it_from_looking_is_told_once(surgery: Surgery) -> None:
@@ -182,7 +182,7 @@ def test_without_a_server_that_tells_the_time_nothing_is_claimed(
     tells(surgery.empty, monkeypatch, lambda: "soon")
     code, found = surgery.examine(MLBUTLER_DATA_REMOTE="empty")
     assert (code, found["clock"]["state"]) == (0, "note")
-    assert "told no time" in found["clock"]["text"]
+    assert "sent no time" in found["clock"]["text"]
 
 
 def test_the_clock_is_asked_for_without_the_password(surgery: Surgery) -> None:

@@ -111,7 +111,7 @@ def test_what_is_not_in_the_scores_is_told() -> None:
     high = table(*rows[:19], "19,yes,yes,7.5", head=head)
     found = compared(table(*rows, head=head), high, score="score", positive="yes")
     assert [score.name for score in found.scores] == ["roc_auc"]
-    assert "no log_loss and brier: some scores are no probabilities" in found.reason
+    assert "no log_loss and brier: some scores are not probabilities" in found.reason
     few, more = (table(*rows[:count], head=head) for count in (4, 5))
     assert "it takes 10 to 1,000,000 examples" in compared(few, more, score="score", positive="yes").reason
 
@@ -157,7 +157,7 @@ def test_numbers_are_right_within_a_tolerance() -> None:
         (table("1,a,a"), table("2,a,a"), {}, "no example is on both sides"),
         (table("1,a,a"), table("1,a,a", "2,a,a"), {"id": None}, "the number of rows differs"),
         (table("1,a,a"), table("1,a,a"), {"score": "p"}, "no column 'p'"),
-        (table("1,a,1"), table("1,a,1"), {"tolerance": 1}, "the label 'a' is no number"),
+        (table("1,a,1"), table("1,a,1"), {"tolerance": 1}, "the label 'a' is not a number"),
     ],
 )
 def test_what_cannot_be_compared_says_why(old: Stored, new: Stored, spec: dict[str, Any], why: str) -> None:

@@ -56,7 +56,7 @@ def test_parquet_comes_back_and_is_counted_from_its_footer(tmp_path: Path) -> No
         ("x.csv", b"id\n" + b"x" * (LONGEST_LINE + 1), "a line has more than"),
         ("x.csv", b'id\n"' + b"x\n" * 100_000, "not valid CSV"),
         ("x.jsonl", b'{"id": 1}\nnothing\n', "line 2 is not valid JSON"),
-        ("x.jsonl", b"[1]\n", "line 1 is no JSON object"),
+        ("x.jsonl", b"[1]\n", "line 1 is not a JSON object"),
         ("x.jsonl", b"[" * 100_000 + b"\n", "line 1 is not valid JSON"),
         ("x.parquet", b"PAR1nothing", "not valid Parquet"),
         ("x.pickle", b"", "files of type .pickle are not read"),

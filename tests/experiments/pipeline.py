@@ -47,7 +47,7 @@ class Pipeline:
         return others[0].name if failed and others else label
 
     def _attempt(self, build: Build, agent: str) -> tuple[str, bool]:
-        """Return the build's result, and whether another agent shall try."""
+        """Return the build's result, and whether another agent is to try."""
         id, root = build.parameters["EXPERIMENT"], self.folder / f"{agent}-{build.number}"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)

@@ -206,7 +206,7 @@ def test_the_files_are_for_every_user_and_no_link_is_followed(machine: PlayedGpu
     assert str(planted) in error.value.remedy
     planted.unlink()
     os.mkfifo(planted)
-    with pytest.raises(OutsideError, match="it is no file"):
+    with pytest.raises(OutsideError, match="it is not a file"):
         take(machine, 1)
 
 

@@ -40,7 +40,7 @@ def test_a_worker_whose_keeper_is_killed_hands_over_to_another(laptop: Laptop) -
 
 def test_when_all_are_killed_the_next_verb_takes_it_up(laptop: Laptop) -> None:
     laptop.train("-n", "long", "-S", "train.rate=0.6")
-    assert "Nothing works at" not in laptop.train("list"), "its worker is at work when it has been sent"
+    assert "No worker runs" not in laptop.train("list"), "its worker is at work when it has been sent"
     laptop.until(lambda: laptop.runs() == ["0.6"])
     laptop.kill(KEEPER)
     laptop.kill(WORKER)

@@ -179,7 +179,7 @@ def test_who_cannot_be_reached_is_said_and_the_others_are_notified(hook: str, po
     environ = {"MLBUTLER_NOTIFY_WEBHOOK": "no address", "MLBUTLER_SMTP_URL": post}
     notice = Notice(Event.DONE, "lr", "all ended", ())
     deliver_notice(notice, Settings(notify=NotifySettings(mail_to=("team@example.org",))), environ, said.append)
-    assert "MLBUTLER_NOTIFY_WEBHOOK is no address" in said[0]
+    assert "MLBUTLER_NOTIFY_WEBHOOK is not an address" in said[0]
     assert "550 not for you" in said[1]
     deliver_notice(
         notice, Settings(notify=NotifySettings(form="slack")), {"MLBUTLER_NOTIFY_WEBHOOK": hook}, said.append

@@ -29,7 +29,7 @@ def test_what_ended_without_a_result_runs_again_as_it_was_sent(laptop: Laptop) -
     assert [after[name]["state"] for name in ("lr-1", "lr-2", "lr-3")] == ["done", "failed", "done"]
     assert {name: one["input"] for name, one in after.items()} == {name: one["input"] for name, one in before.items()}
     assert laptop.runs() == ["0.6", "0.5", "0.02", "0.5", "0.6"]
-    assert "Nothing is to be run again" in laptop.train("retry", "lr-1", "lr-3")
+    assert "Nothing to run again" in laptop.train("retry", "lr-1", "lr-3")
     assert "Name the experiments, or pass --failed" in laptop.train("retry", code=2)
 
     laptop.world.dvc("exp", "remove", "lr-3")

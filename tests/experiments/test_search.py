@@ -277,7 +277,7 @@ def test_a_search_on_this_machine_is_sent_goes_on_alone_and_can_be_asked_for_aga
     assert "trial 3 of 3 to maximize accuracy; 2 done, 1 failed; best: s-" in said
     assert "accuracy 0.94" in said
     assert "trial 1 of 3" in laptop.train("show", "s-1")
-    assert "Nothing is to be run" in laptop.train(*words)
+    assert "Nothing to run" in laptop.train(*words)
 
 
 def test_a_search_is_cancelled_as_a_whole_and_taken_up_again_by_who_waits(laptop: Laptop) -> None:

@@ -326,7 +326,7 @@ class FakeForge(ThreadingHTTPServer):
             self.together = None
 
     def fault(self, seen: Seen) -> Fault | None:
-        """What shall go wrong with this request."""
+        """What is to go wrong with this request."""
         for fault in self.faults:
             if fault.times > 0 and fault.method in ("", seen.method) and fault.part in seen.path:
                 fault.times -= 1

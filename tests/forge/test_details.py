@@ -29,7 +29,7 @@ class App(GitHub):
 
 
 class CloudWithInsights(BitbucketCloud):
-    """Code Insights as Atlassian documents it; the description at hand leaves it out."""
+    """Code Insights as Atlassian documents it; the published description leaves it out."""
 
     def __init__(self) -> None:
         super().__init__()

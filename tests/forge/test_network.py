@@ -87,7 +87,7 @@ def test_a_private_authority_is_believed_where_the_environment_names_it(
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         gitea(url, **{name: str(certificate)}).status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
     assert len(server.paths) == 3  # type: ignore[attr-defined]
-    with pytest.raises(ForgeError, match="REQUESTS_CA_BUNDLE names no file"):
+    with pytest.raises(ForgeError, match="REQUESTS_CA_BUNDLE does not name a file"):
         gitea(url, REQUESTS_CA_BUNDLE=str(tmp_path / "none.pem"))
 
 

@@ -67,7 +67,7 @@ def test_a_sentence_never_says_that_a_number_broke_a_limit_that_looks_the_same(
         ([metric(1, None, verdict=Verdict.GONE)], "is gone;"),
         ([metric(1, None, verdict=Verdict.GONE, reason="not valid JSON")], "is gone (not valid JSON);"),
         ([metric(1, None)], "has no value;"),
-        ([metric(1, "NaN")], "is NaN, which is no number;"),
+        ([metric(1, "NaN")], "is NaN, which is not a number;"),
     ],
 )
 def test_what_cannot_be_measured_is_never_green(metrics: list[MetricChange], words: str) -> None:

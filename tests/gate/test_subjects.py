@@ -65,7 +65,7 @@ def test_a_model_may_not_grow_over_its_size() -> None:
     ("evidence", "outcome", "words"),
     [
         (sides(ArtifactState("d", "1", size=1), None), "failed", "d is gone"),
-        (sides(None, None), "failed", "is no output of a stage"),
+        (sides(None, None), "failed", "is not an output of a stage"),
         (sides(None, ArtifactState("d", "1", size=5)), "not judged", "no number in the target"),
         (sides(ArtifactState("d", "1", size=5), ArtifactState("d", "2")), "failed", "not recorded"),
     ],

@@ -156,7 +156,7 @@ class Build {
         silenced++
         if (plan.dies) { lost << frame.workspace }
         event(step: 'silence', bound: frame.bound, workspace: frame.workspace.name)
-        if (!frame.silence) { throw new IllegalStateException('the build waits for ever') }
+        if (!frame.silence) { throw new IllegalStateException('the build waits forever') }
         throw new Interruption(frame.silence)
     }
 

@@ -190,7 +190,7 @@ def test_a_failed_test_costs_no_download_and_reviewers_are_told(world: World) ->
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     assert (record["test"]["outcome"], record["lint"]["outcome"]) == ("failed", "passed")
     for step in ("sync", "reproduce", "push", "commit"):
-        assert (record[step]["outcome"], record[step]["reason"]) == ("skipped", "not taken: test failed")
+        assert (record[step]["outcome"], record[step]["reason"]) == ("skipped", "not run: test failed")
         assert done.event(f"mlbutler {step}")["code"] == (1 if step == "commit" else 0)  # dvc.lock stays stale
     assert done.event("mlbutler publish")["code"] == 0
     assert world.git(world.bare, "rev-parse", "broken") == commit
@@ -216,7 +216,7 @@ def test_of_three_stages_one_failed_and_the_others_are_pushed_and_compared(tmp_p
     assert stages == {"prepare": "unchanged", "train": "ran", "score": "failed"}
     assert record["push"]["moved"]
     assert {metric["name"]: metric["new"] for metric in record["compare"]["metrics"]}["accuracy"] == 0.95
-    assert record["commit"]["reason"] == "not taken: reproduce failed"
+    assert record["commit"]["reason"] == "not run: reproduce failed"
     assert world.git(world.bare, "rev-parse", "partly") == commit
     assert "score" in record["check"]["reason"]
     [comment] = (world.directory / "jenkins-partly" / "forge").rglob("*.md")

@@ -205,7 +205,7 @@ def test_one_stage_that_fails_is_told_of_and_keeps_only_those_that_need_it_from_
         ("right", "odd", "tail"), "restored"
     )
     assert record["compare"]["outcome"] != "skipped"
-    assert record["commit"]["reason"] == "not taken: reproduce failed"
+    assert record["commit"]["reason"] == "not run: reproduce failed"
     assert "join is not run: it needs left" in done.log
     pushed = [event["path"] for event in done.events if event["step"] == "sh" and event["script"] == "mlbutler push"]
     assert sorted(path.rpartition("/")[2] for path in pushed) == ["odd", "push", "right", "tail"]
@@ -223,7 +223,7 @@ def test_the_library_takes_what_the_table_of_the_run_lets_follow(world: World) -
                  commit=world.branch("untested", files))  # fmt: skip
     assert done.result == "FAILURE"
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
-    skipped = {name for name in NAMES if record[name] and record[name]["reason"] == "not taken: test failed"}
+    skipped = {name for name in NAMES if record[name] and record[name]["reason"] == "not run: test failed"}
     assert skipped == set(NAMES) - set(run_after("test")) - {"test"}
     assert not (world.directory / "jenkins-untested" / "ran.log").exists()
 

@@ -103,7 +103,7 @@ def test_stages_that_part_and_meet_again_do_not_lie_ever_deeper_in_one_another(t
 
 
 def test_nothing_that_the_library_calls_is_called_again_while_it_waits() -> None:
-    """Each call of such a step is kept for ever with the build, and listed in its log."""
+    """Each call of such a step is kept forever with the build, and listed in its log."""
     texts = [path.read_text() for path in (LIBRARY / "vars").glob("*.groovy")]
     assert not any(word in text for text in texts for word in ("waitUntil", "sleep("))
 

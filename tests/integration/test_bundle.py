@@ -130,7 +130,7 @@ def test_a_bundle_that_claims_another_change_is_refused(world: World, fork: tupl
     assert (run.code, "whose own build reports it" in run.err) == (1, True), run.err
     world.git(world.bare, "update-ref", "-d", "refs/heads/ours")
     run = publish(world, bundle, "main")
-    assert (run.code, "no whole commit id" in run.err) == (2, True), run.err
+    assert (run.code, "not a full commit id" in run.err) == (2, True), run.err
     run = publish(world, bundle, head, CHANGE_ID="9", CHANGE_FORK="mallory", BRANCH_NAME="PR-9", CHANGE_TARGET="main")
     assert run.code == 2
     assert comments(world) == before

@@ -118,7 +118,7 @@ def test_a_fork_brings_no_credential_to_any_host(world: World, evil: ThreadingHT
 
 
 def test_settings_in_the_home_send_no_remote_elsewhere(world: World, evil: ThreadingHTTPServer, tmp_path: Path) -> None:
-    """What an earlier test or stage wrote into the home of the agent's user is read with no credential at hand."""
+    """What an earlier test or stage wrote into the home of the agent's user is read without credentials."""
     address, home = f"http://127.0.0.1:{evil.server_port}", tmp_path / "home"
     url = "url = s3://bucket/x"
     world.branch("main", {".dvc/config": config(world, url)})

@@ -80,7 +80,7 @@ def test_a_reproduction_that_was_killed_between_commands(slow: World) -> None:
     root, environ = slow.directory / "build-1", slow.jenkins("slow") | IN_RUN
     killed(slow, root, environ, "reproduce")
     after = slow.run(root, environ, verb="compare")
-    assert "not taken: reproduce did not end" in after.out
+    assert "not run: reproduce did not end" in after.out
     told(slow, root, environ)
     assert status(slow)["state"] == "error"
     assert status(slow)["description"].startswith("Stopped: reproduce did not end")
@@ -128,7 +128,7 @@ def test_a_build_that_was_aborted_has_no_verdict(slow: World) -> None:
     assert aborted(slow, root, environ, "reproduce") == 130
     for verb in ("push", "compare", "commit"):
         after = slow.run(root, environ, verb=verb)
-        assert (after.code, "not taken: reproduce was interrupted" in after.out) == (0, True)
+        assert (after.code, "not run: reproduce was interrupted" in after.out) == (0, True)
     told(slow, root, environ)
     assert (status(slow)["state"], status(slow)["description"][:29]) == ("canceled", "Interrupted: during reproduce")
     assert "\n**Interrupted**: during reproduce" in comment(slow)

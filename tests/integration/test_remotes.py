@@ -362,7 +362,7 @@ def test_that_all_is_pushed_is_remembered_until_something_changes(http_world: Wo
 def test_a_metric_on_a_remote_that_does_not_answer_is_not_known(
     http_world: World, http: Remote, fault: Any, said: str
 ) -> None:
-    """`scores.toml` is kept by DVC: neither side has it at hand."""
+    """`scores.toml` is kept by DVC: neither side has it here."""
     root = http_world.clone("origin/main")
     if fault == "down":
         http.close()

@@ -88,7 +88,7 @@ def _tree(files: Any) -> dict[str, tuple[str, bytes | None]]:
         for name in names:
             path = files.join(folder, name)
             content = None
-            if path.isprintable() and name != "module":  # libgit2 waits for ever for what it cannot read
+            if path.isprintable() and name != "module":  # libgit2 waits forever for what it cannot read
                 with files.open(path, "rb") as file:
                     content = file.read()
             found[path] = files.info(path)["type"], content

@@ -118,7 +118,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def same(ours: object, theirs: object) -> None:
-    """Hold one against the other; of two things that are wrong, either may be named."""
+    """Compare one with the other; of two things that are wrong, either may be named."""
     event("left to DVC" if ours is None else "refused" if isinstance(theirs, type) else "hashed")
     if isinstance(theirs, type):
         assert ours is None or isinstance(ours, type)

@@ -83,7 +83,7 @@ def test_an_output_that_the_lock_lacks(project: Path) -> None:
 
 
 def test_an_entry_of_a_stage_that_is_gone(project: Path) -> None:
-    """Passed over in silence: DVC keeps it for ever. It makes nothing stale, and a note names it."""
+    """Passed over in silence: DVC keeps it forever. It makes nothing stale, and a note names it."""
     text = (project / "dvc.yaml").read_text()
     (project / "dvc.yaml").write_text(text[: text.index("  read:")])
     without_data(project)

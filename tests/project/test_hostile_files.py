@@ -74,7 +74,7 @@ def test_a_dvcignore_of_thousands_of_patterns_is_refused_before_dvc_reads_it(ful
 
 def test_what_is_recorded_as_an_md5_and_is_a_path_names_no_file(full: Path) -> None:
     full.joinpath("data/raw.dvc").write_text("outs: [{md5: ab/../../../../etc/passwd, path: raw, hash: md5}]\n")
-    with pytest.raises(ProjectError, match=r"recorded for 'raw' is no MD5: 'ab/\.\./"):
+    with pytest.raises(ProjectError, match=r"recorded for 'raw' is not an MD5: 'ab/\.\./"):
         _ = Project(full, {}).stages
 
 
@@ -106,5 +106,5 @@ def test_a_lock_of_dvc_1_is_read_after_what_the_remedy_says(full: Path) -> None:
 
 def test_a_file_whose_name_is_no_text_is_named_as_what_dvc_cannot_record(full: Path) -> None:
     (full / "data" / "raw" / os.fsdecode(b"\xff")).write_text("x")
-    with pytest.raises(ProjectError, match=r"data/raw is, or holds, a file whose name is no UTF-8"):
+    with pytest.raises(ProjectError, match=r"data/raw is, or holds, a file whose name is not UTF-8"):
         Project(full, {}).planning.plan()

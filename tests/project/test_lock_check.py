@@ -26,7 +26,7 @@ def test_stale_stages_are_named_with_the_command_that_mends_them(with_manifests:
 
 
 def test_an_entry_of_a_stage_that_is_gone_is_a_note(with_manifests: Path) -> None:
-    """DVC keeps it for ever, and `dvc status` says nothing of it."""
+    """DVC keeps it forever, and `dvc status` says nothing of it."""
     text = (with_manifests / "dvc.yaml").read_text()
     (with_manifests / "dvc.yaml").write_text(text.replace("  final:", "  last:"))
     assert set(findings(with_manifests)) == {"last"}

@@ -96,9 +96,9 @@ def _with(**more: object) -> str:
         (_with(encoding={"x": {"field": "a"}, "HREF": {"field": "b"}}), "holds 'href'"),
         (_with(layer=[{"mark": {"type": "image"}}]), "holds 'image'"),
         (_with(usermeta={"embedOptions": {}}), "holds 'usermeta'"),
-        ("[1]", "is no object"),
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("[1]", "is not an object"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         (json.dumps({"mark": "bar"}), "cannot be filled"),
     ],
 )

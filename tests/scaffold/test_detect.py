@@ -83,7 +83,7 @@ def test_a_password_for_mlflow_is_bound_where_results_are_sent(tmp_path: Path, s
 
 def test_a_forge_that_no_run_could_find_is_named_at_once(tmp_path: Path) -> None:
     files = {**KINDS["pip"].files, "mlbutler.toml": '[forge]\nurl = "https://git.example.org"\n'}
-    with pytest.raises(SettingsError, match=r"Nothing tells what forge"):
+    with pytest.raises(SettingsError, match=r"Cannot determine which forge"):
         detect_project(make(tmp_path, replace(KINDS["pip"], git="https://git.example.org/a/w.git", files=files)), {})
 
 

@@ -258,7 +258,7 @@ def test_a_stage_that_another_pipeline_left_stale_is_not_one_that_always_changes
     assert outcomes(result) == {"dice": "ran", "after": "ran", "calm": "ran"}
     assert result.always_changes == ("dice",)  # calm made the same again
     head = commit(root, "Reproduce", f"Mlbutler-Reproduced: {head}\nMlbutler-Stages: after")
-    assert sorted(run(planned(root)).always_changes) == ["after", "dice"]  # or they would take turns for ever
+    assert sorted(run(planned(root)).always_changes) == ["after", "dice"]  # or they would take turns forever
 
 
 AGAIN = """

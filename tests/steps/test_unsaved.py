@@ -294,7 +294,7 @@ def test_a_file_in_the_place_of_an_outputs_folder_is_named_and_stays(root: Path)
     for discard in (False, True):
         code, result = bring(root, discard=discard)
         assert (code, result["outcome"]) == (1, "failed")
-        assert result["reason"] == "out is no folder, and out/model.txt has to be put into it."
+        assert result["reason"] == "out is not a folder, and out/model.txt has to be put into it."
         assert "mv out NAME" in result["remedy"]
     (root / "params.yaml").write_text("rate: 3\n")
     code, result = reproduce(root)

@@ -98,8 +98,8 @@ class _Server(ThreadingHTTPServer):
 class Remote:
     """An HTTP server that keeps objects in a directory and misbehaves on demand.
 
-    `faults` maps a path (or '' for all) to a list of faults, taken one for each request and the last one for
-    ever: a status number, ``ok``, ``cut``, ``cut-unknown``, ``login``, ``stall``, ``reset``, ``flood``, ``large``,
+    `faults` maps a path (or '' for all) to a list of faults, taken one for each request and the last one
+    forever: a status number, ``ok``, ``cut``, ``cut-unknown``, ``login``, ``stall``, ``reset``, ``flood``, ``large``,
     ``trickle``, ``wrong``, ``yes`` and ``nothing`` (200 whatever was asked for, with some body or with none),
     ``no length``, or a URL to redirect to.
     `methods` limits faults to some HTTP methods.

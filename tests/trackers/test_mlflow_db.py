@@ -1,4 +1,4 @@
-"""MLflow's data base in a file, with the tables that MLflow 3.17 makes, and as anybody could write it."""
+"""MLflow's database in a file, with the tables that MLflow 3.17 makes, and as anybody could write it."""
 
 from __future__ import annotations
 

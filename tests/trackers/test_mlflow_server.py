@@ -68,7 +68,7 @@ def test_refused_credentials_are_said_once_and_not_shown(tracker: Tracker) -> No
 
 def test_an_id_that_is_no_commit_asks_the_server_nothing(tracker: Tracker) -> None:
     before = len(tracker.seen())
-    with pytest.raises(UsageError, match="names no commit"):
+    with pytest.raises(UsageError, match="does not name a commit"):
         log(server(tracker), "one", replace(RESULT, id="x' or attributes.status = 'FINISHED"))
     assert len(tracker.seen()) == before
 

@@ -82,7 +82,7 @@ def test_the_lists_of_verbs_and_steps_are_whole() -> None:
         assert listed
         assert "..." not in listed
     helped = " ".join(CliRunner().invoke(cli, ["run", "--help"]).output.split())
-    assert f"Take only these steps, of {', '.join(NAMES)}." in helped
+    assert f"Run only these steps, of {', '.join(NAMES)}." in helped
 
 
 def test_names_of_stages_may_hold_commas() -> None:

@@ -46,7 +46,7 @@ def _with_approval(found: Facts, environ: Mapping[str, str]) -> Facts:
         return found
     if (match := _APPROVAL.fullmatch(told)) is None:
         raise UsageError(
-            f"{APPROVED} names no commit and its approver.", "Set it to what `mlbutler approve --check` says."
+            f"{APPROVED} does not name a commit and its approver.", "Set it to what `mlbutler approve --check` says."
         )
     return replace(found, approved=match[1], approved_by=match[2])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlbutler.ci.interface import Facts
 
-_UNKNOWN = "GITHUB_EVENT_PATH names no file that says whose pull request this is, so it is taken for a fork's"
+_UNKNOWN = "GITHUB_EVENT_PATH does not name a file that says whose pull request this is, so it is taken for a fork's"
 _PULL_REF = re.compile(r"refs/pull/(\d+)/(?:head|merge)")
 
 

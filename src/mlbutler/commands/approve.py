@@ -34,9 +34,9 @@ def approve(directory: Path, console: Console, number: str, commit: str) -> int:
             a CI server. ForgeError, GitError, AccessDenied, and as `begin`.
     """
     if not _NUMBER.fullmatch(number):
-        raise UsageError(f"No number of a pull request: '{number[:40]}'.", "mlbutler approve NUMBER COMMIT")
+        raise UsageError(f"Not a pull request number: '{number[:40]}'.", "mlbutler approve NUMBER COMMIT")
     if not _COMMIT.fullmatch(commit):
-        raise UsageError(f"No whole commit id: '{commit[:80]}'.", "Pass the id of the commit that you have read.")
+        raise UsageError(f"Not a full commit id: '{commit[:80]}'.", "Pass the id of the commit that you have read.")
     with begin(directory, console, watching=True) as context:
         if context.record.change.ci != "local":
             raise UsageError("An approval is a person's: it is not given on a CI server.", "Write it as a comment.")
@@ -72,7 +72,7 @@ def check(directory: Path, console: Console) -> int:
         elif found is not None:
             print(f"{found.commit} {found.by}")
         if found is None:
-            console.error(f"{change.head} is {'not approved' if change.fork else 'no commit of a fork'}")
+            console.error(f"{change.head} is {'not approved' if change.fork else 'not the commit of a fork'}")
         return EXIT_PASSED if found is not None else EXIT_JUDGED
 
 

@@ -167,7 +167,9 @@ def validate(directory: Path, console: Console, file: Path, url: str | None) -> 
 def _server(directory: Path, options: ServerOptions) -> JenkinsServer:
     home = options.home or _home(directory, options.name)
     if options.labels and not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", options.labels):
-        raise UsageError(f"'{options.labels}' are no labels.", "Words with single spaces between: --label 'docker gpu'")
+        raise UsageError(
+            f"'{options.labels}' are not labels.", "Words with single spaces between: --label 'docker gpu'"
+        )
     found = repository(options.url or _remote_url(directory), options.source, options.server)
     return JenkinsServer(
         name=job_name(options.name or home.name), home=home.resolve(), repository=found, script=options.script,

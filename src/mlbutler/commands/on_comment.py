@@ -65,7 +65,7 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
     """
     told = _told(event, number, comment)
     if told is None:
-        console.line("nothing to do: this is no new comment on a pull request")
+        console.line("nothing to do: this is not a new comment on a pull request")
         return _said(console, None, "")
     with begin(directory, console, watching=True, environ=without_event(os.environ)) as context:
         if not context.trusted or context.record.change.kind == "pull-request":
@@ -77,7 +77,7 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
         written = next((one for one in forge.comments(change) if one.id == told.comment), None)
         command = parse_command(written.body) if written is not None else None
         if written is None or command is None:
-            console.line("nothing to do: the comment is no command")
+            console.line("nothing to do: the comment is not a command")
             return _said(console, None, "")
         if problem := objection(forge, written):
             console.line(f"nothing is done: {problem}")
@@ -117,7 +117,7 @@ class _CommandHandler:
         if isinstance(command, Rerun | Repeat | Verify):
             return self._run(command)
         listed = ", ".join(f"`{usage}`" for usage in USAGE)
-        return Reply(f"This is no command. There are {listed}, each alone in its comment.")
+        return Reply(f"This is not a command. There are {listed}, each alone in its comment.")
 
     def _head(self, commit: str = "") -> str:
         return head_of(self._context, self._forge, str(self._change.number), commit)

@@ -42,7 +42,7 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
             commit. ForgeError, GitError, AccessDenied.
     """
     if not _COMMIT.fullmatch(head):
-        raise UsageError(f"--head is no whole commit id: '{head[:80]}'", "Pass the id that the CI server gives.")
+        raise UsageError(f"--head is not a full commit id: '{head[:80]}'", "Pass the id that the CI server gives.")
     record = read_bundle(bundle)
     with begin(directory, console, environ=without_event(os.environ)) as context:
         if not context.trusted:

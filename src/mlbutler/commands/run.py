@@ -67,7 +67,7 @@ def run(
             context.progress.live = LiveThread(context, options.live)
         try:
             code = run_all(context, only=options.only, skip=left_out)
-        except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
+        except BaseException as stop:  # whatever it is: no status may say forever that the run is under way
             if tells:
                 if isinstance(stop, (Interrupted, KeyboardInterrupt)):
                     _announce(context, CommitStatus.CANCELED, "Interrupted: nothing is judged")

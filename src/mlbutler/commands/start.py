@@ -138,7 +138,7 @@ def _context(stack: ExitStack, clone: _OpenedClone, found: _Begun, console: Cons
 
     trusted, reached, git = found.record.change.trusted, clone.access, clone.git
     left = stack.enter_context(nullcontext(clone.environ) if trusted else anonymous())
-    # From here on the project's code may have run: what is in the clone is held against its ids.
+    # From here on the project's code may have run: what is in the clone is checked against its ids.
     loaded = without_moved_mirror(clone.loaded, found.remotes)
     if reached is not None:
         reached = dataclasses.replace(reached, fresh=False)

@@ -41,7 +41,7 @@ def step(
 
     Args:
         options: what was asked of it; as part of a run it judges and refuses as `mlbutler run` does: what a later step
-            fixes is pending, and it is not taken when one that it needs failed.
+            fixes is pending, and it is not run when one that it needs failed.
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with arguments of its own.
         environ: in place of this process' environment.
 

@@ -136,9 +136,9 @@ def _plain(top: Path, path: str, before: Mapping[str, TreeEntry]) -> str:
     mode = (top / path).lstat().st_mode
     entry = before.get(path)
     if stat.S_ISLNK(mode) and (entry is None or entry.mode != _LINK):
-        raise FileRefused(f"{path} is a symbolic link", "Let the stage write a plain file.")
+        raise FileRefused(f"{path} is a symbolic link", "Let the stage write a regular file.")
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise FileRefused(f"{path} is no plain file", "Let the stage write a plain file.")
+        raise FileRefused(f"{path} is not a regular file", "Let the stage write a regular file.")
     return path
 
 

@@ -55,7 +55,7 @@ def push_note(git: Git, remote: str, commit: str, lines: Sequence[str], author: 
         if done.code == 0:
             return
         if (said := refusal(done)) is not None:
-            raise GitError(f"The remote took no {ref}: {said}", "Let this user write that ref.")
+            raise GitError(f"The remote refused {ref}: {said}", "Let this user write that ref.")
     raise GitError(f"{ref} moved {_TRIES} times in a row.", "Run again.")
 
 
@@ -73,7 +73,7 @@ def _lines(git: Git, tip: str, note: TreeEntry) -> list[str]:
     name = f"{tip}:{note.path}"
     blob = read_blobs(git, [name], _LARGEST).get(name)
     if blob is None or blob.content is None:
-        raise GitError(f"The note {name} is no file of at most {_LARGEST >> 20} MB.", "Remove it: git notes remove.")
+        raise GitError(f"The note {name} is not a file of at most {_LARGEST >> 20} MB.", "Remove it: git notes remove.")
     return blob.content.decode("utf-8", "replace").splitlines()
 
 

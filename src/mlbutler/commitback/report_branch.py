@@ -57,7 +57,7 @@ class ReportBranch:
             is_older: is `head` older than this commit?
 
         Raises:
-            AccessDenied: the remote refused the credentials. GitError: it could not be reached, or took no such branch.
+            AccessDenied: the remote refused the credentials. GitError: it could not be reached, or refused the branch.
         """
         ref = f"refs/heads/{self.name}"
         for attempt in range(_TRIES):
@@ -79,7 +79,9 @@ class ReportBranch:
             if done.code == 0:
                 return PublishedReport(made)
             if (said := refusal(done)) is not None:
-                raise GitError(f"The remote took no branch {self.name}: {said}", "Let this user create branches there.")
+                raise GitError(
+                    f"The remote refused the branch {self.name}: {said}", "Let this user create branches there."
+                )
         raise GitError(f"The branch {self.name} moved {_TRIES} times in a row.", "Run again.")
 
     def _published_head(self, tip: str, folder: str) -> str:

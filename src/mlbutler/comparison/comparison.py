@@ -254,7 +254,7 @@ def _lost(metric: MetricChange) -> str:
         return f"{metric.key} was {numbers.value(metric.old)} and is gone ({metric.reason})"
     if metric.new is None:
         return f"{metric.key} was {numbers.value(metric.old)} and is not known ({metric.reason})"
-    return f"{metric.key} was {numbers.value(metric.old)} and is {metric.new}, no number"
+    return f"{metric.key} was {numbers.value(metric.old)} and is {metric.new}, not a number"
 
 
 def _flips(change: PredictionChange) -> str:

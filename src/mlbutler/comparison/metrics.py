@@ -89,7 +89,7 @@ def _is_same_unread(old: Source | None, new: Source | None) -> bool:
 
 def _unread(file: str, problem: str) -> MetricChange:
     """Return one entry for all numbers of a file that is the same on both sides and could not be read."""
-    reason = f"the same object on both sides; its numbers are not at hand ({problem})"
+    reason = f"the same object on both sides; its numbers are not available here ({problem})"
     return MetricChange(file=file, name="", verdict=Verdict.SAME, reason=reason)
 
 
@@ -154,5 +154,5 @@ def _kind(value: Scalar) -> str:
     if value is None:
         return "no value"
     if isinstance(value, bool):
-        return "true or false, no number"
-    return value if isinstance(value, str) and value in ODD else "no number"
+        return "true or false, not a number"
+    return value if isinstance(value, str) and value in ODD else "not a number"

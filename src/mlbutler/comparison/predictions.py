@@ -120,7 +120,7 @@ class _PairCounter:
             return same_text(label, said)
         truth, number = as_number(label), as_number(said)
         if truth is None:
-            raise UnreadableTable(f"the label '{label[:60]}' is no number, which 'tolerance' needs")
+            raise UnreadableTable(f"the label '{label[:60]}' is not a number, which 'tolerance' needs")
         return number is not None and abs(number - truth) <= self._spec.tolerance + _SLACK * abs(truth)
 
     def result(self, only_old: int, only_new: int, picture: Callable[[str], str]) -> PredictionChange:

@@ -111,7 +111,7 @@ class Scores:
             yield f"no area under the ROC curve: it takes {_LEAST} to {most} examples, two of each class at least"
         if missing := [mean.name for mean in self._means if mean.name not in names]:
             few = f"fewer than {_LEAST} examples have numbers"
-            yield f"no {' and '.join(missing)}: {few if self._probabilities else 'some scores are no probabilities'}"
+            yield f"no {' and '.join(missing)}: {few if self._probabilities else 'some scores are not probabilities'}"
 
     def _roc(self) -> ScoreChange | None:
         areas = auc_difference(self._positive, self._old, self._new)

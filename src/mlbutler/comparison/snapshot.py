@@ -1,6 +1,6 @@
 """One side of a comparison, as plain data: what `project/` read at one revision.
 
-Nothing here knows DVC or Git; `compare` works on two of these.
+Nothing here knows DVC or Git; `comparison` works on two of these.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _json_lines(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
         except (ValueError, RecursionError):
             raise UnreadableTable(f"line {number} is not valid JSON") from None
         if not isinstance(row, Mapping):
-            raise UnreadableTable(f"line {number} is no JSON object")
+            raise UnreadableTable(f"line {number} is not a JSON object")
         if first and (missing := [name for name in columns if name not in row]):
             raise _no_column(missing[0], list(row))
         first = False

@@ -169,13 +169,11 @@ def _second_build(world: World, pull_request: DemoPullRequest, commit: str, cons
     _expect(done.downloaded == 0, f"it downloaded {done.downloaded} bytes", world)
     _expect(done.uploaded == 0, f"it uploaded {done.uploaded} bytes", world)
     now = world.git(world.repository).resolve(pull_request.branch)
-    _expect(now == commit, "it committed again: builds would go on for ever", world)
+    _expect(now == commit, "it committed again: builds would go on forever", world)
     _expect(_verdict(done.record) == Verdict.BETTER, f"the verdict became '{_verdict(done.record)}'", world)
     comment = _comment(world, done.record)
     _expect(len(list(comment.parent.iterdir())) == 1, "there is a second comment", world)
-    _expect(
-        commit[:7] in _read_expected(comment, "the comment", world), "the comment still tells of the old head", world
-    )
+    _expect(commit[:7] in _read_expected(comment, "the comment", world), "the comment still names the old head", world)
     _expect(_state(done.record) == "success", f"the status is '{_state(done.record)}'", world)
     console.line(f"\n{human_seconds(done.seconds)}: nothing stale; it ran, brought and committed nothing.")
     return done
@@ -315,4 +313,4 @@ def _expect_exit(done: FinishedBuild, code: int, name: str) -> None:
 
 def _expect(true: bool, otherwise: str, world: World) -> None:
     if not true:
-        raise StoryBroken(f"The demo did not go as told: {otherwise}.", f"Look into {world.directory}.")
+        raise StoryBroken(f"The demo did not go as planned: {otherwise}.", f"Look into {world.directory}.")

@@ -78,7 +78,9 @@ def _refuse_outside(paths: Sequence[str]) -> None:
     """Refuse paths that no `git add` makes; a tree that was fetched may hold any."""
     for path in paths:
         if {"", ".", "..", ".git"} & set(path.lower().split("/")):
-            raise PathRefused(f"{path} is no path of a work tree. Nothing was written.", "Look at who made the result.")
+            raise PathRefused(
+                f"{path} is not a path in a work tree. Nothing was written.", "Look at who made the result."
+            )
 
 
 def _refuse_through_links(git: Git, paths: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 A kill gives no notice, so that a snapshot is taken while the program works. It is made of files that nobody has open
 for writing and that do not change while they are copied, and it is a folder that gets its name when all is in it. Each
-file's digest is noted, and held against what is brought back: what is torn, by whatever, is passed over for the
+file's digest is noted, and compared with what is brought back: what is torn, by whatever, is passed over for the
 snapshot before.
 
 A store is a folder that outlives the attempt, with a folder for each experiment, whose id is the hash of code and

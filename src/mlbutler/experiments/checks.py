@@ -31,7 +31,7 @@ def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured,
     """
     sent = frozenset(git.paths(captured.tree))
     if not any(path.startswith(f"{prefix}.dvc/") for path in sent):
-        raise UsageError("The folder .dvc is not in Git: what is sent is no DVC project.", "git add .dvc")
+        raise UsageError("The folder .dvc is not in Git: what is sent is not a DVC project.", "git add .dvc")
     found: dict[str, str] = {}
     for stage, path in _read(project.stages, targets):
         for file in _not_sent(project, prefix, path, sent, captured.untracked):

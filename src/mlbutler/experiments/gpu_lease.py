@@ -148,7 +148,7 @@ def require_gpus(count: int, environ: Mapping[str, str]) -> tuple[GpuDevice, ...
     """Return the GPUs that may be given out, of which there are at least so many.
 
     Raises:
-        OutsideError: there are too few, so that waiting is in vain; or the driver does not answer.
+        OutsideError: there are too few, so that waiting is useless; or the driver does not answer.
     """
     there = visible_gpus(environ)
     if len(there) >= count:
@@ -213,7 +213,7 @@ def _lock(fd: int, path: Path) -> bool:
         BlockingIOError: another has the lock. OutsideError: it is no file.
     """
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise _refused(path, "it is no file")
+        raise _refused(path, "it is not a file")
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         return os.path.samestat(os.fstat(fd), os.lstat(path))

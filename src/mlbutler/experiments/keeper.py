@@ -37,7 +37,7 @@ def start(command: Sequence[str], cwd: str, log: str, ready: int | None = None) 
 
 
 def main(command: Sequence[str], ready: int | None) -> int:
-    """Return the exit code of the first run that was not killed; one that was asked to end is none."""
+    """Return the exit code of the first run that was not killed; being asked to end does not count as killed."""
     killed = 0
     while True:
         began = time.monotonic()

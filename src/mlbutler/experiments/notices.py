@@ -63,7 +63,7 @@ class Notice:
         }  # fmt: skip
 
     def slack(self) -> dict[str, Any]:
-        """Return it as one line for Slack and its likes."""
+        """Return it as one line for Slack and similar services."""
         return {"text": f"*{for_slack(self.name)}*: {for_slack(self.sentence)}"}
 
     def text(self) -> str:

@@ -50,7 +50,7 @@ class InputCommits:
             path = os.path.normpath(f"{self._prefix}{file}")
             entry = self._entry(path)
             if entry is None or entry.mode not in _FILES:
-                raise UsageError(f"-S: {file} is no file that Git tracks.", f"git add {file}, or name another file.")
+                raise UsageError(f"-S: Git does not track {file}.", f"git add {file}, or name another file.")
             before = self._object(entry.oid)
             after = overrides.apply_overrides(file, before, values)
             if after != before:

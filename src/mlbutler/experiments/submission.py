@@ -217,7 +217,7 @@ class ExperimentNames:
         ref = f"refs/exps/{self._baseline[:2]}/{self._baseline[2:]}/{name}"
         if not is_name(name + number) or self._git.run("check-ref-format", ref, check=False).code != 0:
             raise UsageError(
-                f"-n: '{name}' is no name for an experiment.",
+                f"-n: '{name}' is not a valid name for an experiment.",
                 f"Use letters, digits, and any of . _ + = @ -, at most {LONGEST_NAME - len(number)} of them.",
             )
         if any(self._git.resolve(f"refs/{kind}/{name}") for kind in ("heads", "tags")):

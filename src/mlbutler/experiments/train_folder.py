@@ -86,7 +86,7 @@ class TrainFolder:
         The machine lets go of the lock when the process that holds it ends, however it ends.
 
         Args:
-            timeout: seconds to wait for it; negative: for ever.
+            timeout: seconds to wait for it; negative: forever.
         """
         self.prepare()
         with self._locked(name, timeout) as ours:

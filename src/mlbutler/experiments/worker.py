@@ -121,7 +121,7 @@ class Worker:
         try:
             return bool(growing.create(grid))
         except MlbutlerError as error:
-            self._say(f"The search {grid} stands still: {error.message} {error.remedy}")
+            self._say(f"The search {grid} is stalled: {error.message} {error.remedy}")
             return False
 
     def _given_up(self, kept: StoredExperiment, mine: Sequence[StoredExperiment]) -> bool:
@@ -215,7 +215,7 @@ class Worker:
             return AttemptEnd(State.LOST, "the process that ran it was asked to stop")
         except MlbutlerError as error:
             return AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
-        except Exception as error:  # the next experiment shall run all the same
+        except Exception as error:  # the next experiment is to run all the same
             self._say(traceback.format_exc())
             where = f"Please report it with {self._folder.worker_log}."
             return AttemptEnd(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)

@@ -59,7 +59,7 @@ class RepositoryAddress:
 
 
 def parse_address(url: str) -> RepositoryAddress | None:
-    """Parse a repository's address, None when it is none on a network. `url` may be ``user@host:path``."""
+    """Parse a repository's address; return None when it is not one on a network. `url` may be ``user@host:path``."""
     if "://" not in url and (match := _SCP.fullmatch(url)):
         return RepositoryAddress("ssh", _host(match["host"]), match["path"], None)
     try:

@@ -52,12 +52,12 @@ class BitbucketCloud:
         self.capabilities = replace(self.capabilities, raw=f"{self._page}/raw/{{commit}}/{{path}}")
 
     def me(self) -> TokenOwner:
-        """See `Adapter.me`; a repository's own token may not ask."""
+        """See `ForgeAdapter.me`; a repository's own token may not ask."""
         user = self._api.get("/user")
         return TokenOwner(text(user, "uuid", "account_id"), text(user, "display_name", "nickname"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`. Those of a commit are not known while Bitbucket indexes it."""
+        """See `ForgeAdapter.pull_requests`. Those of a commit are not known while Bitbucket indexes it."""
         try:
             listed = list(self._pages(f"{self._at}/commit/{change.head}/pullrequests", _MOST_PULLS))
         except RequestRefused as error:
@@ -71,7 +71,7 @@ class BitbucketCloud:
         return found
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
-        """See `Adapter.open_pull_request`."""
+        """See `ForgeAdapter.open_pull_request`."""
         asked = {
             "title": title, "description": body, "source": {"branch": {"name": change.head_branch}},
             "destination": {"branch": {"name": change.target_branch}},
@@ -79,32 +79,32 @@ class BitbucketCloud:
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pullrequests", json=asked)), change)
 
     def close_pull_request(self, change: Change, pull: PullRequest) -> None:
-        """See `Adapter.close_pull_request`."""
+        """See `ForgeAdapter.close_pull_request`."""
         self._api.send("POST", f"{self._at}/pullrequests/{pull.number}/decline")
 
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """See `Adapter.comments`; deleted ones are still listed."""
+        """See `ForgeAdapter.comments`; deleted ones are still listed."""
         listed = self._pages(f"{self._place(change)}/comments", _MOST_COMMENTS)
         yield from (_comment(item) for item in listed if value_at(item, "deleted") is not True)
 
     def create(self, change: Change, body: str) -> Comment:
-        """See `Adapter.create`."""
+        """See `ForgeAdapter.create`."""
         answer = self._api.send("POST", f"{self._place(change)}/comments", json={"content": {"raw": body}})
         return _comment(self._api.json(answer))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
-        """See `Adapter.update`."""
+        """See `ForgeAdapter.update`."""
         path = f"{self._place(change)}/comments/{comment.id}"
         return _comment(self._api.json(self._api.send("PUT", path, json={"content": {"raw": body}}, fresh=True)))
 
     def delete(self, change: Change, comment: Comment) -> None:
-        """See `Adapter.delete`."""
+        """See `ForgeAdapter.delete`."""
         self._api.send("DELETE", f"{self._place(change)}/comments/{comment.id}")
 
     def may_write(self, comment: Comment) -> bool | None:
-        """See `Adapter.may_write`: what they may do in effect, by groups too. It answers administrators alone."""
+        """See `ForgeAdapter.may_write`: what they may do in effect, by groups too. It answers administrators alone."""
         workspace, _, name = self._at.removeprefix("/repositories/").partition("/")
         for item in self._pages(f"/workspaces/{workspace}/permissions/repositories/{name}", _MOST_COMMENTS):
             if comment.author and text(item, "user.uuid") == comment.author:

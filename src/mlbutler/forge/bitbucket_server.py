@@ -58,13 +58,13 @@ class BitbucketServer:
         self.capabilities = replace(self.capabilities, raw=f"{self._page}/raw/{{path}}?at={{commit}}")
 
     def me(self) -> TokenOwner:
-        """See `Adapter.me`. Data Center names the user in a header of every answer."""
+        """See `ForgeAdapter.me`. Data Center names the user in a header of every answer."""
         answer = self._api.send("GET", "/api/latest/application-properties")
         name = unquote(answer.headers.get("x-ausername", ""))
         return TokenOwner(name, name)
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`."""
+        """See `ForgeAdapter.pull_requests`."""
         try:
             listed = list(self._pages(f"{self._at}/commits/{change.head}/pull-requests"))
         except RequestRefused as error:
@@ -79,7 +79,7 @@ class BitbucketServer:
         return found
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
-        """See `Adapter.open_pull_request`."""
+        """See `ForgeAdapter.open_pull_request`."""
         asked = {
             "title": title, "description": body, "fromRef": {"id": f"refs/heads/{change.head_branch}"},
             "toRef": {"id": f"refs/heads/{change.target_branch}"},
@@ -87,7 +87,7 @@ class BitbucketServer:
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pull-requests", json=asked)))
 
     def close_pull_request(self, change: Change, pull: PullRequest) -> None:
-        """See `Adapter.close_pull_request`."""
+        """See `ForgeAdapter.close_pull_request`."""
         path = f"{self._at}/pull-requests/{pull.number}"
         version = value_at(self._api.get(path), "version") or 0
         self._api.send("POST", f"{path}/decline", json={"version": version})
@@ -95,7 +95,7 @@ class BitbucketServer:
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """See `Adapter.comments`; activities come newest first."""
+        """See `ForgeAdapter.comments`; activities come newest first."""
         found = {}
         for activity in self._pages(f"{self._pull(change)}/activities"):
             comment = value_at(activity, "comment")
@@ -104,23 +104,23 @@ class BitbucketServer:
         yield from sorted(found.values(), key=lambda c: (len(c.id), c.id))
 
     def create(self, change: Change, body: str) -> Comment:
-        """See `Adapter.create`."""
+        """See `ForgeAdapter.create`."""
         answer = self._api.send("POST", f"{self._pull(change)}/comments", json={"text": body})
         return self._comment(change, self._api.json(answer))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
-        """See `Adapter.update`; 409 when somebody changed it meanwhile."""
+        """See `ForgeAdapter.update`; 409 when somebody changed it meanwhile."""
         sent = {"text": body, "version": comment.version}
         answer = self._api.send("PUT", f"{self._pull(change)}/comments/{comment.id}", json=sent, fresh=True)
         return self._comment(change, self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:
-        """See `Adapter.delete`; 409 when it has answers."""
+        """See `ForgeAdapter.delete`; 409 when it has answers."""
         path = f"{self._pull(change)}/comments/{comment.id}"
         self._api.send("DELETE", path, params={"version": comment.version})
 
     def may_write(self, comment: Comment) -> bool | None:
-        """See `Adapter.may_write`: by a project's permission or a group's too. The filter takes parts of names."""
+        """See `ForgeAdapter.may_write`: by a project's permission or a group's too. The filter takes parts of names."""
         owner, _, name = self._at.removeprefix("/api/latest/projects/").partition("/repos/")
         asked = {
             "filter": comment.login, "permission.1": "REPO_WRITE", "permission.1.projectKey": unquote(owner),

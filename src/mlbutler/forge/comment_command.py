@@ -70,7 +70,7 @@ Command = Rerun | Repeat | Verify | Approve | Waive | Malformed
 
 
 def parse_command(text: str) -> Command | None:
-    """Return the command that a comment is, None for one that is none.
+    """Return the command in a comment, None when the comment is not a command.
 
     Characters that only look like those of the grammar make no command.
     """

@@ -45,7 +45,7 @@ def read_event(path: Path) -> CommentEvent | None:
     try:
         found = parse_json(content)
     except Unreadable as error:
-        raise UsageError(f"{path} is no event: it is {error.problem}.", "Name the event's file.") from error
+        raise UsageError(f"{path} is not an event: it is {error.problem}.", "Name the event's file.") from error
     return _event(found)
 
 

@@ -61,7 +61,8 @@ def locate_forge(settings: Settings, environ: Mapping[str, str], change: Change)
         found = replace(found, kind=settings.kind, chosen=True, guessed=False)
     elif settings.kind:
         raise SettingsError(
-            f"forge.kind is '{settings.kind}' but nothing tells where it is.", "Set forge.url and forge.repository."
+            f"forge.kind is '{settings.kind}' but its address cannot be determined.",
+            "Set forge.url and forge.repository.",
         )
     if found is None or not found.kind:
         return None
@@ -73,13 +74,13 @@ def _with_url(settings: Settings, change: Change, found: ForgeLocation | None) -
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         remedy = "Write it as https://host or https://host/path; for a directory set forge.kind to 'folder'."
-        raise SettingsError(f"forge.url is no address: '{url}'.", remedy)
+        raise SettingsError(f"forge.url is not an address: '{url}'.", remedy)
     if "@" in parts.netloc:
         raise SettingsError("forge.url holds a user name or a password.", "Take it out; set MLBUTLER_FORGE_TOKEN.")
     said = settings.kind or kind_of(parts.hostname.lower()) or ""
     kind = said or (found.kind if found else "")
     if not kind:
-        raise SettingsError(f"Nothing tells what forge is at {url}.", "Set forge.kind.")
+        raise SettingsError(f"Cannot determine which forge is at {url}.", "Set forge.kind.")
     at = parse_address(change.repository)
     repository = settings.repository or (at.repository(url) if at else "") or (found.repository if found else "")
     return _complete(
@@ -97,7 +98,7 @@ def _with_url(settings: Settings, change: Change, found: ForgeLocation | None) -
 def _complete(there: ForgeLocation) -> ForgeLocation:
     if "/" not in there.repository.strip("/"):
         raise SettingsError(
-            f"Nothing tells which repository on {there.url} to publish to.", "Set forge.repository to owner/name."
+            f"Cannot determine which repository on {there.url} to publish to.", "Set forge.repository to owner/name."
         )
     return replace(there, repository=there.repository.strip("/"))
 

@@ -30,12 +30,12 @@ class Gitea:
         self._at = f"/repos/{quote(repository)}"
 
     def me(self) -> TokenOwner:
-        """See `Adapter.me`; a token with few scopes may not ask."""
+        """See `ForgeAdapter.me`; a token with few scopes may not ask."""
         user = self._api.get("/user")
         return TokenOwner(text(user, "id"), text(user, "login"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`. The list cannot be asked by branch: all open ones are looked at."""
+        """See `ForgeAdapter.pull_requests`. The list cannot be asked by branch: all open ones are looked at."""
         pulls = [
             _pull(item) for item in self._api.pages(f"{self._at}/pulls", size=_PAGE, size_name="limit", state="open")
         ]
@@ -43,35 +43,35 @@ class Gitea:
         return by_commit or [pull for pull in pulls if change.head_branch and pull.head_branch == change.head_branch]
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
-        """See `Adapter.open_pull_request`."""
+        """See `ForgeAdapter.open_pull_request`."""
         asked = {"title": title, "body": body, "head": change.head_branch, "base": change.target_branch}
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pulls", json=asked)))
 
     def close_pull_request(self, change: Change, pull: PullRequest) -> None:
-        """See `Adapter.close_pull_request`."""
+        """See `ForgeAdapter.close_pull_request`."""
         self._api.send("PATCH", f"{self._at}/pulls/{pull.number}", json={"state": "closed"})
 
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """See `Adapter.comments`."""
+        """See `ForgeAdapter.comments`."""
         yield from (_comment(item) for item in self._api.whole(f"{self._pull(change)}/comments"))
 
     def create(self, change: Change, body: str) -> Comment:
-        """See `Adapter.create`."""
+        """See `ForgeAdapter.create`."""
         return _comment(self._api.json(self._api.send("POST", f"{self._pull(change)}/comments", json={"body": body})))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
-        """See `Adapter.update`."""
+        """See `ForgeAdapter.update`."""
         answer = self._api.send("PATCH", f"{self._at}/issues/comments/{comment.id}", json={"body": body}, fresh=True)
         return _comment(self._api.json(answer)) if answer.content else comment
 
     def delete(self, change: Change, comment: Comment) -> None:
-        """See `Adapter.delete`."""
+        """See `ForgeAdapter.delete`."""
         self._api.send("DELETE", f"{self._at}/issues/comments/{comment.id}")
 
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
-        """See `Adapter.attach`.
+        """See `ForgeAdapter.attach`.
 
         One that is there already is not uploaded again, such as by a request that was answered with an error and done.
         """
@@ -92,7 +92,7 @@ class Gitea:
         raise unsure
 
     def may_write(self, comment: Comment) -> bool | None:
-        """See `Adapter.may_write`. It answers those who administer the repository alone."""
+        """See `ForgeAdapter.may_write`. It answers those who administer the repository alone."""
         found = self._api.get(f"{self._at}/collaborators/{quote(comment.login, safe='')}/permission")
         allowed = text(found, "permission") in ("write", "admin", "owner")
         return allowed and text(found, "user.id") == comment.author

@@ -56,7 +56,7 @@ class GitHub:
         self._checks = checks
 
     def me(self) -> TokenOwner:
-        """See `Adapter.me`; an app's token may not ask."""
+        """See `ForgeAdapter.me`; an app's token may not ask."""
         try:
             user = self._api.get("/user")
         except RequestRefused as error:
@@ -66,7 +66,7 @@ class GitHub:
         return TokenOwner(text(user, "id"), text(user, "login"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`."""
+        """See `ForgeAdapter.pull_requests`."""
         try:
             found = [_pull(p) for p in self._api.pages(f"{self._at}/commits/{change.head}/pulls") if _is_open(p)]
         except RequestRefused as error:
@@ -79,36 +79,36 @@ class GitHub:
         return found
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
-        """See `Adapter.open_pull_request`."""
+        """See `ForgeAdapter.open_pull_request`."""
         asked = {"title": title, "body": body, "head": change.head_branch, "base": change.target_branch}
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pulls", json=asked)))
 
     def close_pull_request(self, change: Change, pull: PullRequest) -> None:
-        """See `Adapter.close_pull_request`."""
+        """See `ForgeAdapter.close_pull_request`."""
         self._api.send("PATCH", f"{self._at}/pulls/{pull.number}", json={"state": "closed"})
 
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """See `Adapter.comments`."""
+        """See `ForgeAdapter.comments`."""
         yield from (_comment(item) for item in self._api.pages(f"{self._place(change)}/comments"))
 
     def create(self, change: Change, body: str) -> Comment:
-        """See `Adapter.create`."""
+        """See `ForgeAdapter.create`."""
         answer = self._api.send("POST", f"{self._place(change)}/comments", json={"body": body})
         return _comment(self._api.json(answer))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
-        """See `Adapter.update`."""
+        """See `ForgeAdapter.update`."""
         answer = self._api.send("PATCH", self._one(change, comment), json={"body": body}, fresh=True)
         return _comment(self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:
-        """See `Adapter.delete`."""
+        """See `ForgeAdapter.delete`."""
         self._api.send("DELETE", self._one(change, comment))
 
     def may_write(self, comment: Comment) -> bool | None:
-        """See `Adapter.may_write`. A login can be given up and taken by somebody else: the id has to be the same."""
+        """See `ForgeAdapter.may_write`. A login can pass to somebody else: the id has to be the same."""
         if not comment.human:
             return False
         found = self._api.get(f"{self._at}/collaborators/{quote(comment.login, safe='')}/permission")

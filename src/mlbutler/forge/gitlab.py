@@ -63,12 +63,12 @@ class GitLab:
         self._web = f"{web}/{quote(repository)}"
 
     def me(self) -> TokenOwner:
-        """See `Adapter.me`."""
+        """See `ForgeAdapter.me`."""
         user = self._api.get("/user")
         return TokenOwner(text(user, "id"), text(user, "username"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`."""
+        """See `ForgeAdapter.pull_requests`."""
         try:
             listed = list(self._api.pages(f"{self._at}/repository/commits/{change.head}/merge_requests"))
         except RequestRefused as error:
@@ -82,7 +82,7 @@ class GitLab:
         return found
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
-        """See `Adapter.open_pull_request`."""
+        """See `ForgeAdapter.open_pull_request`."""
         asked = {
             "title": title, "description": body, "source_branch": change.head_branch,
             "target_branch": change.target_branch,
@@ -90,14 +90,14 @@ class GitLab:
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/merge_requests", json=asked)))
 
     def close_pull_request(self, change: Change, pull: PullRequest) -> None:
-        """See `Adapter.close_pull_request`."""
+        """See `ForgeAdapter.close_pull_request`."""
         path = f"{self._at}/merge_requests/{pull.number}"
         self._api.send("PUT", path, json={"state_event": "close"})
 
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """See `Adapter.comments`."""
+        """See `ForgeAdapter.comments`."""
         if change.number is None:
             path = f"{self._commit(change)}/comments"
             yield from (self._noted(change, item) for item in self._api.pages(path))
@@ -107,7 +107,7 @@ class GitLab:
                 yield self._noted(change, item)
 
     def create(self, change: Change, body: str) -> Comment:
-        """See `Adapter.create`."""
+        """See `ForgeAdapter.create`."""
         if change.number is None:
             answer = self._api.send("POST", f"{self._commit(change)}/comments", json={"note": body})
         else:
@@ -115,7 +115,7 @@ class GitLab:
         return self._noted(change, self._api.json(answer))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
-        """See `Adapter.update`. A comment on a commit cannot be changed: a further one takes its place."""
+        """See `ForgeAdapter.update`. A comment on a commit cannot be changed: a further one takes its place."""
         if change.number is None:
             return self.create(change, body)
         path = f"{self._merge_request(change)}/notes/{comment.id}"
@@ -123,12 +123,12 @@ class GitLab:
         return self._noted(change, self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:
-        """See `Adapter.delete`."""
+        """See `ForgeAdapter.delete`."""
         if change.number is not None:
             self._api.send("DELETE", f"{self._merge_request(change)}/notes/{comment.id}")
 
     def may_write(self, comment: Comment) -> bool | None:
-        """See `Adapter.may_write`: a member, of a group above too, who is Developer or more."""
+        """See `ForgeAdapter.may_write`: a member, of a group above too, who is Developer or more."""
         member = self._api.get(f"{self._at}/members/all/{quote(comment.author, safe='')}")
         level = value_at(member, "access_level")
         active = text(member, "state") == "active" and text(member, "membership_state") in ("active", "")
@@ -170,7 +170,7 @@ class GitLab:
         return b""
 
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
-        """See `Adapter.attach`. Uploads belong to the project; a second one of the same file harms nothing."""
+        """See `ForgeAdapter.attach`. Uploads belong to the project; a second one of the same file harms nothing."""
         files = {"file": (picture.name, picture.content, picture.media)}
         return text(self._api.json(self._api.send("POST", f"{self._at}/uploads", files=files, again=True)), "url")
 

@@ -62,12 +62,12 @@ class Gogs:
         self._refs = refs
 
     def me(self) -> TokenOwner:
-        """See `Adapter.me`."""
+        """See `ForgeAdapter.me`."""
         user = self._api.get("/user")
         return TokenOwner(text(user, "id"), text(user, "login", "username", "user_name"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`; those that Git tells of on a server that does not list them."""
+        """See `ForgeAdapter.pull_requests`; those that Git tells of on a server that does not list them."""
         try:
             listed = self._api.get(f"{self._at}/pulls")
         except RequestRefused as error:
@@ -118,7 +118,7 @@ class Gogs:
         raise NotOffered(f"{self.name} closes no pull request by its API.")
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """See `Adapter.comments`; they are not paged.
+        """See `ForgeAdapter.comments`; they are not paged.
 
         Raises:
             NotOffered: the server has no comments, though it has the repository.
@@ -131,7 +131,7 @@ class Gogs:
         yield from (self._comment(change, item) for item in items)
 
     def create(self, change: Change, body: str) -> Comment:
-        """See `Adapter.create`.
+        """See `ForgeAdapter.create`.
 
         Raises:
             NotOffered: as `comments`.
@@ -143,17 +143,17 @@ class Gogs:
             raise self._absent(error) from error
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
-        """See `Adapter.update`."""
+        """See `ForgeAdapter.update`."""
         path = f"{self._issue(change)}/comments/{comment.id}"
         answer = self._api.send("PATCH", path, json={"body": body}, fresh=True)
         return self._comment(change, self._api.json(answer)) if answer.content else comment
 
     def delete(self, change: Change, comment: Comment) -> None:
-        """See `Adapter.delete`."""
+        """See `ForgeAdapter.delete`."""
         self._api.send("DELETE", f"{self._issue(change)}/comments/{comment.id}")
 
     def may_write(self, comment: Comment) -> bool | None:
-        """See `Adapter.may_write`: the owner, or a collaborator who may push. Teams are not listed."""
+        """See `ForgeAdapter.may_write`: the owner, or a collaborator who may push. Teams are not listed."""
         if comment.author and text(self._api.get(self._at), "owner.id") == comment.author:
             return True
         listed = self._api.get(f"{self._at}/collaborators")

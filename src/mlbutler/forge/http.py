@@ -124,7 +124,9 @@ class Api:
         try:
             self._origin = httpx.URL(self.base)
         except httpx.InvalidURL as error:
-            raise ForgeError(f"{name} has no address '{base}'.", "Set forge.url, such as https://host.") from error
+            raise ForgeError(
+                f"'{base}' is not an address of {name}.", "Set forge.url, such as https://host."
+            ) from error
         authorities = _authorities(options.environ)
         try:
             self._http = httpx.Client(
@@ -135,7 +137,7 @@ class Api:
             )
         except (ValueError, httpx.InvalidURL) as error:  # its words may hold the proxy's password
             raise ForgeError(
-                f"The proxy that the environment names for {name} is no address.", f"Fix {' or '.join(_PROXIES)}."
+                f"The proxy that the environment names for {name} is not an address.", f"Fix {' or '.join(_PROXIES)}."
             ) from error
 
     # ---------------------------------------------------------------------------------------- reading
@@ -323,7 +325,7 @@ class Api:
             )
         if isinstance(error, httpx.UnsupportedProtocol):
             return RequestRefused(
-                f"'{self.base}' is no address of {self.name}.", "Set forge.url, such as https://host.", 0
+                f"'{self.base}' is not an address of {self.name}.", "Set forge.url, such as https://host.", 0
             )
         if isinstance(error, httpx.TimeoutException):
             how = "did not answer in time"
@@ -362,7 +364,7 @@ def _authorities(environ: Mapping[str, str]) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one
         name = name or "SSL_CERT_FILE"
         raise ForgeError(
-            f"{name} names no file of certificate authorities: {environ.get(name)}", f"Fix {name}."
+            f"{name} does not name a file of certificate authorities: {environ.get(name)}", f"Fix {name}."
         ) from error
 
 

@@ -31,7 +31,7 @@ def send_mail(to: Sequence[str], sender: str | None, subject: str, text: str, en
     parts = urlsplit(environ.get(SMTP_URL, ""))
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
         raise SettingsError(
-            f"{SMTP_URL} is no address of a mail server.",
+            f"{SMTP_URL} is not the address of a mail server.",
             f"Write it as smtp://host:587 or smtps://host:465; user and password are {SMTP_USER} and {SMTP_PASSWORD}.",
         )
     user, password = environ.get(SMTP_USER, ""), environ.get(SMTP_PASSWORD, "")

@@ -1,4 +1,4 @@
-"""Post a message to a webhook when a run has ended: JSON, or the form that Slack and its likes take.
+"""Post a message to a webhook when a run has ended: JSON, or the form that Slack and similar services take.
 
 The webhook's address is a secret: anybody who knows it can write there.
 """
@@ -94,7 +94,7 @@ def send_webhook(
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{WEBHOOK} is no address.", f"Set {WEBHOOK} to the webhook's https address.")
+        raise SettingsError(f"{WEBHOOK} is not an address.", f"Set {WEBHOOK} to the webhook's https address.")
     base = urlunsplit(parts._replace(path="", query="", fragment=""))
     api = Api(
         "The webhook", base, headers={}, secret={}, remedy=f"Check {WEBHOOK}.",

@@ -119,7 +119,7 @@ def _lacking(metric: MetricChange) -> str:
         return f"is gone ({metric.reason})" if metric.reason else "is gone"
     if metric.new is None:
         return f"is not known ({metric.reason})" if metric.reason else "has no value"
-    return f"is {metric.new}, which is no number"
+    return f"is {metric.new}, which is not a number"
 
 
 def _drop(

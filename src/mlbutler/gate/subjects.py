@@ -109,7 +109,7 @@ def _data(gate: Gate, evidence: Evidence) -> Measurement:
         return _rows(gate, path, evidence)
     sides = [side.artifacts.get(path) for side in (evidence.old, evidence.new)]
     if sides[1] is None:
-        gone = "is gone" if sides[0] is not None else "is no output of a stage and is not tracked by DVC"
+        gone = "is gone" if sides[0] is not None else "is not an output of a stage and is not tracked by DVC"
         return Measurement(problem=f"{path} {gone}")
     if gate.of == "files":
         counts = [None if side is None else side.files if side.directory else 1 for side in sides]
@@ -131,7 +131,7 @@ def _rows(gate: Gate, path: str, evidence: Evidence) -> Measurement:
         unchanged = Measurement(problem=f"{path} is the same on both sides", excused=True, unchanged=True)
         if gate.min is None and gate.max is None:
             return unchanged
-    counted: dict[str, int] = {}  # what is the same object on both sides is read once, where it is at hand
+    counted: dict[str, int] = {}  # what is the same object on both sides is read once, where it is available
     totals: list[int | None] = []
     for files in sides:
         total = 0

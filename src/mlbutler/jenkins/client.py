@@ -42,7 +42,7 @@ class JenkinsClient:
         address = httpx.URL(url)
         if address.scheme not in ("http", "https") or not address.host:
             raise UsageError(
-                f"'{url}' is no address of a Jenkins controller.", "Give one such as https://jenkins.example.org/"
+                f"'{url}' is not the address of a Jenkins controller.", "Give one such as https://jenkins.example.org/"
             )
         if address.userinfo:
             raise UsageError(

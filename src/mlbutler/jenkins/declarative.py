@@ -155,7 +155,7 @@ def _key(key: str, name: str) -> str | None:
 
 def _unknown(block: Block, section: SectionRule, name: str, line: int, own: frozenset[str]) -> Fault:
     if section is _STEPS and name in _STATEMENTS:
-        return Fault(line, f"'{name}' is no step: Groovy's statements stand in a script block")
+        return Fault(line, f"'{name}' is not a step: Groovy's statements stand in a script block")
     if section is _STEPS and name in _SCRIPTED:
         return Fault(
             line, f"{block.name} has the step '{name}', which declarative pipelines refuse outside a script block"

@@ -22,7 +22,7 @@ from mlbutler.store.runs import newest_in, put_entry
 
 @dataclass
 class BuildRuns:
-    """What one process knows.
+    """The entries of DVC's run cache that one process has read or been given.
 
     Attributes:
         mirror: None where there is none.

@@ -22,7 +22,7 @@ Now = Recorded | NotKnown | None
 
 
 class CurrentHashes:
-    """Answers for one work tree.
+    """The present state of what stages read and write, in one work tree.
 
     Args:
         objects: manifests and parameter files that are artifacts. outside: what lies on other storage.

@@ -1,4 +1,4 @@
-"""Puts whole artifacts that are absent from the work tree there, from the cache, without asking DVC file by file.
+"""Put whole artifacts that are absent from the work tree in place, from the cache, without asking DVC file by file.
 
 What is there already, parts of directories, and kinds of links that are rare are left to DVC's own checkout. What was
 made is written into its state database, so that DVC too hashes nothing afterwards.

@@ -1,4 +1,4 @@
-"""Entries of dvc.lock whose stage no dvc.yaml declares any more. DVC keeps them for ever."""
+"""Entries of dvc.lock whose stage no dvc.yaml declares any more. DVC keeps them forever."""
 
 from __future__ import annotations
 

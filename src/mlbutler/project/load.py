@@ -206,7 +206,7 @@ def recorded(item: Any) -> Recorded | None:
         return None
     if info.name in (MD5, LEGACY_MD5) and not _MD5.fullmatch(info.value):
         raise ProjectError(
-            f"What is recorded for {str(item.def_path)[:100]!r} is no MD5: {info.value[:40]!r}.",
+            f"What is recorded for {str(item.def_path)[:100]!r} is not an MD5: {info.value[:40]!r}.",
             "Take dvc.lock or the .dvc file from Git as it was, or run `dvc repro` or `dvc add`.",
         )
     meta = item.meta

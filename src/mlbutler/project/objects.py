@@ -228,7 +228,7 @@ class Objects:
         return isinstance(remote, LocalStore | OtherStore) and fetch_runs(LocalStore("cache", place), remote, key) > 0
 
     def obtainable(self, oid: ObjectId) -> bool:
-        """Tell whether it is at hand, or on the remote, where another agent that made it has put it."""
+        """Tell whether it is available here, or on the remote, where another agent that made it has put it."""
         if self.holds_whole(oid):
             return True
         if oid not in self._on_remote:

@@ -61,7 +61,7 @@ class Outside:
         told: queue.Queue[tuple[str, Answer]] = queue.Queue()
         left = wanted.qsize()
         for _ in range(min(left, _MOST_AT_ONCE)):
-            # One that hangs for ever must not keep this process from ending.
+            # One that hangs forever must not keep this process from ending.
             threading.Thread(target=_ask_each, args=(wanted, told), daemon=True).start()
         deadline = time.monotonic() + self._timeout
         while left:

@@ -128,7 +128,7 @@ def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
     for folder, path in sorted(folders.items()):
         if os.path.lexists(root / folder) and not (root / folder).is_dir():
             raise PathRefused(
-                f"{folder} is no folder, and {path} has to be put into it.",
+                f"{folder} is not a folder, and {path} has to be put into it.",
                 f"Move it elsewhere (mv {shlex.quote(folder)} NAME), or give {path} another place.",
             )
 

@@ -110,7 +110,7 @@ class Planning:
     def not_up_to_date(self) -> tuple[StagePlan, ...]:
         """Return, in order, the stages whose outputs are not known to be those of the code, data and parameters here.
 
-        Decided from what is at hand, like `plan`; no cache is asked what it could restore. A stage that DVC runs
+        Decided from what is available here, like `plan`; no cache is asked what it could restore. A stage that DVC runs
         every time is none for that alone.
 
         Raises:
@@ -128,7 +128,7 @@ class Planning:
         return tuple(stale.values())
 
     def judged(self) -> tuple[StagePlan, ...]:
-        """Return the state of every stage from what is at hand; no cache is asked what it could restore.
+        """Return the state of every stage from what is available here; no cache is asked what it could restore.
 
         Raises:
             ProjectError: the project cannot be read.

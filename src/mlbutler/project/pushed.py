@@ -67,8 +67,8 @@ def check_pushed(
         open_store: opens a remote by name (None: the project's); called once for each and only when needed.
         manifests: reads directory manifests, never data.
         presence: answers of earlier builds, to use and to add to. address: tells remotes apart in them; '' where
-            asking costs nothing. size_here: bytes of an object that is at hand, to tell which file of a directory is
-            damaged.
+            asking costs nothing. size_here: bytes of an object that is available here, to tell which file of a
+            directory is damaged.
 
     Raises nothing for a remote that fails: that is what `undetermined` says.
     """

@@ -184,7 +184,7 @@ class RevisionReader:
         return Source(content, "" if content is not None else self._nowhere(remote=remote), identity=identity)
 
     def _nowhere(self, *, remote: bool = True) -> str:
-        """Return why an object is not at hand."""
+        """Return why an object is not available here."""
         trouble = self._project.objects.problem
         if trouble is not None:
             return f"{UNASKED}: {trouble.message}"

@@ -1,4 +1,4 @@
-"""Reads what is compared: at a commit through Git's objects, and in the work tree. No checkout is made.
+"""Read what is compared: at a commit through Git's objects, and in the work tree. No checkout is made.
 
 What is the same object on both sides is not read at all, so that a change which touches no data fetches none.
 """
@@ -133,7 +133,7 @@ def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
 
 
 def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
-    """Add the contents that are not at hand on this side, and are the same on the other."""
+    """Add the contents that are not available on this side, and are the same on the other."""
 
     def completed(files: Mapping[str, Source], others: Mapping[str, Source]) -> dict[str, Source]:
         return {

@@ -136,9 +136,9 @@ def _template(root: Path, name: str, *, own: bool) -> Any:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST_TEMPLATE else ""
         content = parse_json(text)
     except (OSError, UnicodeDecodeError, Unreadable):
-        raise _Unfit(f"the template '{name}' is no JSON of at most {_LARGEST_TEMPLATE >> 10} KB") from None
+        raise _Unfit(f"the template '{name}' is not JSON of at most {_LARGEST_TEMPLATE >> 10} KB") from None
     if not isinstance(content, dict) or (refused := _refused(content)):
-        what = f"holds '{refused}', which could fetch something" if isinstance(content, dict) else "is no object"
+        what = f"holds '{refused}', which could fetch something" if isinstance(content, dict) else "is not an object"
         raise _Unfit(f"the template '{name}' {what}")
     return Template(content, name=name)
 

@@ -96,7 +96,7 @@ class WorkTree:
             return (self._in_bulk(path, item) if is_directory else None) or self._by_dvc(path, item, algorithm)
         except UnicodeError as error:  # of DVC's memory of hashes
             raise ProjectError(
-                f"{path} is, or holds, a file whose name is no UTF-8: DVC cannot record it.",
+                f"{path} is, or holds, a file whose name is not UTF-8: DVC cannot record it.",
                 "Rename it: LC_ALL=C ls -R --escape shows its name.",
             ) from error
 
@@ -150,7 +150,7 @@ class WorkTree:
 
 
 def refuse_special(root: Path, path: str) -> None:
-    """Raise where there is a pipe or a device: it has no content to hash, and reading one waits for ever.
+    """Raise where there is a pipe or a device: it has no content to hash, and reading one waits forever.
 
     Raises:
         ProjectError: there is one.

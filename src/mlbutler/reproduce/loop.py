@@ -1,4 +1,4 @@
-"""Detect a stage that changes every time it runs: a results commit would ask for the next one, for ever."""
+"""Detect a stage that changes every time it runs: a results commit would ask for the next one, forever."""
 
 from __future__ import annotations
 

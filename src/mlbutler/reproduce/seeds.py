@@ -22,7 +22,7 @@ def split(name: str) -> tuple[str, str]:
     file, _, dotted = name.rpartition(":")
     if not file or not dotted or file.startswith("/") or ".." in Path(file).parts:
         raise SettingsError(
-            f"repeat.seed: '{name}' is no param.", "Write '<file>:<dotted name>', such as 'params.yaml:train.seed'."
+            f"repeat.seed: '{name}' is not a param.", "Write '<file>:<dotted name>', such as 'params.yaml:train.seed'."
         )
     return file, dotted
 

@@ -67,7 +67,7 @@ def decide_change(
     """Return what becomes of the file `path`.
 
     Args:
-        before: what was generated the last time, None when nothing was, or when it shall not matter.
+        before: what was generated the last time, None when nothing was, or when it is not to matter.
         merge: (theirs, before, new) -> the merged text, which may hold conflict markers.
 
     Raises:
@@ -108,6 +108,6 @@ def _read_text(root: Path, path: str) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8.", "Move it away first.") from error
+        raise UsageError(f"{path} is not UTF-8 text.", "Move it away first.") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Move it away first.") from error

@@ -123,7 +123,7 @@ def commands_values(found: DetectedProject, options: ScaffoldOptions, dockerfile
         UsageError: there is no forge whose comments could be read.
     """
     if found.forge in _WITHOUT_TOKEN:
-        raise UsageError("--commands: nothing tells which forge has the comments.", "Set forge.kind and forge.url.")
+        raise UsageError("--commands: cannot determine which forge has the comments.", "Set forge.kind and forge.url.")
     values = train_values(found, options, dockerfile)
     number, comment = _WEBHOOKS.get(found.forge, _WEBHOOKS[""])
     keys = ["SSH Credentials"] if found.ssh else []

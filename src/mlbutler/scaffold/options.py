@@ -52,13 +52,15 @@ class ScaffoldOptions:
         """
         if self.mirror and not _MOUNTABLE.fullmatch(self.mirror):
             raise UsageError(
-                f"The mirror's directory is no absolute path that Docker can mount: {self.mirror}",
+                f"The mirror's directory is not an absolute path that Docker can mount: {self.mirror}",
                 "Without blanks, quotes and colons, such as --mirror /mirror.",
             )
         if self.image and not _IMAGE.fullmatch(self.image):
-            raise UsageError(f"'{self.image}' is no name of an image.", "Such as: --image registry.example.org/name:1")
+            raise UsageError(
+                f"'{self.image}' is not the name of an image.", "Such as: --image registry.example.org/name:1"
+            )
         if self.shm_size and not _SHM.fullmatch(self.shm_size):
-            raise UsageError(f"'{self.shm_size}' is no size of memory.", "Such as: --shm-size 8g")
+            raise UsageError(f"'{self.shm_size}' is not a size of memory.", "Such as: --shm-size 8g")
         if self.ci not in (JENKINS, GITHUB, GITLAB):
             raise UsageError(f"There is no CI server '{self.ci}'.", f"One of: {JENKINS}, {GITHUB}, {GITLAB}.")
         if self.ci != JENKINS:
@@ -71,7 +73,7 @@ class ScaffoldOptions:
                 "Name machines of your own by their label: --agent label:NAME",
             )
         if not re.fullmatch(r"[\w.-]+", self.label):
-            raise UsageError(f"'{self.label}' is no single label.", f"{self.ci} takes one: --agent label:gpu")
+            raise UsageError(f"'{self.label}' is not a single label.", f"{self.ci} takes one: --agent label:gpu")
         if self.ci == GITHUB and self.image:
             raise UsageError(
                 "With GitHub Actions the steps run on the machine itself, in no image.",
@@ -98,7 +100,7 @@ def parse_agent(text: str) -> tuple[str, str]:
     if kind not in (DOCKER, LABEL, KUBERNETES) or (kind == LABEL) != bool(label.strip()):
         raise UsageError(f"There is no agent '{text}'.", "One of: docker, label:NAME, kubernetes.")
     if label and not re.fullmatch(r"[\w.@&|!()\" -]+", label):
-        raise UsageError(f"'{label}' is no expression of labels.", "Such as: --agent label:gpu")
+        raise UsageError(f"'{label}' is not an expression of labels.", "Such as: --agent label:gpu")
     return kind, label.strip() or "docker"
 
 

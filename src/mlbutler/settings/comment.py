@@ -78,6 +78,6 @@ class CommentSettings(SettingsSection, frozen=True):
         NonNegativeSeconds,
         about(
             "how old a report branch, or a picture in `pictures_in`, may get, such as '30d', before a run "
-            "removes it; 0: for ever"
+            "removes it; 0: forever"
         ),
     ] = 90 * 86400.0

@@ -95,7 +95,7 @@ def misfit(error: msgspec.ValidationError, kind: Any, found: Any, given: object,
     """Return the problem with a value that is not of its type.
 
     Args:
-        found: the value as it was held against the type `kind`, where a text stood for something else `given`.
+        found: the value as it was checked against the type `kind`, where a text stood for something else `given`.
     """
     said, _, at = str(error).partition(" - at `$[")
     kind = plain(kind)

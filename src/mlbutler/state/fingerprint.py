@@ -69,7 +69,7 @@ class Status(Protocol):
 
 
 class Fingerprint(NamedTuple):
-    """Of a file, or of all files of a directory.
+    """The state of a file, or of all files of a directory, as text that can be compared.
 
     Attributes:
         text: what is compared and kept. newest: of the times in it, seconds since the epoch.
@@ -116,7 +116,7 @@ def size_in(text: str) -> int:
 
 
 def is_text(text: object) -> bool:
-    """Tell whether it is the text of an object's fingerprint: who reads a file of ours may find anything there."""
+    """Tell whether it is the text of an object's fingerprint: a file of ours may hold anything."""
     return isinstance(text, str) and _TEXT(text) is not None
 
 

@@ -40,7 +40,7 @@ class HashCache:
         return known if known is not None and known.algorithm == algorithm and self._is_now(path, text) else None
 
     def fingerprint(self, path: str) -> str | None:
-        """Return what `path` was when its hash was put here, None when there is none."""
+        """Return the fingerprint that `path` had when its hash was put here, None without a hash."""
         return self._known[path][1] if path in self._known else None
 
     def unchanged(self) -> frozenset[str]:

@@ -35,7 +35,7 @@ class KnownPresence(NamedTuple):
 
 
 class Invalidation:
-    """What ends answers of remotes: their lifetime, and that a remote was found to lack something, which is kept.
+    """When answers of remotes expire: after their lifetime, or once a remote was found to lack something.
 
     Args:
         places: of the clone and, where there is one, of the mirror. lifetime: seconds.
@@ -59,7 +59,7 @@ class Invalidation:
         when = segment.read().get("at")
         if when is None and not os.path.lexists(segment.file):
             return 0.0
-        if not isinstance(when, int | float) or not 0 <= when <= now:  # torn, or a clock was ahead: not for ever
+        if not isinstance(when, int | float) or not 0 <= when <= now:  # torn, or a clock was ahead: not forever
             when = now
             segment.replace({"at": now}, durable=True)
         return when

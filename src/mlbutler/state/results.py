@@ -215,7 +215,7 @@ class PlanCache:
 
 @frozen
 class InPlace:
-    """What was brought: the artifacts' paths and objects, and how many objects with how many bytes that were in all."""
+    """What `sync` put in place: the artifacts' paths and objects, and how many objects and bytes in all."""
 
     paths: tuple[str, ...]
     artifacts: tuple[str, ...]

@@ -55,7 +55,7 @@ class Seal:
 
     @cached_property
     def _key(self) -> bytes:
-        # Everybody can read the codes: each guess at a password shall take its time.
+        # Everybody can read the codes: each guess at a password is to take its time.
         return hashlib.scrypt((self._secret or "").encode(), salt=b"mlbutler seal 1", n=2**13, r=8, p=1)
 
 

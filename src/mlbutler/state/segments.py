@@ -44,7 +44,7 @@ Rows = dict[str, Any]
 
 
 class Segment:
-    """One file.
+    """One append-only file of rows, each a key with a value in JSON.
 
     Args:
         place: ``.mlbutler`` of a clone, or ``mlbutler`` of a store. kind: what is remembered. key: of what; files with

@@ -92,13 +92,13 @@ class VerifiedObjects:
 
 
 def row_name(oid: tuple[str, bool]) -> str:
-    """Return what an object is called in memories."""
+    """Return an object's name in the files of `state/`."""
     md5, legacy = oid
     return f"{md5}{_LEGACY}" if legacy else md5
 
 
 def object_named(name: str) -> tuple[str, bool]:
-    """Return the object that `row_name` calls so."""
+    """Return the object with this name: the inverse of `row_name`."""
     return name.removesuffix(_LEGACY), name.endswith(_LEGACY)
 
 

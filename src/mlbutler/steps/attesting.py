@@ -1,7 +1,8 @@
 """Attest what a build made, or what was verified, by a signed statement for each stage.
 
 It is written after the project's code has ended. What it says of inputs, command and outputs is read from Git's
-objects, held against their ids; that the outputs are so, from what mlbutler hashed, or DVC when the command had ended.
+objects, checked against their ids; that the outputs are so, from what mlbutler hashed, or
+DVC when the command had ended.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class LiveComment(Protocol):
-    """Describe what keeps the comment up to date during a run."""
+    """What keeps the comment up to date during a run."""
 
     def end(self) -> None:
         """Stop, since the verdict is published next."""
@@ -38,7 +38,7 @@ class LiveComment(Protocol):
 
 @frozen
 class StepOptions:
-    """Hold what was asked of this run's steps.
+    """What was asked of this run's steps.
 
     Attributes:
         pipeline: the whole `run` is under way, so that a later step may fix what `check` finds.
@@ -59,7 +59,7 @@ class StepOptions:
 
 @frozen
 class Trust:
-    """Hold what this run may believe and use, found out before the project's code could run.
+    """What this run may believe and use, found out before the project's code could run.
 
     Attributes:
         agreed_remotes: DVC's remotes as the target branch configures them (see `mlbutler.remotes.trust`), None when
@@ -78,7 +78,7 @@ class Trust:
 
 
 class RunProgress:
-    """Hold what this process has done so far.
+    """What this process has done so far.
 
     Attributes:
         own_steps: names of the steps that this process has run or begun; another process may run others at the same
@@ -95,7 +95,7 @@ class RunProgress:
 
 @dataclass(eq=False, repr=False)
 class RunContext:
-    """Hold one run's working state.
+    """One run's working state.
 
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.

@@ -156,7 +156,7 @@ def _small_file(path: Path) -> Source:
     """Read a file that the change's code may have made; a device or a pipe in its place is not read."""
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
-            return Source(None, "it is missing" if not path.exists() else "it is no file, or too large")
+            return Source(None, "it is missing" if not path.exists() else "it is not a file, or too large")
         return Source(path.read_bytes())
     except OSError as error:
         return Source(None, f"it cannot be read: {error.strerror}")
@@ -254,7 +254,7 @@ def _read_metrics(project: Project, found: Series) -> str:
         document = read_document(file, _small_file(project.root / file))
         value = document.values.get(name)
         if not is_number(value):
-            missing = f"{file}:{name} is {'missing' if value is None else 'no number'}"
+            missing = f"{file}:{name} is {'missing' if value is None else 'not a number'}"
             return f"{file}: {document.problem}" if document.problem else missing
         assert isinstance(value, (int, float))
         values.append(float(value))

@@ -96,10 +96,10 @@ def _metrics(numbers: Sequence[tuple[str, float]]) -> dict[str, float]:
 
 
 def logged(context: RunContext) -> str:
-    """Have a run on the MLflow server for what was committed; return that as a part of a sentence, '' for nothing.
+    """Log what was committed as a run on the MLflow server; return a clause that says so, '' where nothing was.
 
-    The record gets its page, for the report. A build of the results commit itself finds the run that is there, or makes
-    up for it.
+    The record gets its page, for the report. A build of the results commit itself finds the run that is there, or logs
+    it now.
 
     Raises:
         SettingsError, OutsideError: see `mlbutler.trackers.mlflow_server.log`.
@@ -117,7 +117,7 @@ def logged(context: RunContext) -> str:
 
 
 def send_run(context: RunContext, where: TrackersSettings, result: Result) -> str:
-    """Have a run for the result on the server; return its page.
+    """Log the result as a run on the server; return the address of its page.
 
     Raises:
         SettingsError, OutsideError: see `mlbutler.trackers.mlflow_server.log`.

@@ -55,7 +55,7 @@ class VerifyRequest:
 
 @dataclass
 class StageRunOutputs:
-    """What one run of a stage made: each output held against its record.
+    """What one run of a stage made: each output compared with its record.
 
     Attributes:
         hashes: output path -> hash. contents: of outputs that differ, (recorded, made) where both could be read.
@@ -80,7 +80,7 @@ class StageRunOutputs:
 
 
 def inputs(stages: Stages, stage: Stage) -> tuple[str, ...]:
-    """Return the paths of what DVC keeps and a stage reads."""
+    """Return the paths that a stage reads and DVC keeps."""
     paths: dict[str, None] = {}
     for path in (*(dep.path for dep in stage.dependencies), *(params.path for params in stage.params)):
         if (owner := stages.owner(path)) is not None:
@@ -92,7 +92,7 @@ def inputs(stages: Stages, stage: Stage) -> tuple[str, ...]:
 
 
 class CleanRun:
-    """One run.
+    """A run of one commit's stages in a clone of their own.
 
     Args:
         context: the run's, whose remotes the data comes from. scratch: that of the clone, whose cache is empty.

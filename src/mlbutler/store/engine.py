@@ -50,7 +50,7 @@ class Brought:
     Attributes:
         moved: objects and bytes by the place they came from; ``cache`` are those that were there already.
         missing: what no place holds. errors: what could not be read, for whatever else is absent.
-        incomplete: paths of the needs that are not fully at hand. objects: all that was wanted.
+        incomplete: paths of the needs that are not fully available here. objects: all that was wanted.
     """
 
     moved: tuple[Moved, ...] = ()

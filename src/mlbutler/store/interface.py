@@ -78,7 +78,7 @@ class ObjectStatus(NamedTuple):
 
 @frozen
 class Need:
-    """One artifact, or a part of a directory, that has to be at hand.
+    """One artifact, or a part of a directory, that has to be available here.
 
     Attributes:
         path: what is wanted in the work tree, relative to the project's root; with `inside`, it lies in a directory

@@ -1,4 +1,4 @@
-"""Makes many hardlinks to objects: here, or as a program of its own, which needs nothing but the standard library.
+"""Make many hardlinks to objects: here, or as a program of its own, which needs nothing but the standard library.
 
 Each job names an object, the name that it gets, and the status that its file has to have: inode, bytes, time of last
 change, of a file that nobody may write into. What is another file by now is not linked. Without a status, the

@@ -266,7 +266,7 @@ class OtherStore(Threaded):
 
 
 def _never_prompt(fs: Any) -> None:
-    """Keep DVC from asking a person for an SSH password or passphrase; a build would wait for ever."""
+    """Keep DVC from asking a person for an SSH password or passphrase; a build would wait forever."""
     if fs.protocol == "ssh":
         from asyncssh import SSHClient
 

@@ -1,4 +1,4 @@
-"""Repeat calls to a remote that does not answer: with growing pauses, and not for ever."""
+"""Repeat calls to a remote that does not answer: with growing pauses, and not forever."""
 
 from __future__ import annotations
 

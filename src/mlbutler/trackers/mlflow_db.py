@@ -1,4 +1,4 @@
-"""The data base that MLflow 3 keeps its runs in where nobody names a server: ``mlflow.db``, a file of SQLite.
+"""The database that MLflow 3 keeps its runs in where nobody names a server: ``mlflow.db``, a file of SQLite.
 
 The project's code wrote it, so it is read as SQLite's authors advise for files of strangers: as a copy in memory, of
 plain tables alone, within bounds of size and work, and nothing that its schema holds is run.
@@ -47,7 +47,7 @@ class MlflowRun:
 
 
 def rows(path: Path, since: float) -> list[MlflowRun]:
-    """Return the runs that began or ended since then, none where the file is no such data base.
+    """Return the runs that began or ended since then, none where the file is no such database.
 
     Args:
         since: seconds since 1970.

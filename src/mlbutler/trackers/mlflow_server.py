@@ -87,7 +87,7 @@ def log(server: MlflowServer, experiment: str, result: Result, pause: float = _P
         UsageError: the result's id is no commit: it may come from a record that anybody wrote.
     """
     if not _COMMIT.fullmatch(result.id):
-        raise UsageError("The record names no commit that holds the results.", "Run `mlbutler commit` first.")
+        raise UsageError("The record does not name a commit that holds the results.", "Run `mlbutler commit` first.")
     for number in range(_TRIES - 1):
         try:
             with _client(server) as store:

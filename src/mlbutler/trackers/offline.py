@@ -1,4 +1,4 @@
-"""Runs that a stage logged into a folder: MLflow's file store and data base, and the folders of W&B's client.
+"""Runs that a stage logged into a folder: MLflow's file store and database, and the folders of W&B's client.
 
 The project's code wrote them: they are read in bounded pieces and through no link, and give nothing but names and
 numbers.

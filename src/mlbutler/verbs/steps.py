@@ -22,11 +22,11 @@ _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, repor
 )  # fmt: skip
 @against
 @click.option("--only", metavar="STEP,...", default="", show_envvar=True,
-              help=f"Take only these steps, of {_STEPS}.")  # fmt: skip
+              help=f"Run only these steps, of {_STEPS}.")  # fmt: skip
 @click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Skip these steps.")
 @click.option("--share", is_flag=True, show_envvar=True,
-              help="Outside CI too: push the results and tell the forge.")  # fmt: skip
-@click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
+              help="Outside CI too: push the results and publish to the forge.")  # fmt: skip
+@click.option("--no-publish", is_flag=True, show_envvar=True, help="Publish nothing to the forge.")
 @click.option("--live", is_flag=True, show_envvar=True, help="Keep the comment up to date while the run is under way.")
 @every
 @discard

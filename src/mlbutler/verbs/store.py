@@ -51,7 +51,7 @@ def store_verify(directory: Path, console: Any, mirror: Path | None, jobs: int) 
 @click.option("--older-than", metavar="TIME", show_envvar=True, help="Also what was not used for so long, such as 30d.")
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Only say what would be evicted.")
 @click.option("--adopt", type=click.Path(path_type=Path), metavar="DIR", allow_from_autoenv=False,
-              help="Confirm that DIR, the mirror once more, is no DVC remote.")  # fmt: skip
+              help="Confirm that DIR, the mirror once more, is not a DVC remote.")  # fmt: skip
 @common
 def store_prune(
     directory: Path,

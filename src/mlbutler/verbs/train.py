@@ -28,7 +28,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         try:
             return float(parse_value(Seconds, value))
         except ValueError:
-            self.fail(f"'{value}' is no time: write {self.forms}.", param, ctx)
+            self.fail(f"'{value}' is not a duration: write {self.forms}.", param, ctx)
 
 
 class Since(Duration):

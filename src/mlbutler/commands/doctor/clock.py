@@ -34,7 +34,7 @@ def clock(context: RunContext) -> Examined:
             return Examined("clock", OK, f"agrees with {name}", facts=facts)
         text = f"{human_seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} {name}"
         return Examined("clock", MISSING if abs(skew) > _HARMFUL else NOTE, text, _REMEDY, facts)
-    said = f"{' and '.join(asked)} told no time" if asked else "no server is known that tells the time"
+    said = f"{' and '.join(asked)} sent no time" if asked else "no server is known that sends the time"
     return Examined("clock", NOTE, f"not compared: {said}")
 
 

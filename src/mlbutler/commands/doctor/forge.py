@@ -71,7 +71,8 @@ def _status(forge: Forge, change: Change) -> Examined:
 def _comment(forge: Hosted, change: Change) -> Examined:
     if change.number is None:
         return Examined("comment", "note", "not tried without a pull request", "Run on the branch of an open one.")
-    body = f"A trial, soon gone.\n\n{marker(_TITLE, change.head, html=forge.capabilities.html)}\n"
+    mark = marker(_TITLE, change.head, html=forge.capabilities.html)
+    body = f"A test comment of `mlbutler doctor`, removed at once.\n\n{mark}\n"
     try:
         forge.adapter.delete(change, forge.adapter.create(change, body))
     except MlbutlerError as error:

@@ -58,8 +58,8 @@ def _has_grown(build: ExperimentBuild, grid: str) -> bool:
     try:
         return bool(TrialCreator(build.git, build.experiments).create(grid))
     except UsageError as error:  # what waits is started all the same
-        build.console.error(f"The search {grid} stands still. {error.message} {error.remedy}")
-        build.console.error(f"`mlbutler train wait {grid}` goes on with it from where Optuna is.")
+        build.console.error(f"The search {grid} is stalled. {error.message} {error.remedy}")
+        build.console.error(f"`mlbutler train wait {grid}` continues it from where Optuna is.")
         return False
 
 

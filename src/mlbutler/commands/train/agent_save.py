@@ -51,7 +51,7 @@ _CODES = {State.DONE: EXIT_PASSED, State.CANCELLED: EXIT_INTERRUPTED, State.WAIT
 def save(directory: Path, console: Console, *, aborted: bool) -> int:
     """Send what an attempt made, then how it ended; return the exit code.
 
-    0 done, 1 failed, timed out or not set up, 130 cancelled, 3 another agent shall try again. But for 3, standard
+    0 done, 1 failed, timed out or not set up, 130 cancelled, 3 another agent is to try again. But for 3, standard
     output names what may begin now (`print_due`).
 
     Args:
@@ -88,7 +88,9 @@ def _save(build: ExperimentBuild, *, aborted: bool) -> int:
         _follow_up(build, None)
         return code
     if attempt is None:
-        raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
+        raise UsageError(
+            f"{TRAIN_ATTEMPT} does not hold the number of an attempt.", "The pipeline sets it: mlbutlerTrain()."
+        )
     files = AttemptFiles(build.root)
     end = _read_end(files.read_end(build.id), aborted=aborted).redacted(build.console.redactor)
     saved = retry_while_away(build.console, lambda: _save_or_refuse(build, attempt, end))

@@ -82,10 +82,13 @@ def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Exp
         raise UsageError("`mlbutler train agent` is for the builds of a CI server.", "Use `mlbutler train` here.")
     id = environ.get(TRAIN_EXPERIMENT, "")
     if not is_id(id):
-        raise UsageError(f"{TRAIN_EXPERIMENT} holds no id of an experiment.", "The pipeline sets it: mlbutlerTrain().")
+        raise UsageError(
+            f"{TRAIN_EXPERIMENT} does not hold the id of an experiment.", "The pipeline sets it: mlbutlerTrain()."
+        )
     if not found.build_url:  # which tells it from other builds that were given the same experiment
         raise UsageError(
-            "The build has no address (BUILD_URL).", "Set the controller's: Manage Jenkins, System, Jenkins URL."
+            "The build's address (BUILD_URL) is not known.",
+            "Set the controller's: Manage Jenkins, System, Jenkins URL.",
         )
     trust_experiment()
     root, git = find_project(directory, environ)

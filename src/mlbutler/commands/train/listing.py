@@ -201,10 +201,10 @@ def stuck_lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterat
             yield f"The {what} {first_few(lost, 5)} is gone: {again}"
     for grid, found in open_searches(one for _, one in shown).items():
         if is_standing_still(found):
-            yield f"Nothing goes on with the search {grid}: `mlbutler train wait {grid}` does."
+            yield f"The search {grid} is not running: `mlbutler train wait {grid}` continues it."
     local = [one for state, one in shown if state is State.WAITING and one.engine == LOCAL]
     if local and not any(state is State.LOST for state, _ in shown) and training.engines.local.is_idle():
-        yield "Nothing works at those that wait: `mlbutler train wait` starts them."
+        yield "No worker runs the waiting experiments: `mlbutler train wait` starts them."
 
 
 def _counts(states: Sequence[State]) -> str:

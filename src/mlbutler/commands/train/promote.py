@@ -73,7 +73,7 @@ def _looked_up(git: Git, change: Change, branch: str) -> tuple[str, str]:
         UsageError: it is no name, or the branch holds something else.
     """
     if not git.is_branch_name(branch):
-        raise UsageError(f"'{branch}' is no name for a branch.", "Choose another one with --branch.")
+        raise UsageError(f"'{branch}' is not a valid branch name.", "Choose another one with --branch.")
     ref = f"refs/heads/{branch}"
     there = git.remote_refs(change.git_remote, ref).get(ref) if change.git_remote is not None else None
     here = git.resolve(ref)

@@ -50,7 +50,7 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
         restart_experiments(training, due)
         console.line(f"{count(len(due), 'experiment')} sent again. This terminal may be closed.")
     elif not lost:
-        console.line("Nothing is to be run again.")
+        console.line("Nothing to run again.")
     if console.json:
         print_experiments(training, due)
     return EXIT_OUTSIDE if lost else EXIT_PASSED

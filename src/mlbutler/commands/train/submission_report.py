@@ -57,7 +57,7 @@ def print_submission(training: Training, submitted: Sequence[SubmittedExperiment
         console.line(f"{count(len(new), 'experiment')} would be sent{first}: nothing was (--dry-run).")
         return
     if not new:
-        console.line("Nothing is to be run. `mlbutler train list` shows them.")
+        console.line("Nothing to run. `mlbutler train list` shows them.")
         return
     at_once = f", {new[0].experiment.jobs} at once" if len(new) > 1 else ""
     at_once += "; those that end start the next ones of the search" if _is_search(new) else ""

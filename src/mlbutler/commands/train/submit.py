@@ -74,7 +74,7 @@ class RequestedOptions:
             try:
                 check(value) if value is not None else None
             except ValueError as error:
-                raise UsageError(f"{name.replace('_', ' ')}: {value!r} cannot be.", f"Use {allowed}.") from error
+                raise UsageError(f"{name.replace('_', ' ')}: {value!r} is not allowed.", f"Use {allowed}.") from error
         engine = self.on or (JENKINS if train.on_jenkins else LOCAL)
         if self.label is not None and engine == LOCAL:
             raise UsageError("A label is one of Jenkins' agents: this machine has none.", "Leave it out.")

@@ -67,7 +67,7 @@ def _meant(names: Sequence[str], ids: Collection[str], going_on: Mapping[str, Se
 
 
 class _Searched:
-    """Searches that are waited for: their new trials, and how one that stands still goes on.
+    """Searches that are waited for: their new trials, and how one that is stalled goes on.
 
     Attributes:
         grids: their names.
@@ -127,14 +127,14 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
 
 
 def _have_run(training: Training, found: Sequence[StoredExperiment], vain: int) -> int:
-    """Start what is due on this machine and that nobody works at; return how often that was in vain.
+    """Start what is due on this machine and that nobody works at; return how often that failed.
 
     Args:
         found: all experiments, as they were read a moment ago.
         vain: how often it was until now, without a change of any experiment.
 
     Raises:
-        OutsideError: it was in vain too often.
+        OutsideError: it failed too often.
     """
     if not training.engines.local.is_idle(found):
         return 0

@@ -25,7 +25,7 @@ _IMAGES = ("controller.Dockerfile", "agent.Dockerfile", "start-agent")
 
 
 class Compose:
-    """Run a `Server` under Docker Compose.
+    """A `JenkinsServer` that runs under Docker Compose.
 
     The user's own services and changes go into ``compose.override.yaml``, own configuration into further files of
     ``casc/``: neither is touched here.

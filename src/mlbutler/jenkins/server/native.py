@@ -20,7 +20,7 @@ _SECRET = "print(jenkins.model.Jenkins.get().getComputer('{name}').getJnlpMac())
 
 
 class Native:
-    """Run a `Server` as Java processes.
+    """A `JenkinsServer` that runs as Java processes.
 
     Args:
         war: Jenkins' own file; None to look after one that was started before. plugins: a folder of ``.hpi`` or

@@ -44,7 +44,7 @@ def _address(url: str) -> RepositoryAddress:
     found = parse_address(url)
     if found is None:
         raise UsageError(
-            f"Jenkins cannot read '{url}': it is no address on a network.",
+            f"Jenkins cannot read '{url}': it is not an address on a network.",
             "Name one: --url https://host/owner/name.git",
         )
     return found

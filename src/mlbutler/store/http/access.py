@@ -136,7 +136,7 @@ def _verification(name: str, value: Any) -> tuple[bool, str]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(str(value))  # and not the system's as well
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            f"Remote '{name}': ssl_verify names a file that is no certificate authority: {value}",
+            f"Remote '{name}': ssl_verify names a file that is not a certificate authority: {value}",
             "Fix .dvc/config.",
         ) from error
     return True, str(value)

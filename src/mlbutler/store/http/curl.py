@@ -217,7 +217,7 @@ class Driver:
             self._lock.release()
 
     def one(self, task: Task[T]) -> T:
-        """Run one task; its exception rises."""
+        """Run one task and return its result, or raise its exception."""
         for _, result in self.run([(None, task)], _ALONE, threading.Event()):
             if isinstance(result, BaseException):
                 raise result

@@ -329,7 +329,7 @@ class _TooLarge(Exception):
 
 
 class _CutShort(CorruptObject, Transient):
-    """A body that ended early; may pass."""
+    """A body that ended early; the next try may succeed."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         Transient.__init__(self, message, remedy)

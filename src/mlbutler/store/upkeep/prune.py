@@ -34,7 +34,7 @@ _OURS = Path("mlbutler")
 _LOCK = _OURS / "prune.lock"
 KIND, _SURVEYED = "size", "surveyed"
 _MANY = 5000
-"""Rows of growth after which the mirror is surveyed anew: each build appends one and reads all."""
+"""Rows of growth after which the mirror is surveyed again: each build appends one and reads all."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def read_uses(mirror: Path) -> UsedArtifacts:
         alive = file.name != _MERGED and _is_held(file)
         builds += alive
         for oid, at in used.items():
-            at = min(at, now)  # a clock that was ahead must not keep an object for ever
+            at = min(at, now)  # a clock that was ahead must not keep an object forever
             last[oid] = max(at, last.get(oid, at))
             if alive:
                 running.add(oid)

@@ -80,7 +80,7 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
     cases = {
         "not the one": zipped(**{**files, "record_json": forged}),
         "other files": zipped(**files, **{"../../evil.sh": b"x"}),
-        "no ZIP file of": b"<html>",
+        "not a ZIP file of": b"<html>",
         "not valid ZIP": b"<html>" + bundled(RECORD, Redactor(()))[-22:],
         "packed in a way": _packed(files, zipfile.ZIP_LZMA),
         "version": zipped(manifest_json=b'{"version": 2}', record_json=files["record_json"]),
@@ -113,8 +113,8 @@ def test_what_is_small_and_makes_gigabytes_of_objects_is_refused_before_they_are
     try:
         for content, why in (
             (lists, "more than 2,000,000 values"),
-            (names, "no ZIP file of"),
-            (large, "no ZIP file of"),
+            (names, "not a ZIP file of"),
+            (large, "not a ZIP file of"),
         ):
             with pytest.raises(BundleRefused, match=why):
                 read_bundle(bundle(tmp_path, bytes(content)))

@@ -31,7 +31,7 @@ def test_an_empty_one_is_none(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_and_what_is_said_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\xff\xfe")
-    for path, said in ((tmp_path / "none", "No such file"), (tmp_path, "directory"), (tmp_path / "secret", "no text")):
+    for path, said in ((tmp_path / "none", "No such file"), (tmp_path, "directory"), (tmp_path / "secret", "not text")):
         with pytest.raises(UsageError, match=said):
             read_secret_files({"MLBUTLER_FORGE_TOKEN_FILE": str(path)})
     with pytest.raises(UsageError, match="both set"):

@@ -256,7 +256,7 @@ def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys:
 @pytest.mark.parametrize(("words", "said"), [
     (["--agent", "podman"], "no agent 'podman'"), (["--agent", "kubernetes"], "image"),
     (["--mirror", "relative"], "absolute"),
-    (["--mirror", "/srv/our mirror"], "blanks"), (["--shm-size", "8 GB"], "no size"),
+    (["--mirror", "/srv/our mirror"], "blanks"), (["--shm-size", "8 GB"], "not a size"),
     (["--agent", "label:gpu", "--gpu"], "label:gpu"),
 ])  # fmt: skip
 def test_options_that_do_not_fit_write_nothing(

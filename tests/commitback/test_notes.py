@@ -30,8 +30,8 @@ def test_a_note_that_would_fill_the_memory_is_not_read_and_stays(tmp_path: Path,
     git(tmp_path, "notes", f"--ref={NOTES}", "add", "-f", "-F", "large")
     large = here.resolve(NOTES)
     assert large is not None
-    with pytest.raises(GitError, match="no file of at most 4 MB"):
+    with pytest.raises(GitError, match="is not a file of at most 4 MB"):
         read_note(here, large, head)
-    with pytest.raises(GitError, match="no file of at most 4 MB"):
+    with pytest.raises(GitError, match="is not a file of at most 4 MB"):
         add_note(here, head, ["third"], AUTHOR)
     assert here.resolve(NOTES) == large

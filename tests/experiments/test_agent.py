@@ -340,7 +340,7 @@ def test_programs_that_the_project_s_code_gave_git_get_no_credential(ran: Agent)
 
 
 @pytest.mark.parametrize(("name", "value", "said"), [
-    ("MLBUTLER_TRAIN_EXPERIMENT", "$(touch x)", "holds no id"),
+    ("MLBUTLER_TRAIN_EXPERIMENT", "$(touch x)", "does not hold the id"),
     ("MLBUTLER_TRAIN_EXPERIMENT", "f" * 40, "There is no experiment"),
     ("BUILD_URL", "", "The build's address (BUILD_URL) is not known"),
 ])  # fmt: skip

@@ -60,5 +60,5 @@ def test_it_has_the_parameters_and_all_else_as_it_was(tmp_path: Path, git: GitCo
     git(tmp_path, "fsck")
     for file in ("none.yaml", "none/params.yaml", "link.yaml", "deep", "params.yaml/x"):
         (point,), _ = overrides.points([f"{file}:rate=2"])
-        with pytest.raises(UsageError, match="no file that Git tracks"):
+        with pytest.raises(UsageError, match="Git does not track"):
             inputs.commit(point)

@@ -64,7 +64,7 @@ def test_a_branch_with_something_else_is_left_alone(better: Laptop) -> None:
     said = laptop.train("promote", "better", "--branch", "taken", code=2)
     assert "There is a branch taken on origin with other commits. Nothing was sent" in said
     assert "main here with other commits" in laptop.train("promote", "better", "--branch", "main", code=2)
-    assert "no name for a branch" in laptop.train("promote", "better", "--branch", "a..b", code=2)
+    assert "is not a valid branch name" in laptop.train("promote", "better", "--branch", "a..b", code=2)
     nowhere = laptop.world.run(
         laptop.root, {"MLBUTLER_FORGE_KIND": "folder", "MLBUTLER_FORGE_URL": ""}, "promote", "better", verb="train"
     )

@@ -294,7 +294,7 @@ def test_a_search_is_cancelled_as_a_whole_and_taken_up_again_by_who_waits(laptop
     assert search.trials == 1
     # As a build leaves it that ends without Optuna.
     experiments.change(kept.experiment.id, lambda now: now.with_(search=dataclasses.replace(search, trials=2)))
-    assert "`mlbutler train wait s` does" in laptop.train("list")
+    assert "`mlbutler train wait s` continues it" in laptop.train("list")
     laptop.train("wait", "s", code=130)
     assert {name: one["state"] for name, one in laptop.listed().items()} == {"s-1": "cancelled", "s-2": "done"}
 

@@ -198,7 +198,7 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
     (root / "data" / "raw" / "more.txt").unlink()
 
     for words, said in (
-        (("-n", "a/b"), "no name for an experiment"),
+        (("-n", "a/b"), "is not a valid name for an experiment"),
         (("-n", "main"), "there is a branch or tag 'main'"),
         (("-n", "stash"), "'stash' is a name that DVC or Git keeps for itself"),
         (("-n", "x" * 201), "at most 200 of them"),

@@ -242,8 +242,8 @@ def test_without_docker_the_other_way_is_named(clone: Path) -> None:
         (("status",), "There is no Jenkins server"),
         (("down",), "There is no Jenkins server"),
         (("up", "--source", "githup"), "no branch source"),
-        (("up", "--url", "/srv/repo.git"), "no address on a network"),
-        (("up", "--label", "a;b"), "no labels"),
+        (("up", "--url", "/srv/repo.git"), "not an address on a network"),
+        (("up", "--label", "a;b"), "are not labels"),
         (("validate", "nowhere/Jenkinsfile"), "cannot be read"),
     ],
 )

@@ -45,7 +45,7 @@ def test_edits_of_the_same_lines_are_a_conflict(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="no text"):
+    with pytest.raises(UsageError, match="not UTF-8 text"):
         decided(tmp_path, None, OLD, None)
 
 

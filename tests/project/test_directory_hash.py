@@ -211,5 +211,5 @@ def test_a_pipe_that_dvcignore_names_is_passed_over_and_any_other_refused(full: 
 
 def test_a_name_that_is_no_text_is_refused_with_what_to_do(full: Path, plan: Plan) -> None:
     (full / "data" / "raw" / os.fsdecode(b"caf\xe9")).write_text("x")
-    with pytest.raises(ProjectError, match="no UTF-8"):
+    with pytest.raises(ProjectError, match="not UTF-8"):
         plan(full)

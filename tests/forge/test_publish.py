@@ -255,7 +255,7 @@ def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, gi
     laptop.options = StepOptions(shares=False)
     skipped = publish.run(laptop)
     assert skipped.outcome is Outcome.SKIPPED
-    assert "would put comment and status on" in skipped.reason
+    assert "would publish comment and status to" in skipped.reason
     laptop.options = StepOptions(shares=True)  # somebody asked for it
     assert publish.run(laptop).outcome is Outcome.PASSED
 

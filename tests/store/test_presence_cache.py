@@ -52,8 +52,8 @@ def test_the_second_build_asks_for_nothing_and_says_so(
     add_object(remote.root, b"new")
     changed = add_object(remote.root, manifest(more), directory=True)
     add_object(cache.root, manifest(more), directory=True)
-    artifact_size = check(remote, connect, cache, memory, changed)
-    assert (artifact_size.checked, artifact_size.remembered) == (22, 20)
+    larger = check(remote, connect, cache, memory, changed)
+    assert (larger.checked, larger.remembered) == (22, 20)
     assert len(asked(remote)) == 23  # the new file and the new manifest
 
 

@@ -47,9 +47,7 @@ def resolve_search(
     space = read_space(options.params)
     most = min(options.search.trials, space.size or options.search.trials)
     names = ExperimentNames(git, captured.baseline, known.names)
-    if options.name is not None:
-        names.check(options.name, f"-{most}")
-    grid = options.name or names.random()
+    grid = names.choose(options.name, f"-{most}")
     search = dataclasses.replace(options.search, trials=most, base=input_commit(git, captured, prefix, {}))
     like = experiment_template(captured, prefix, folder, options, grid).with_(search=search)
     everything = {id: kept.experiment for id, kept in known.stored.items() if kept.experiment.project == prefix}

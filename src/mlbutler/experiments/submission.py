@@ -116,9 +116,7 @@ def resolve_experiments(
     """
     points, sweep = overrides.points(options.params)
     names = ExperimentNames(git, captured.baseline, known.names)
-    if options.name is not None:
-        names.check(options.name, f"-{len(points)}" if sweep else "")
-    grid = options.name or names.random()
+    grid = names.choose(options.name, f"-{len(points)}" if sweep else "")
     like, found = experiment_template(captured, prefix, folder, options, grid), dict[str, SubmittedExperiment]()
     inputs = InputCommits(git, captured, prefix)
     for number, point in enumerate(points, 1):
@@ -203,15 +201,17 @@ class ExperimentNames:
     def __init__(self, git: Git, baseline: str, taken: Collection[str]) -> None:
         self._git, self._baseline, self._taken = git, baseline, taken
 
-    def check(self, name: str, number: str = "") -> None:
-        """Refuse a name that DVC or Git would stumble over.
+    def choose(self, name: str | None, number: str = "") -> str:
+        """Return the name that was asked for, or where none was, one that nothing has.
 
         Args:
             number: what is appended to the name of a sweep, at most.
 
         Raises:
-            UsageError: it is one.
+            UsageError: DVC or Git would stumble over it.
         """
+        if name is None:
+            return self._random()
         if name in _RESERVED:
             raise UsageError(f"-n: '{name}' is a name that DVC or Git keeps for itself.", "Choose another name.")
         ref = f"refs/exps/{self._baseline[:2]}/{self._baseline[2:]}/{name}"
@@ -222,6 +222,7 @@ class ExperimentNames:
             )
         if any(self._git.resolve(f"refs/{kind}/{name}") for kind in ("heads", "tags")):
             raise UsageError(f"-n: there is a branch or tag '{name}'.", "Choose another name.")
+        return name
 
     def refuse_taken(self, name: str) -> None:
         """Refuse a name that an experiment has.
@@ -235,7 +236,7 @@ class ExperimentNames:
                 f"Choose another name with -n, or remove it: mlbutler train rm {name}",
             )
 
-    def random(self) -> str:
+    def _random(self) -> str:
         """Return a name that nothing has."""
         for _ in range(_TRIES):
             name = overrides.random_name()

@@ -46,10 +46,8 @@ def _lacking(context: RunContext) -> Iterator[tuple[str, int, int]]:
 
     project = context.project
     project.reload()
-    cache, remotes = (
-        open_cache(project),
-        Remotes(project, project.remote_name, context.environ, context.settings.data.jobs),
-    )
+    cache = open_cache(project)
+    remotes = Remotes(project, project.remote_name, context.environ, context.settings.data.jobs)
     by_remote: dict[str, list[ObjectId]] = {}
     for artifact in project.artifacts():
         name = remotes.name(artifact.remote)
@@ -70,6 +68,6 @@ def publish(context: RunContext) -> PublishResult:
     there = detect.locate_forge(context.settings.forge, context.environ, context.record.change)
     if there is None:
         return PublishResult(outcome=Outcome.SKIPPED, reason=f"no forge configured; the report is in {report}")
-    sent = f"would put comment and status on {there.url or there.kind}"
-    reason = f"not shared: {sent};  {_ASKED}; the report is in {report}"
+    sent = f"would publish comment and status to {there.url or there.kind}"
+    reason = f"not shared: {sent}; {_ASKED}; the report is in {report}"
     return PublishResult(outcome=Outcome.SKIPPED, reason=reason, remedy="mlbutler publish")

@@ -25,7 +25,7 @@ help:
 	@echo "make properties   the tests of properties with other examples, ten times; ROUNDS=100 for more"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
-	@echo "make test-oldest-quick  the first minute of it, as CI does"
+	@echo "make test-oldest-quick  those of them that use most of its private names, as CI does"
 	@echo "make lock         resolve requirements.lock and constraints.txt again, from pyproject.toml"
 	@echo "make libraries    bundles what the page of experiments has of others; needs npm"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"

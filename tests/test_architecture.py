@@ -221,7 +221,7 @@ def test_only_one_module_runs_git() -> None:
 
 def test_no_function_is_longer_than_a_screen() -> None:
     found = {
-        f"{name}.{node.name}": node.end_lineno - node.lineno + 1
+        f"{name}.{node.name}:{node.lineno}": node.end_lineno - node.lineno + 1
         for name, path in MODULES.items()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None

@@ -99,3 +99,14 @@ def test_whatever_is_there_counts_where_mlbutler_was_killed_with_the_stage(root:
     ended(root)  # the next run
     (root / "out").mkdir()
     assert left(root) == {"log.txt"}
+
+
+def test_an_output_whose_stage_was_killed_and_renamed_is_that_of_the_new_one(root: Path) -> None:
+    LeftByStages(root).begins(STAGE)
+    renamed = Stage("fit", "dvc.yaml", outputs=STAGE.outputs)
+    again = LeftByStages(root)
+    again.begins(renamed)
+    again.ended(renamed, well=True)
+    assert left(root) == {"log.txt"}
+    (root / "log.txt").write_text("mine")
+    assert left(root) == set()

@@ -29,7 +29,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.experiments.fields import is_id
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json
-from mlbutler.state.fingerprint import Fingerprint, wait_while_racy
+from mlbutler.state.fingerprint import Fingerprint, size_in, wait_while_racy
 
 _KEPT = 2
 _MANIFEST, _FILES, _NEW = "manifest.json", "files", ".new-"
@@ -93,7 +93,7 @@ class Checkpoints:
         new = self._folder / f"{_NEW}{name}"
         try:
             new.mkdir(parents=True)
-            _refuse_full(new, sum(found.st_size for _, found in files_at(root, paths)))
+            _refuse_full(new, sum(size_in(one.text) for one in before.values()))
             known = last if last is not None else (None, {})
             files = {path: _copied(root, new, path, sure.get(path, ""), known, stop) for path in before}
             if _fingerprints(root, paths) != before:

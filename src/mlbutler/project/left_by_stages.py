@@ -10,7 +10,7 @@ work" that keeps the next one from starting.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mlbutler.project.model import Stage
@@ -24,7 +24,9 @@ _RUNNING = ""
 
 
 class LeftByStages:
-    """The memory of one clone: stage -> output -> fingerprint, or `_RUNNING` until the stage has ended.
+    """The memory of one clone: output -> fingerprint, or `_RUNNING` until a stage that makes it has ended.
+
+    DVC lets one stage make an output; where that stage gets another name, what is remembered is of the output still.
 
     Args:
         root: the project's root.
@@ -32,11 +34,11 @@ class LeftByStages:
 
     def __init__(self, root: Path) -> None:
         self._root, self._segment = root, Segment(root / ".mlbutler", _KIND)
-        self._stages = _read(self._segment)
+        self._left = {path: text for path, text in self._segment.read().items() if isinstance(text, str)}
 
     def begins(self, stage: Stage) -> None:
         """Note that a stage is about to write its outputs."""
-        self._keep(stage, {output.path: _RUNNING for output in stage.outputs if not output.external})
+        self._keep({output.path: _RUNNING for output in stage.outputs if not output.external})
 
     def ended(self, stage: Stage, *, well: bool) -> None:
         """Note what is there now that the stage has ended.
@@ -44,39 +46,30 @@ class LeftByStages:
         Args:
             well: it made its outputs, so that the cache has those that DVC keeps.
         """
-        outputs = [out.path for out in stage.outputs if not out.external and not (well and out.cached)]
-        found = {path: left for path in outputs if (left := self._look(path)) is not None}
+        outputs = [output for output in stage.outputs if not output.external]
+        uncached = [output.path for output in outputs if not (well and output.cached)]
+        found = {path: left for path in uncached if (left := self._look(path)) is not None}
         wait_while_racy(found.values())
-        self._keep(stage, {path: left.text for path, left in found.items() if not left.is_racy()})
+        sure = {path: left.text for path, left in found.items() if not left.is_racy()}
+        self._keep({output.path: sure.get(output.path) for output in outputs})
 
     def holds(self, paths: Collection[str]) -> frozenset[str]:
         """Return those of `paths` where there is what a stage left."""
-        known: dict[str, set[str]] = {}
-        for outputs in self._stages.values():
-            for path, text in outputs.items():
-                known.setdefault(path, set()).add(text)
-        return frozenset(path for path in paths if path in known and self._is_left(path, known[path]))
+        return frozenset(path for path in paths if path in self._left and self._is_left(path, self._left[path]))
 
-    def _is_left(self, path: str, texts: Collection[str]) -> bool:
-        if _RUNNING in texts:
+    def _is_left(self, path: str, text: str) -> bool:
+        if text == _RUNNING:
             return True
         now = self._look(path)
-        return now is not None and any(is_valid(inputs=((text, now.text),)) for text in texts)
+        return now is not None and is_valid(inputs=((text, now.text),))
 
     def _look(self, path: str) -> Fingerprint | None:
         """Return what is there: links too are what stages leave; None where it cannot be read."""
         return fingerprint(self._root, path, any_kind=True) if os.path.lexists(self._root / path) else _ABSENT
 
-    def _keep(self, stage: Stage, outputs: dict[str, str]) -> None:
-        self._stages.pop(stage.name, None)
-        if outputs:
-            self._stages[stage.name] = outputs
-        self._segment.append({stage.name: outputs or None})  # without it they are taken for somebody's work
-
-
-def _read(segment: Segment) -> dict[str, dict[str, str]]:
-    return {
-        stage: {str(path): str(text) for path, text in outputs.items()}
-        for stage, outputs in segment.read().items()
-        if isinstance(outputs, dict)
-    }
+    def _keep(self, outputs: Mapping[str, str | None]) -> None:
+        for path, text in outputs.items():
+            self._left.pop(path, None)
+            if text is not None:
+                self._left[path] = text
+        self._segment.append(outputs)  # without it they are taken for somebody's work

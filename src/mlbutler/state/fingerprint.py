@@ -111,7 +111,7 @@ def from_text(text: str) -> tuple[int, int, int]:
 
 
 def size_in(text: str) -> int:
-    """Return the bytes of the object that has this fingerprint."""
+    """Return the bytes of the object, or the file, that has this fingerprint."""
     return int(text.split(" ")[1])  # for each of 50,000: half of what `from_text` takes
 
 

@@ -205,15 +205,12 @@ def _comment(context: RunContext, forge: Forge, change: Change) -> Posted:
     older = is_older(context.git, change)
     files = pictures.of_report(report) if change.number is not None else ()
     short = not takes.folds and bool(markdown.shown_on_demand(report))
-    elsewhere = (
-        bool(files)
-        and agreed_comment_settings(context).pictures
-        and agreed_comment_settings(context).pictures_in is not None
-    )
-    linked = takes.pictures == "linked" and bool(files) and agreed_comment_settings(context).pictures and not elsewhere
+    comment = agreed_comment_settings(context)
+    elsewhere = bool(files) and comment.pictures and comment.pictures_in is not None
+    linked = takes.pictures == "linked" and bool(files) and comment.pictures and not elsewhere
     left = _on_branch(context, forge, change) if short or linked else BranchReport()
     branch = left.branch if short else ""
-    form, create = layout(context), is_wanted(agreed_comment_settings(context), record)
+    form, create = layout(context), is_wanted(comment, record)
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
         text = markdown.fit(report, limits, placed, branch, form)

@@ -243,6 +243,28 @@ def test_after_much_growth_the_mirror_is_counted_again(mirror: LocalStore, monke
     assert not is_above(mirror, 0)
 
 
+def test_what_comes_while_the_mirror_is_surveyed_counts(mirror: LocalStore) -> None:
+    put(mirror, "a", "b")
+    prune.record_growth(mirror.root, 100 * SIZE)  # before it: what came is seen
+    done = prune.prune(mirror.root, SIZE, progress=lambda *_: prune.record_growth(mirror.root, 7 * SIZE))
+    assert (done.objects, done.left_bytes) == (2, 0)
+    assert is_above(mirror, 14 * SIZE - 1)
+    assert not is_above(mirror, 14 * SIZE)
+
+
+def test_what_is_known_of_a_mirror_without_a_limit_does_not_grow_without_end(
+    mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "_MANY", 10)
+    monkeypatch.setattr(prune, "_LARGEST", 1280)
+    surveyed(mirror)
+    for _ in range(100):
+        prune.record_growth(mirror.root, 1)
+    (file,) = (mirror.root / "mlbutler" / FOLDER / prune.KIND).iterdir()
+    assert file.stat().st_size < 1500
+    assert is_above(mirror, 1000 * SIZE), "a build with a limit counts it again"
+
+
 def test_what_earlier_versions_knew_of_the_size_goes(mirror: LocalStore) -> None:
     ours = mirror.root / "mlbutler"
     (ours / "size.json").write_text(f'{{"bytes": {SIZE}, "objects": 1, "at": 1.0}}')

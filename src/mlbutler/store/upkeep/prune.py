@@ -35,6 +35,8 @@ _LOCK = _OURS / "prune.lock"
 KIND, _SURVEYED = "size", "surveyed"
 _MANY = 5000
 """Rows of growth after which the mirror is surveyed again: each build appends one and reads all."""
+_LARGEST = 128 * _MANY
+"""Bytes of the file after which no more is added: it has more than `_MANY` rows then, a row takes 90 to 110."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,12 @@ class Pruned:
 
 def record_growth(mirror: Path, size: int) -> None:
     """Note that the mirror has become larger by about `size` bytes."""
+    sizes = _sizes(mirror)
+    with suppress(OSError):
+        if sizes.file.stat().st_size > _LARGEST:
+            return
     if mirror.is_dir():
-        _sizes(mirror).append({secrets.token_hex(8): size})
+        sizes.append({secrets.token_hex(8): size})
 
 
 def _sizes(mirror: Path) -> Segment:
@@ -66,20 +72,6 @@ def _sizes(mirror: Path) -> Segment:
     Several builds append to it at once, and each row counts.
     """
     return Segment(mirror / _OURS, KIND, many=math.inf)
-
-
-def _open_shared(path: Path, flags: int) -> int:
-    """Open a file that builds of other users write too, and make it where it does not exist.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    with suppress(FileNotFoundError):
-        return os.open(path, flags)
-    handle = os.open(path, flags | os.O_CREAT, 0o666)
-    with suppress(OSError):
-        share(path)
-    return handle
 
 
 def keep_below(mirror: Path, limit: int, remotes: Iterable[Path] = ()) -> Pruned | None:
@@ -137,6 +129,7 @@ def _prune(
     mirror: Path, limit: int | None, older_than: float | None, dry: bool, progress: Callable[[int, int], None]
 ) -> Pruned:
     now = time.time()
+    counted = _sizes(mirror).read().keys()
     found: list[StoredObject] = []
     unfinished = 0
     for item in survey(mirror):
@@ -169,7 +162,7 @@ def _prune(
             evicted += size
             progress(1, size)
     if not dry:
-        _settle(mirror, total - evicted, gone)
+        _settle(mirror, total - evicted, gone, counted)
     return Pruned(len(gone), evicted, unfinished, len(found) - len(gone), total - evicted, kept)
 
 
@@ -209,10 +202,17 @@ def _with_files(store: LocalStore, last: Mapping[ObjectId, float]) -> dict[Objec
     return found
 
 
-def _settle(mirror: Path, size: int, gone: set[ObjectId]) -> None:
+def _settle(mirror: Path, size: int, gone: set[ObjectId], counted: Collection[str]) -> None:
+    """Keep what there is now; what came since the survey began may have been missed by it, and counts once more.
+
+    Args:
+        counted: the rows from before the survey.
+    """
     if gone:
         uses.merge(mirror, gone)
-    _sizes(mirror).replace({_SURVEYED: size})
+    sizes = _sizes(mirror)
+    since = {name: row for name, row in sizes.read().items() if name not in counted and name != _SURVEYED}
+    sizes.replace({_SURVEYED: size, **since})
 
 
 def _estimate(mirror: Path) -> int | None:
@@ -233,7 +233,10 @@ def _alone(mirror: Path, dry: bool) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     make_folder(mirror / _OURS)
-    os.close(_open_shared(mirror / _LOCK, os.O_RDWR))
+    with suppress(FileExistsError):
+        os.close(os.open(mirror / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        with suppress(OSError):  # builds of other users lock it too
+            share(mirror / _LOCK)
     try:
         with FileLock(mirror / _LOCK, timeout=0):
             yield

@@ -51,7 +51,7 @@ def calibrate_gates(
     """
     with begin(directory, console, against) as context:
         revision = context.record.change.base or context.record.change.checkout
-        chosen = _chosen(context, revision, metric)
+        chosen = _select_gates(context, revision, metric)
         most = max(repeats or gate.repeats or _REPEATS for gate, _ in chosen)
         count = runs or max(_LEAST_RUNS, 4 * most)
         names = list(dict.fromkeys((found.file, found.name) for _, found in chosen))
@@ -77,7 +77,7 @@ def calibrate_gates(
         return 0
 
 
-def _chosen(context: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
+def _select_gates(context: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
     old, _ = context.project.snapshots.read_snapshots(revision, context.prefix)
     metrics = [found for found in compare_snapshots(old, old, {}).metrics if is_number(found.new)]
     pairs = [

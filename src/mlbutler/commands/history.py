@@ -60,7 +60,7 @@ def history(directory: Path, console: Console, metric: str | None, *, branch: st
     """
     with begin(directory, console, watching=True) as context:
         found = _find(context, branch, commits)
-        chosen = _chosen(found.metrics, metric)
+        chosen = _select_metrics(found.metrics, metric)
         if console.json:
             print(json.dumps(_as_json(found, chosen), indent=2, ensure_ascii=False))
         elif not console.quiet:
@@ -92,19 +92,19 @@ def _find(context: RunContext, branch: str | None, commits: int) -> _Found:
     return _Found(name or tip[:10], tip, named.paths, past, metrics, (*unread, *problems), cut)
 
 
-def _chosen(metrics: Sequence[MetricHistory], metric: str | None) -> list[MetricHistory]:
+def _select_metrics(metrics: Sequence[MetricHistory], metric: str | None) -> list[MetricHistory]:
     if metric is None:
         return list(metrics)
     chosen = [h for h in metrics if metric in (h.key, h.name)] or [h for h in metrics if fnmatchcase(h.key, metric)]
     if not chosen:
         names = [name for h in metrics for name in (h.key, h.name)]
         near = list(dict.fromkeys(difflib.get_close_matches(metric, names, n=3)))
-        hint = f"Did you mean {', '.join(near)}?" if near else f"There are: {_listed(metrics)}."
+        hint = f"Did you mean {', '.join(near)}?" if near else f"There are: {_format_keys(metrics)}."
         raise UsageError(f"No commit measured a metric '{metric}'.", hint)
     return chosen
 
 
-def _listed(metrics: Sequence[MetricHistory]) -> str:
+def _format_keys(metrics: Sequence[MetricHistory]) -> str:
     more = f" and {len(metrics) - _NAMED:,} more" if len(metrics) > _NAMED else ""
     return ", ".join(h.key for h in metrics[:_NAMED]) + more if metrics else "none"
 

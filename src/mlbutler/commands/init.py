@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from mlbutler import atomic
-from mlbutler.commands.init_screen import DONE, TO_DO, print_summary, said, shown_diff, source, tell
+from mlbutler.commands.init_screen import DONE, TO_DO, diff_to_show, print_summary, remark_json, source, tell
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
 from mlbutler.frozen import frozen
@@ -72,7 +72,7 @@ def init(
         PathRefused: a link is on the way of a file.
     """
     root, found = detect_project(directory, os.environ)
-    before = _settled(root, manifest.load_manifest(root))
+    before = _settle_conflicts(root, manifest.load_manifest(root))
     former = _former(root, found, before)
     found = giving(found, former.carried)
     options = _options(before.options if before else _as_formerly(former.carried, asked), asked)
@@ -103,8 +103,9 @@ def init(
         words = TO_DO if asked.dry_run else DONE
         print(json.dumps({
             "project": str(root), "dry_run": asked.dry_run, "found": asdict(found), "options": asdict(options),
-            "taken": [said(remark) for remark in former.taken], "left": [said(remark) for remark in former.left],
-            "files": [{"path": change.path, "action": words[change.action], "diff": shown_diff(change)}
+            "taken": [remark_json(remark) for remark in former.taken],
+            "left": [remark_json(remark) for remark in former.left],
+            "files": [{"path": change.path, "action": words[change.action], "diff": diff_to_show(change)}
                       for change in changes],
         }, indent=2, ensure_ascii=False))  # fmt: skip
     return EXIT_JUDGED if conflicts else EXIT_PASSED
@@ -186,8 +187,8 @@ def _is_foreign(file: Path, before: ScaffoldManifest | None) -> bool:
     return file.exists() and WRITTEN_BY not in "\n".join(read_text(file).splitlines()[:3])
 
 
-def _settled(root: Path, before: ScaffoldManifest | None) -> ScaffoldManifest | None:
-    """Return whether a conflict is settled: its `.merge` file was deleted, so the file is what its user wants."""
+def _settle_conflicts(root: Path, before: ScaffoldManifest | None) -> ScaffoldManifest | None:
+    """Return the manifest with those conflicts settled whose `.merge` file was deleted: the file stays as it is."""
     if before is None:
         return None
     settled = {path: text for path, text in before.conflicts.items() if not (root / f"{path}.merge").exists()}

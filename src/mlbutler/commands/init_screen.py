@@ -53,7 +53,7 @@ def tell(
         console.line(f"imports   from {folders}: PYTHONPATH names it")
     _tell_former(console, found, former)
     for change in changes:
-        if diff := shown_diff(change):
+        if diff := diff_to_show(change):
             console.line("")
             console.line(diff)
         elif change.action is Action.CREATE:
@@ -95,12 +95,12 @@ def _tell_former(console: Console, found: DetectedProject, former: FormerJenkins
         console.line(f"\nnote      stages get {', '.join(names)} once pass_environment under [reproduce] names them")
 
 
-def said(remark: Remark) -> dict[str, object]:
+def remark_json(remark: Remark) -> dict[str, object]:
     """Return a remark as JSON has it, without what looks like a credential."""
     return {"line": remark.line, "text": Redactor(()).hide(remark.text)}
 
 
-def shown_diff(change: FileChange) -> str:
+def diff_to_show(change: FileChange) -> str:
     """Return the diff of a file that somebody may have edited, '' for others."""
     return change.diff() if change.action in (Action.REPLACE, Action.MERGE, Action.CONFLICT) else ""
 

@@ -67,11 +67,11 @@ def up(directory: Path, console: Console, options: ServerOptions, *, timeout: fl
     console.line(f"Starting Jenkins for {server.repository.url} in {server.home}")
     kind.start(console)
     with JenkinsClient(server.url) as client:
-        version = _awaited("controller", client.answers, kind, console, timeout)
+        version = _wait_for("controller", client.answers, kind, console, timeout)
     if isinstance(kind, Native):
-        _asked(kind.attend, kind)
+        _ask_controller(kind.attend, kind)
     with JenkinsClient(server.url, ADMIN, admin_password(server.secrets)) as client:
-        _awaited(AGENT, lambda: client.is_online(AGENT) or None, kind, console, timeout)
+        _wait_for(AGENT, lambda: client.is_online(AGENT) or None, kind, console, timeout)
     _tell(kind, console, version, is_new)
     return EXIT_PASSED
 
@@ -212,7 +212,7 @@ def _remote_url(directory: Path) -> str:
 # ------------------------------------------------------------------------------------------ waiting
 
 
-def _awaited(
+def _wait_for(
     part: str, ask: Callable[[], _Answer | None], kind: ServerBackend, console: Console, timeout: float
 ) -> _Answer:
     """Return what `ask` answers for a part of the server, as soon as that is not None.
@@ -224,27 +224,27 @@ def _awaited(
     while True:
         if (ended := kind.ended()) is not None:
             name, state = ended
-            raise _not_started(f"the {name} {state}", kind, name)
-        if (answer := _asked(ask, kind)) is not None:
+            raise _start_error(f"the {name} {state}", kind, name)
+        if (answer := _ask_controller(ask, kind)) is not None:
             return answer
         now = time.monotonic()
         if now - began > timeout:
-            raise _not_started(f"the {part} did not answer within {human_seconds(timeout)}", kind, part)
+            raise _start_error(f"the {part} did not answer within {human_seconds(timeout)}", kind, part)
         if now - told >= _TELL_EVERY:
             console.line(f"  waiting for the {part}, {human_seconds(now - began)}")
             told = now
         time.sleep(_PAUSE)
 
 
-def _asked(ask: Callable[[], _Answer], kind: ServerBackend) -> _Answer:
+def _ask_controller(ask: Callable[[], _Answer], kind: ServerBackend) -> _Answer:
     """Return what the controller answers; its log goes with an error of it."""
     try:
         return ask()
     except OutsideError as error:
-        raise _not_started(error.message.removesuffix("."), kind, "controller") from error
+        raise _start_error(error.message.removesuffix("."), kind, "controller") from error
 
 
-def _not_started(why: str, kind: ServerBackend, part: str) -> OutsideError:
+def _start_error(why: str, kind: ServerBackend, part: str) -> OutsideError:
     """Return the error that shows the end of a part's log."""
     words = kind.log_tail(part).strip() or "It wrote nothing."
     return OutsideError(

@@ -63,10 +63,10 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
     Raises:
         UsageError: nothing names a comment, there is no forge, or this is a fork's build. ForgeError, GitError.
     """
-    told = _told(event, number, comment)
+    told = _read_comment_event(event, number, comment)
     if told is None:
         console.line("nothing to do: this is not a new comment on a pull request")
-        return _said(console, None, "")
+        return _print_request(console, None, "")
     with begin(directory, console, watching=True, environ=without_event(os.environ)) as context:
         if not context.trusted or context.record.change.kind == "pull-request":
             raise UsageError("This is the build of a pull request.", "Run it in a checkout of the default branch.")
@@ -78,17 +78,17 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
         command = parse_command(written.body) if written is not None else None
         if written is None or command is None:
             console.line("nothing to do: the comment is not a command")
-            return _said(console, None, "")
+            return _print_request(console, None, "")
         if problem := objection(forge, written):
             console.line(f"nothing is done: {problem}")
-            return _said(console, None, problem)
+            return _print_request(console, None, problem)
         answer = _CommandHandler(context, forge, change, written).answer(command)
         console.line(answer.text)
         _reply(console, forge, change, answer.text)
-        return _said(console, answer.wanted, answer.text)
+        return _print_request(console, answer.wanted, answer.text)
 
 
-def _told(event: Path | None, number: str, comment: str) -> CommentEvent | None:
+def _read_comment_event(event: Path | None, number: str, comment: str) -> CommentEvent | None:
     if number or comment:
         if not is_number(number) or not is_number(comment):
             raise UsageError("--number and --comment are two numbers.", "Pass what the webhook says.")
@@ -111,9 +111,9 @@ class _CommandHandler:
     def answer(self, command: Command) -> Reply:
         """Return what is said and what is to be run."""
         if isinstance(command, Approve):
-            return self._approved(command.commit)
+            return self._approve(command.commit)
         if isinstance(command, Waive):
-            return self._proposed(command)
+            return self._propose_waiver(command)
         if isinstance(command, Rerun | Repeat | Verify):
             return self._run(command)
         listed = ", ".join(f"`{usage}`" for usage in USAGE)
@@ -122,11 +122,11 @@ class _CommandHandler:
     def _head(self, commit: str = "") -> str:
         return head_of(self._context, self._forge, str(self._change.number), commit)
 
-    def _approved(self, commit: str) -> Reply:
+    def _approve(self, commit: str) -> Reply:
         head = self._head(commit)
         if head != commit:
             return Reply(f"Nothing is approved: {commit[:10]} is not the head of this pull request.")
-        wanted = self._wanted(Approval(commit, self._who))
+        wanted = self._build_request(Approval(commit, self._who))
         return Reply(f"{self._who} approved {commit}: it is run as one of the repository's own.", wanted)
 
     def _run(self, command: Rerun | Repeat | Verify) -> Reply:
@@ -141,14 +141,14 @@ class _CommandHandler:
                     f"Nothing is run: {head} is a fork's, and nobody approved it (`/mlbutler approve COMMIT`)."
                 )
             approval = found
-        wanted = self._wanted(approval)
+        wanted = self._build_request(approval)
         if isinstance(command, Repeat):
             wanted = dataclasses.replace(wanted, repeats=str(command.count))
         elif isinstance(command, Verify):
             wanted = dataclasses.replace(wanted, sample="100%")
         return Reply(f"{self._who} asked for a run of {head}: it reports here.", wanted)
 
-    def _wanted(self, approval: Approval) -> RequestedRun:
+    def _build_request(self, approval: Approval) -> RequestedRun:
         said = f"{approval.commit} {approval.by}" if approval.by else ""
         return RequestedRun(number=str(self._change.number), commit=approval.commit, approved=said)
 
@@ -157,14 +157,14 @@ class _CommandHandler:
         remote = self._change.git_remote
         return remote is not None and head in self._context.git.remote_refs(remote, "refs/heads/*").values()
 
-    def _proposed(self, command: Waive) -> Reply:
+    def _propose_waiver(self, command: Waive) -> Reply:
         try:
-            pull = propose(self._context, self._forge, self._targeted(), command, self._who, self._comment.id)
+            pull = propose(self._context, self._forge, self._with_target_branch(), command, self._who, self._comment.id)
         except (SettingsError, GitError, AccessDenied, ForgeError, UsageError) as error:
             return Reply(f"The waiver could not be proposed: {markdown(error.message)}")
         return Reply(f"{self._who} asked for a waiver: pull request {pull.number} proposes it. {pull.url}".rstrip())
 
-    def _targeted(self) -> Change:
+    def _with_target_branch(self) -> Change:
         """Return the change with the branch that the pull request goes into, where the forge knows it by its head."""
         head = self._head()
         if not head:
@@ -182,7 +182,7 @@ def _reply(console: Console, forge: Hosted, change: Change, text: str) -> None:
         console.error(f"The comment is not answered: {error.message}")
 
 
-def _said(console: Console, wanted: RequestedRun | None, text: str) -> int:
+def _print_request(console: Console, wanted: RequestedRun | None, text: str) -> int:
     """Print what is to be run, for the pipeline's script."""
     values = {key: value for key, value in dataclasses.asdict(wanted).items() if value} if wanted else {}
     if console.json:

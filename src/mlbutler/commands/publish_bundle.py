@@ -50,7 +50,7 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
         forge = connect_forge(context)
         if forge is None:
             raise UsageError("No forge is configured.", "Set forge.kind and forge.url (`mlbutler help forges`).")
-        change = _claimed(context, forge, record, head)
+        change = _confirm_change(context, forge, record, head)
         shown = redacted_record(
             as_claim(dataclasses.replace(record, project=context.record.project), change), console.redactor
         )
@@ -58,7 +58,7 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
             comment = _comment(context, forge, shown)
             folder = context.root / context.settings.report.directory
             files = write_report(shown, context.settings.report, folder, console.redactor)
-        where = _commented(context, forge, shown, *comment)
+        where = _post_comment(context, forge, shown, *comment)
         console.line(f"published, as not verified: {where}")
         if console.json:
             print(json.dumps({"head": head, "number": change.number, "comment": where,
@@ -98,7 +98,7 @@ def publish_forks(directory: Path, console: Console, job: str) -> int:
     return code
 
 
-def _claimed(context: RunContext, forge: Forge, record: Record, head: str) -> Change:
+def _confirm_change(context: RunContext, forge: Forge, record: Record, head: str) -> Change:
     """Return the change that the bundle claims, as far as forge and Git confirm it.
 
     Raises:
@@ -106,22 +106,22 @@ def _claimed(context: RunContext, forge: Forge, record: Record, head: str) -> Ch
     """
     told, ours = record.change, context.record.change
     if told.head != head:
-        raise _refused(f"it claims the commit {told.head[:10]}, and the build was of {head[:10]}")
+        raise _refusal(f"it claims the commit {told.head[:10]}, and the build was of {head[:10]}")
     if told.number is None or not _NUMBER.fullmatch(told.number):
-        raise _refused("it names no pull request")
+        raise _refusal("it names no pull request")
     remote = ours.git_remote
     if remote is None:
         raise UsageError("There is no Git remote to ask.", "Publish from a clone of the repository.")
     refs = refs_of(told.number)
     found = context.git.remote_refs(remote, *refs, "refs/heads/*")
     if any(oid == head for name, oid in found.items() if name.startswith("refs/heads/")):
-        raise _refused("its commit is a branch's of this repository, whose own build reports it")
+        raise _refusal("its commit is a branch's of this repository, whose own build reports it")
     heads = [found[ref] for ref in refs if ref in found]
     if not heads:  # a forge that shows none in Git
         pull = forge.pull_request(dataclasses.replace(told, head_branch=None, number=None))
         heads = [pull.head] if pull is not None and pull.number == told.number else []
     if head not in heads:
-        raise _refused(f"{head[:10]} is not the head of pull request {told.number}")
+        raise _refusal(f"{head[:10]} is not the head of pull request {told.number}")
     for ref in refs:
         if ref in found:
             context.git.fetch_one(remote, ref)  # so that a newer commit's comment is left alone
@@ -132,7 +132,7 @@ def _claimed(context: RunContext, forge: Forge, record: Record, head: str) -> Ch
     )  # fmt: skip
 
 
-def _refused(why: str) -> BundleRefused:
+def _refusal(why: str) -> BundleRefused:
     return BundleRefused(f"The bundle is refused: {why}.", "Nothing was published. Look at the build that it is from.")
 
 
@@ -148,7 +148,7 @@ def _showing() -> Iterator[None]:
     except (MlbutlerError, OSError):
         raise
     except Exception as error:  # whatever arithmetic, dates and tables do with what nobody measured
-        raise _refused(f"its record cannot be shown ({type(error).__name__})") from error
+        raise _refusal(f"its record cannot be shown ({type(error).__name__})") from error
 
 
 def _comment(context: RunContext, forge: Forge, record: Record) -> tuple[str, str]:
@@ -161,7 +161,7 @@ def _comment(context: RunContext, forge: Forge, record: Record) -> tuple[str, st
     return report.title, markdown.fit(report, limits, None, "", layout(context))
 
 
-def _commented(context: RunContext, forge: Forge, record: Record, title: str, text: str) -> str:
+def _post_comment(context: RunContext, forge: Forge, record: Record, title: str, text: str) -> str:
     posted = forge.comment(
         record.change,
         title,

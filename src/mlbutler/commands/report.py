@@ -14,7 +14,7 @@ from mlbutler.record_file import record_path as path_of_record
 from mlbutler.settings import ReportSettings
 
 
-def printed(root: Path, record_path: Path | None, form: str, console: Console) -> int:
+def print_rendering(root: Path, record_path: Path | None, form: str, console: Console) -> int:
     """Print one rendering of a record, by default that of the project's last run; return the exit code.
 
     Raises:

@@ -147,7 +147,7 @@ def _results(options: StepOptions, record: Record) -> Iterator[str]:
         where = "in this work tree" if record.change.kind == "local" else "not on the branch"
         yield f"results: {where}, {commit.reason}"
     if not options.shares:
-        yield from (step.reason for step in _unshared(record))
+        yield from (step.reason for step in _unshared_steps(record))
 
 
 def _next(options: StepOptions, record: Record) -> Iterator[str]:
@@ -158,12 +158,12 @@ def _next(options: StepOptions, record: Record) -> Iterator[str]:
         return
     if record.commit is not None and record.commit.files and record.commit.remedy:
         yield record.commit.remedy
-    waiting = [] if options.shares else _unshared(record)
+    waiting = [] if options.shares else _unshared_steps(record)
     if waiting:
         from mlbutler.steps.unshared import SHARE
 
         yield f"{' and '.join(step.remedy for step in waiting)} (or {SHARE})"
 
 
-def _unshared(record: Record) -> list[StepResult]:
+def _unshared_steps(record: Record) -> list[StepResult]:
     return [step for step in (record.push, record.publish) if step is not None and step.remedy]

@@ -127,7 +127,7 @@ def _open_clone(directory: Path, console: Console, environ: Mapping[str, str], *
         git = git.reaching(reached)
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
-    loaded = _named_by_job(loaded, console, ci=facts(environ).ci != "local")
+    loaded = _ignore_report_name(loaded, console, ci=facts(environ).ci != "local")
     _check_symlinks(root, git, environ, loaded)
     return _OpenedClone(root, git, environ, loaded, reached)
 
@@ -170,7 +170,7 @@ def _visible_paths(context: RunContext) -> VisiblePaths | None:
     return visible_paths(context)
 
 
-def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:
+def _ignore_report_name(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:
     """Return the settings without a `report.name` of the file's on a CI server.
 
     A change could take another pipeline's name, and with it the comment and the status that a branch protection needs.
@@ -230,7 +230,7 @@ def _record(
         return _Begun(record, known, revisions)
     # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
     looks = bool(against) or not repair or (change.ci == "local" and not telling)
-    kept = change if looks or told else _compared_as_before(change, before.change)
+    kept = change if looks or told else _keep_comparison(change, before.change)
     compare = before.compare if kept.base == before.change.base else None
     # Which report this is, too, is not what the record says: another's comment would be written over.
     fresh = ("environment", "project", "report_name", "lock_hash", "moved_remotes")
@@ -238,7 +238,7 @@ def _record(
     return _Begun(dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions)
 
 
-def _compared_as_before(change: Change, before: Change) -> Change:
+def _keep_comparison(change: Change, before: Change) -> Change:
     """Return the change with what an earlier step of this build compared it with, which its report speaks of.
 
     All else of it decides where tokens and results go, and the project's code can write the record.
@@ -293,11 +293,13 @@ def _refuse_another_run(before: Record | None, change: Change, name: str | None)
     other_build = bool(then.build_url and change.build_url) and then.build_url != change.build_url
     if not then.same_work(change) or other_build:
         raise UsageError(
-            f"The record in {FOLDER} is not of this run: it is of {_named(then)}, and this is {_named(change)}.", remedy
+            f"The record in {FOLDER} is not of this run: it is of {_describe_change(then)}, "
+            f"and this is {_describe_change(change)}.",
+            remedy,
         )
 
 
-def _named(change: Change) -> str:
+def _describe_change(change: Change) -> str:
     """Return what a run works on, in words that tell it from another."""
     what = f"pull request {change.number}{', from a fork,' if change.fork else ''} at " if change.number else ""
     merge = f" (checked out as {change.checkout[:10]})" if change.checkout != change.head else ""

@@ -68,13 +68,13 @@ def step(
             return _finish(context.record, console, name, code)
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
             code = run_step(context, "plan")
-            if code and not _planned(context.record):
+            if code and not _has_partial_plan(context.record):
                 return _finish(context.record, console, "plan", code)
         code = run_step(context, name, call)
         return _finish(context.record, console, name, code)
 
 
-def _planned(record: Record) -> bool:
+def _has_partial_plan(record: Record) -> bool:
     """Return whether there is a plan to go by, though not of every stage.
 
     The step says itself what it could not do.

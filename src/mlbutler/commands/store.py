@@ -120,8 +120,8 @@ def prune(
             )
         mark.adopt(place.mirror, remotes)
         console.line(f"{place.mirror} is a mirror from now on, which may lose what it holds.")
-    size = _checked("mirror_limit", limit, "--limit") if limit is not None else place.limit
-    age = _checked("remember", older_than, "--older-than") if older_than is not None else None
+    size = _parse_option("mirror_limit", limit, "--limit") if limit is not None else place.limit
+    age = _parse_option("remember", older_than, "--older-than") if older_than is not None else None
     with console.progress("evicted") as progress:
         done = evict(place.mirror, size, age, remotes=remotes, dry=dry, progress=progress.advance)
     would = "would be evicted" if dry else "evicted"
@@ -181,7 +181,7 @@ def _data(directory: Path, *, required: bool) -> tuple[DataSettings, Path]:
         return DataSettings(), root
 
 
-def _checked(key: str, text: str, option: str) -> Any:
+def _parse_option(key: str, text: str, option: str) -> Any:
     """Return the value of an option that is written as the setting `key` is."""
     from mlbutler.settings import DataSettings
     from mlbutler.settings.values import parse_value

@@ -22,7 +22,7 @@ _SETTINGS = {
 }
 
 
-def _given_before() -> str | Path:
+def _default_directory() -> str | Path:
     """Return the directory that stands before the verb, as Git takes it; else the variable's, else this one."""
     context = click.get_current_context().parent
     while context is not None:
@@ -37,7 +37,7 @@ def common(function: F) -> F:
 
     # A default, so that the verb's own variable outweighs the one for all.
     @click.option("-C", "chdir", type=click.Path(path_type=Path), metavar="DIR",
-                  default=_given_before,
+                  default=_default_directory,
                   show_envvar=True, help=f"Work in this directory (default: {CHDIR}, else here).")  # fmt: skip
     @click.option("--json", is_flag=True, show_envvar=True, help="One JSON document on standard output.")
     @click.option("-q", "--quiet", is_flag=True, show_envvar=True, help="Only errors.")

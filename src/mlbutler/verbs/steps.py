@@ -202,9 +202,9 @@ def report(
         print(text(), end="")
         return EXIT_PASSED
     if format is not None:
-        from mlbutler.commands.report import printed
+        from mlbutler.commands.report import print_rendering
 
-        return printed(directory, directory / record if record is not None else None, format, console)
+        return print_rendering(directory, directory / record if record is not None else None, format, console)
     if record is not None:
         from mlbutler.commands.report import report as command
 

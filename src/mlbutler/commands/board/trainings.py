@@ -29,11 +29,11 @@ def with_trainings(git: Git, prefix: str, remote: str | None, rows: Sequence[Boa
     ours = [one.experiment for one in latest_of_each((*kept, *there)) if one.experiment.project == prefix]
     known = {one.result: one for one in ours if one.result}
     shown = {row.commit for row in rows}
-    found = [_told(row, known[row.commit]) if row.commit in known else row for row in rows]
+    found = [_add_experiment(row, known[row.commit]) if row.commit in known else row for row in rows]
     return found + [_row(one) for one in ours if one.result not in shown]
 
 
-def _told(row: BoardRow, experiment: Experiment) -> BoardRow:
+def _add_experiment(row: BoardRow, experiment: Experiment) -> BoardRow:
     links = {**row.links, **({"build": experiment.build} if experiment.build else {})}
     return replace(row, author=row.author or experiment.user, links=links)
 

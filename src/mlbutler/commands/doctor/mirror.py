@@ -31,12 +31,12 @@ def mirror(context: RunContext) -> Examined:
             pass
     except OSError as error:
         return Examined("mirror", MISSING, f"{path} cannot be written: {error.strerror}", _remedy(error.errno))
-    if (closed := _closed(path)) is not None:
+    if (closed := _find_unwritable_folder(path)) is not None:
         text = f"{closed} belongs to {_owner(closed)} and cannot be written"
         return Examined("mirror", MISSING, text, _remedy(errno.EACCES))
     where = file_system(path)
     facts = {"path": str(path), "file_system": where.kind if where else "", "mount": where.mount if where else ""}
-    text = f"{path} is writable" + (f", {_named(where)}" if where else "")
+    text = f"{path} is writable" + (f", {_describe_file_system(where)}" if where else "")
     if where is not None and (passing := _PASSING.get(where.kind)):
         return Examined(
             "mirror", NOTE, f"{text}: it {passing}", f"Mount a volume at {path} (`mlbutler help mirror`).", facts
@@ -57,7 +57,7 @@ def _remedy(number: int | None) -> str:
     return f"Give {_me()} the right (`mlbutler help mirror`)."
 
 
-def _named(where: FileSystem) -> str:
+def _describe_file_system(where: FileSystem) -> str:
     return f"on {where.kind} at {where.mount}"
 
 
@@ -70,7 +70,7 @@ def _probe(folder: Path) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _closed(path: Path) -> Path | None:
+def _find_unwritable_folder(path: Path) -> Path | None:
     """Return the first folder of objects that this user cannot write into, as a build run by root leaves it."""
     top = path / "files" / "md5"
     try:
@@ -109,7 +109,7 @@ def links(context: RunContext) -> Examined:
     try:
         make_folder(cache)
         with _probe(path) as probe:
-            reflink, hardlink = (_tried(kind, probe, cache) for kind in ("reflink", "hardlink"))
+            reflink, hardlink = (_try_link(kind, probe, cache) for kind in ("reflink", "hardlink"))
     except OSError as error:
         return Examined("links", NOTE, f"not tried: {error.filename or path}: {error.strerror}")
     allowed = may_hardlink(context.project, trusted=context.trusted, link=context.settings.data.link)
@@ -127,7 +127,7 @@ def links(context: RunContext) -> Examined:
     return Examined("links", NOTE, f"objects are copied: {_apart(path, cache, hardlink)}", remedy, facts)
 
 
-def _tried(kind: str, probe: Path, folder: Path) -> int:
+def _try_link(kind: str, probe: Path, folder: Path) -> int:
     """Return 0 when the probe could be linked into the folder so, else the error's number.
 
     Raises:
@@ -153,4 +153,4 @@ def _apart(path: Path, cache: Path, error: int) -> str:
         return f"a hardlink from {path} to {cache} fails: {os.strerror(error)}"
     if path.stat().st_dev == cache.stat().st_dev:
         return f"mirror and cache are two mounts of one file system ({there.mount} and {here.mount})"
-    return f"the mirror is {_named(there)}, the cache {_named(here)}"
+    return f"the mirror is {_describe_file_system(there)}, the cache {_describe_file_system(here)}"

@@ -21,7 +21,7 @@ def remote(context: RunContext) -> Examined:
     """
     if context.project.remote_name is None:
         return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
-    return _asked(context, context.project.remote_name)
+    return _examine_remote(context, context.project.remote_name)
 
 
 def mirror_remote(context: RunContext) -> Examined:
@@ -30,17 +30,17 @@ def mirror_remote(context: RunContext) -> Examined:
     if name is None:
         return Examined("mirror_remote", OK, "none is set")
     try:
-        found = _asked(context, name)
+        found = _examine_remote(context, name)
     except OutsideError as error:
         found = Examined("mirror_remote", NOTE, error.message, error.remedy)
     return dataclasses.replace(found, subject="mirror_remote", state=NOTE if found.state == MISSING else found.state)
 
 
-def _asked(context: RunContext, name: str) -> Examined:
+def _examine_remote(context: RunContext, name: str) -> Examined:
     from mlbutler.remotes.opening import open_remote
     from mlbutler.store.local import LocalStore
 
-    named = _named(context, name)
+    named = _sample_objects(context, name)
     try:
         store = open_remote(context.project, name, context.environ)
         if isinstance(store, LocalStore) and (gone := store.vanished()) is not None:
@@ -75,7 +75,7 @@ def _asked(context: RunContext, name: str) -> Examined:
     return Examined("remote", OK, f"'{name}' answers{more}")
 
 
-def _named(context: RunContext, remote_name: str) -> dict[ObjectId, str]:
+def _sample_objects(context: RunContext, remote_name: str) -> dict[ObjectId, str]:
     """Return some objects that should be on this remote, with their paths."""
     found: dict[ObjectId, str] = {}
     for artifact in context.project.artifacts():

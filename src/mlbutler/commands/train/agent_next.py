@@ -44,7 +44,7 @@ def print_due(build: ExperimentBuild, there: Sequence[StoredExperiment]) -> None
     if own.grid in open_searches(kept.experiment for kept in there) and _has_grown(build, own.grid):
         there = build.experiments.all()
     grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
-    grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
+    grid = [_cancel_after_failures(build, kept, [one.experiment for one in grid]) for kept in grid]
     experiments, by_id = [kept.experiment for kept in grid], {kept.experiment.id: kept for kept in grid}
     for one in due_experiments(experiments, requested_ids(experiments, time.time())):
         if build.experiments.replace(by_id[one.id], one.with_(asked=time.time())) is not None:
@@ -63,7 +63,9 @@ def _has_grown(build: ExperimentBuild, grid: str) -> bool:
         return False
 
 
-def _unless_given_up(build: ExperimentBuild, kept: StoredExperiment, grid: Sequence[Experiment]) -> StoredExperiment:
+def _cancel_after_failures(
+    build: ExperimentBuild, kept: StoredExperiment, grid: Sequence[Experiment]
+) -> StoredExperiment:
     """Return the experiment, cancelled where too many of its sweep have failed."""
     end = end_by_failures(kept.experiment, grid)
     if end is None:

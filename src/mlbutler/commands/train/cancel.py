@@ -38,10 +38,10 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
         elif training.engines.runs_on_jenkins(experiment):
             remote.append(experiment)
         else:
-            training.experiments.local.change(experiment.id, lambda now: _asked(now, grace))
+            training.experiments.local.change(experiment.id, lambda now: _request_cancel(now, grace))
             here.append(experiment.id)
     done = list(Cancelling(training.engines.jenkins, console.line).cancel(remote, grace, now=now)) if remote else []
-    done += _until_ended(training, here, grace)
+    done += _wait_for_end(training, here, grace)
     late = [one for one in done if one.state not in ENDED]
     for one in done:
         reason = f": {one.reason}" if one.reason else ""
@@ -88,13 +88,13 @@ def _mine(training: Training) -> list[StoredExperiment]:
     return mine
 
 
-def _asked(now: Experiment, grace: float) -> Experiment | None:
+def _request_cancel(now: Experiment, grace: float) -> Experiment | None:
     if now.state is State.WAITING:
         return now.with_(state=State.CANCELLED, ended=time.time(), reason="before it began")
     return now.with_(cancel=grace) if now.state in UNDER_WAY else None
 
 
-def _until_ended(training: Training, ids: Sequence[str], grace: float) -> list[Experiment]:
+def _wait_for_end(training: Training, ids: Sequence[str], grace: float) -> list[Experiment]:
     until = time.monotonic() + grace + _TIMEOUT
     while True:
         training.engines.local.recover()  # one whose process is gone has nobody else to end it

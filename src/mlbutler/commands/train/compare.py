@@ -47,7 +47,7 @@ def compare(
         post_leaderboard(training, name, build_leaderboard(name, found, training.settings.gate))
         return EXIT_PASSED
     if form is not None or (other is None and len(found) > 1):
-        return _ranked(training, name, found, form or "text")
+        return _print_leaderboard(training, name, found, form or "text")
     one = experiment_with_results(training, name)
     commit, against, named = one.result, one.baseline, f"its baseline {one.baseline[:10]}"
     if other is not None:
@@ -57,11 +57,11 @@ def compare(
     environ = dict(os.environ)
     if (mirror := training.settings.data.mirror_path(training.folder.root)) is not None:
         environ["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
-    with _checked_out(training, commit) as root, contextlib.chdir(root):
+    with _clone_commit(training, commit) as root, contextlib.chdir(root):
         return step(root, console, "compare", StepOptions(compared_with=against), environ=environ)
 
 
-def _ranked(training: Training, name: str, experiments: list[Experiment], form: str) -> int:
+def _print_leaderboard(training: Training, name: str, experiments: list[Experiment], form: str) -> int:
     gates = training.settings.gate
     if training.console.json:
         order, metric = rank_experiments(experiments, gates)
@@ -85,7 +85,7 @@ def _on_top(git: Git, one: Experiment, other: Experiment) -> str:
 
 
 @contextmanager
-def _checked_out(training: Training, commit: str) -> Iterator[Path]:
+def _clone_commit(training: Training, commit: str) -> Iterator[Path]:
     """Yield the project's root in a clone of this commit, which has the project's cache and no data of its own."""
     folder = training.folder.path / f"compare-{os.getpid()}"
     training.folder.prepare()

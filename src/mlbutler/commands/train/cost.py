@@ -22,7 +22,7 @@ def describe_cost(experiments: Sequence[Experiment], now: float) -> Iterator[str
     if hours:
         yield f"{hours:.1f} GPU-hours"
     grids = dict.fromkeys(one.grid for one in experiments)
-    left = [_left([one for one in experiments if one.grid == grid], now) for grid in grids]
+    left = [_estimate_seconds_left([one for one in experiments if one.grid == grid], now) for grid in grids]
     if any(left):
         yield f"about {human_seconds(max(left))} left"
 
@@ -34,7 +34,7 @@ def _seconds(experiment: Experiment, now: float) -> float:
     return max((now if experiment.ended is None else experiment.ended) - experiment.started, 0.0)
 
 
-def _left(grid: Sequence[Experiment], now: float) -> float:
+def _estimate_seconds_left(grid: Sequence[Experiment], now: float) -> float:
     """Return how long the rest of a sweep or search takes, by what has taken how long; 0 where nothing tells."""
     took = [_seconds(one, now) for one in grid if one.state is State.DONE and _seconds(one, now)]
     if not took:

@@ -44,7 +44,7 @@ def fetch(directory: Path, console: Console, name: str, *, data: bool, only: Seq
         return _without_results(training, kept)
     experiment = experiment_with_results(training, name)
     paths = [os.path.normpath(path) for path in only]
-    owned, recorded = _kept_by_dvc(training, experiment, paths)
+    owned, recorded = _find_dvc_paths(training, experiment, paths)
     done = _apply(training, experiment, [*paths, *recorded] if only else None)
     console.line(f"written: {first_few(done.written, 5)}" if done.written else "Everything is here already.")
     if done.removed:
@@ -68,7 +68,7 @@ def _apply(training: Training, experiment: Experiment, only: Sequence[str] | Non
     return apply_results(training.git, experiment, others, places)
 
 
-def _kept_by_dvc(training: Training, experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], list[str]]:
+def _find_dvc_paths(training: Training, experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return those of `paths` that DVC keeps the data of, or of something below, and the files that record it.
 
     Raises:

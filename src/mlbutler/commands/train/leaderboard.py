@@ -64,8 +64,8 @@ def rank_experiments(experiments: Sequence[Experiment], gates: Sequence[Gate]) -
 def build_leaderboard(name: str, experiments: Sequence[Experiment], gates: Sequence[Gate]) -> Leaderboard:
     """Return the table of several experiments."""
     order, metric = rank_experiments(experiments, gates)
-    params = list(dict.fromkeys(key for one in order for key in _given(one)))
-    params = [key for key in params if len({_given(one).get(key) for one in order}) > 1]
+    params = list(dict.fromkeys(key for one in order for key in _parse_overrides(one)))
+    params = [key for key in params if len({_parse_overrides(one).get(key) for one in order}) > 1]
     metrics = list(dict.fromkeys(each.name for one in order for each in one.metrics))
     if metric is not None:
         main = metric.rpartition(":")[2]
@@ -76,20 +76,21 @@ def build_leaderboard(name: str, experiments: Sequence[Experiment], gates: Seque
     by = f"; by {metric} ({goal_of(metric, gates, order)})" if metric is not None else ""
     rows = (
         (
-            str(place) if one.state is State.DONE else "", one.name, *(_given(one).get(key, "") for key in params),
-            *(_measured(one, each) for each in metrics), _said(one, gates), _took(one),
+            str(place) if one.state is State.DONE else "", one.name,
+            *(_parse_overrides(one).get(key, "") for key in params),
+            *(_format_metric(one, each) for each in metrics), _describe_state(one, gates), _took(one),
         )
         for place, one in enumerate(order, 1)
     )  # fmt: skip
     return Leaderboard(f"{name}: {counts}{by}", ("#", "name", *params, *metrics, "verdict", "took"), tuple(rows))
 
 
-def _given(experiment: Experiment) -> dict[str, str]:
+def _parse_overrides(experiment: Experiment) -> dict[str, str]:
     pairs = (text.partition("=") for text in experiment.overrides)
     return {key: given for key, _, given in pairs}
 
 
-def _measured(experiment: Experiment, name: str) -> str:
+def _format_metric(experiment: Experiment, name: str) -> str:
     metric = next((each for each in experiment.metrics if each.name == name), None)
     if metric is None:
         return ""
@@ -99,7 +100,7 @@ def _measured(experiment: Experiment, name: str) -> str:
     return f"{shown} ({difference(metric.value - metric.before, _DIGITS)})"
 
 
-def _said(experiment: Experiment, gates: Sequence[Gate]) -> str:
+def _describe_state(experiment: Experiment, gates: Sequence[Gate]) -> str:
     if experiment.state is State.DONE:
         return judge_metrics(experiment, gates)[0]
     return ": ".join(filter(None, (str(experiment.state), experiment.reason)))

@@ -38,21 +38,21 @@ def list_experiments(directory: Path, console: Console, wanted: ListOptions, *, 
     """
     training = open_training(directory, console)
     if console.json:
-        found = [one for _, one in _found(training, wanted)]
+        found = [one for _, one in _find_experiments(training, wanted)]
         damaged = [dataclasses.asdict(one) for one in training.experiments.damaged]  # as they were read for that
         print_experiments(training, found, damaged=damaged)
     elif watch and not console.quiet:
         with explain_interrupt("list", "-w", *wanted.names):
             _watch(training, wanted)
     else:
-        for line in _lines(training, _found(training, wanted)):
+        for line in _lines(training, _find_experiments(training, wanted)):
             console.line(line)
         for one in training.experiments.damaged:
             console.line(f"damaged: {one.problem} {one.remedy}")
     return EXIT_PASSED
 
 
-def _found(training: Training, wanted: ListOptions) -> list[ListedExperiment]:
+def _find_experiments(training: Training, wanted: ListOptions) -> list[ListedExperiment]:
     found = training.select(wanted.names) if wanted.names else training.all()
     if wanted.mine:
         names = training.users()
@@ -68,7 +68,9 @@ def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[st
     best = _best([one for state, one in shown if state is State.DONE], training.settings.gate)
     experiments = [one for _, one in shown]
     counts = _counts([state for state, _ in shown])
-    yield "; ".join(filter(None, (*_searched(experiments), counts, best, *describe_cost(experiments, time.time()))))
+    yield "; ".join(
+        filter(None, (*_search_progress(experiments), counts, best, *describe_cost(experiments, time.time())))
+    )
     given = differing_overrides([one for _, one in shown])
     rows = [(one.name, str(state), " ".join(given[one.id]), state_text(training, one, state)) for state, one in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -78,7 +80,7 @@ def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[st
     yield from stuck_lines(training, shown)
 
 
-def _searched(experiments: Sequence[Experiment]) -> Iterator[str]:
+def _search_progress(experiments: Sequence[Experiment]) -> Iterator[str]:
     """Yield how far a search is, where nothing else is listed."""
     one = experiments[-1]
     if one.search is not None and {each.grid for each in experiments} == {one.grid}:
@@ -108,7 +110,7 @@ def _watch(training: Training, wanted: ListOptions) -> None:
     """Show the list again and again on a terminal, and elsewhere a line for each change, until all have ended."""
     with _screen(training.console) as put:
         while True:
-            shown = _found(training, wanted)
+            shown = _find_experiments(training, wanted)
             put(list(_lines(training, shown)), [_change(training, one, state) for state, one in shown])
             if all(state in (*ENDED, State.LOST) for state, _ in shown) and not open_searches(one for _, one in shown):
                 from mlbutler.commands.train.desktop_notice import notify_desktop

@@ -69,7 +69,7 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, beginnin
     experiment = kept.experiment
     if follow and not console.json and experiment.state not in ENDED:
         with explain_interrupt("logs", "-f", experiment.name):
-            return _unless_closed(lambda: _follow(training, kept, beginning))
+            return _ignore_closed_pipe(lambda: _follow(training, kept, beginning))
     content = _so_far(training, kept)
     if not content:
         raise UsageError(f"{experiment.name} has no log: it is {training.engines.effective_state(experiment)}.",
@@ -78,7 +78,7 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, beginnin
     if console.json:
         print_json({"name": experiment.name, "lines": shown.decode("utf-8", "replace").splitlines()})
         return EXIT_PASSED
-    return _unless_closed(lambda: _write(shown))
+    return _ignore_closed_pipe(lambda: _write(shown))
 
 
 def attach(directory: Path, console: Console, name: str) -> int:
@@ -91,10 +91,10 @@ def attach(directory: Path, console: Console, name: str) -> int:
     kept = training.select_one(name)
     with explain_interrupt("attach", kept.experiment.name):
         if kept.experiment.state in ENDED:
-            _unless_closed(lambda: _write(_in_words(_ATTACHED.cut(_so_far(training, kept) or b""))))
+            _ignore_closed_pipe(lambda: _write(_in_words(_ATTACHED.cut(_so_far(training, kept) or b""))))
         else:
             states = _States(training)
-            _unless_closed(lambda: _follow(training, kept, _ATTACHED, states))
+            _ignore_closed_pipe(lambda: _follow(training, kept, _ATTACHED, states))
     now = training.experiments.reread(kept)
     if now is None:
         return EXIT_OUTSIDE
@@ -110,7 +110,7 @@ class _States:
         self._training = training
         self._said = ""
 
-    def said(self, experiment: Experiment | None) -> bytes:
+    def next_line(self, experiment: Experiment | None) -> bytes:
         """Return a line where the state, or the reason that it waits, has changed since the last call."""
         if experiment is None:
             return b""
@@ -144,7 +144,7 @@ def _in_words(content: bytes) -> bytes:
     return "\n".join(map(log_progress.readable_line, lines)).encode("utf-8", "surrogateescape")
 
 
-def _unless_closed(write: Callable[[], int]) -> int:
+def _ignore_closed_pipe(write: Callable[[], int]) -> int:
     """Return the exit code of `write`; 0 where the reader has seen enough, as ``head`` has."""
     try:
         return write()
@@ -163,9 +163,9 @@ def _write(content: bytes) -> int:
 def _follow(training: Training, kept: StoredExperiment, beginning: LogStart, states: _States | None = None) -> int:
     remote = training.engines.runs_on_jenkins(kept.experiment)
     id = kept.experiment.id
-    for experiment, content in _written_there(training, id) if remote else _written(training, id):
+    for experiment, content in _follow_build_log(training, id) if remote else _follow_log_file(training, id):
         if states is not None:
-            _write(states.said(experiment))
+            _write(states.next_line(experiment))
         if content:
             shown = beginning.cut(content)
             _write(shown if states is None else _in_words(shown))
@@ -184,7 +184,7 @@ Written = tuple[Experiment | None, bytes]
 """An experiment, as it was when it was looked at last, and what it has written since."""
 
 
-def _written_there(training: Training, id: str) -> Iterator[Written]:
+def _follow_build_log(training: Training, id: str) -> Iterator[Written]:
     """Yield what the experiment's builds write until it ends."""
     log = BuildLog(training.engines.jenkins, id)
     for lines in log.until_end():
@@ -192,7 +192,7 @@ def _written_there(training: Training, id: str) -> Iterator[Written]:
         _pause()
 
 
-def _written(training: Training, id: str) -> Iterator[Written]:
+def _follow_log_file(training: Training, id: str) -> Iterator[Written]:
     """Yield what is written until the experiment ends, of each attempt."""
     file: BinaryIO | None = None
     path = training.folder.log_file(id)

@@ -49,7 +49,7 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     git = training.git
     change = detect(git, os.environ, training.settings)
     change = dataclasses.replace(change, head=experiment.result, head_branch=branch, number=None)
-    here, there = _looked_up(git, change, branch)
+    here, there = _find_branch(git, change, branch)
     offer = _offer(training, change) if pull_request and change.git_remote is not None else None
     _send_data(training, experiment)
     git.run("update-ref", f"refs/heads/{branch}", experiment.result, here)
@@ -59,14 +59,14 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     else:
         _push(git, change.git_remote, experiment.result, branch, there)
         console.line(f"{branch}, with the results of {experiment.name}, is on {change.git_remote}")
-        pull, address = _offered(training, experiment, change, offer) if offer is not None else (None, "")
+        pull, address = _open_pull_request(training, experiment, change, offer) if offer is not None else (None, "")
     if console.json:
         document = {"name": experiment.name, "branch": branch, "commit": experiment.result, "remote": change.git_remote}
         print_json(document | {"pull_request": pull.url if pull is not None else None, "open_at": address or None})
     return EXIT_PASSED
 
 
-def _looked_up(git: Git, change: Change, branch: str) -> tuple[str, str]:
+def _find_branch(git: Git, change: Change, branch: str) -> tuple[str, str]:
     """Return what the branch is here and on the remote, each '' where there is none.
 
     Raises:
@@ -140,7 +140,7 @@ def _offer(training: Training, change: Change) -> _Offer:
         return _Offer(place, problem=error.message)
 
 
-def _offered(
+def _open_pull_request(
     training: Training, experiment: Experiment, change: Change, offer: _Offer
 ) -> tuple[PullRequest | None, str]:
     """Open a pull request; return it, else the page where a person opens it, '' where there is none."""

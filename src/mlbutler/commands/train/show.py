@@ -42,10 +42,10 @@ def _fields(training: Training, experiment: Experiment, state: State) -> Iterato
         yield "grid", experiment.grid
     if (search := experiment.search) is not None:
         yield "search", f"trial {experiment.number} of {search.trials} to {search.goal} {search.metric}"
-    yield from _made(experiment)
+    yield from _result_fields(experiment)
 
 
-def _made(experiment: Experiment) -> Iterator[tuple[str, str]]:
+def _result_fields(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Yield what was run, where, and what came of it."""
     yield "baseline", experiment.baseline[:10]
     yield "input", experiment.input[:10] + (" (the baseline itself)" if experiment.input == experiment.baseline else "")

@@ -141,7 +141,7 @@ def send(training: Training, options: SubmitOptions) -> Submission:
             submitted = _from_queue(training, main, way, entries, wanted)
         else:
             submitted, left = _from_work_tree(training, main, way, options.copied, wanted)
-        plans = _shown_plans(training, main, submitted)
+        plans = _plan_and_show(training, main, submitted)
         if not options.dry_run:
             _refuse_hopeless(plans.values())
             submitted = way.send(submitted)
@@ -236,7 +236,7 @@ def _check(training: Training, main: Project, captured: Captured, options: Exper
     refuse_credentials(training.git, captured, redactor)
 
 
-def _shown_plans(
+def _plan_and_show(
     training: Training, main: Project, submitted: Sequence[SubmittedExperiment]
 ) -> dict[str, ExperimentPlan]:
     """Plan what is to be run, and show each as soon as its plan is known."""

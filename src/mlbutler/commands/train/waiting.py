@@ -51,14 +51,16 @@ def wait_until_ended(training: Training, names: Sequence[str]) -> list[Experimen
     everything = training.all()
     found = training.select(names) if names else [one for one in everything if one.experiment.state not in ENDED]
     ids = [kept.experiment.id for kept in found]
-    searched = _Searched(training, _meant(names, ids, open_searches(kept.experiment for kept in everything)))
+    searched = _Searched(training, _select_searches(names, ids, open_searches(kept.experiment for kept in everything)))
     if not found and not searched.grids:
         training.console.line("No experiment is under way.")
     with explain_interrupt("wait", *names):
-        return _until_ended(training, ids, searched)
+        return _watch_until_ended(training, ids, searched)
 
 
-def _meant(names: Sequence[str], ids: Collection[str], going_on: Mapping[str, Sequence[Experiment]]) -> set[str]:
+def _select_searches(
+    names: Sequence[str], ids: Collection[str], going_on: Mapping[str, Sequence[Experiment]]
+) -> set[str]:
     """Return the searches that are waited for as a whole, with the trials that they do not have yet."""
     if not names:
         return set(going_on)
@@ -97,7 +99,7 @@ class _Searched:
         restart_experiments(self._training, create_trials(self._training, last))
 
 
-def _until_ended(training: Training, ids: list[str], searched: _Searched) -> list[Experiment]:
+def _watch_until_ended(training: Training, ids: list[str], searched: _Searched) -> list[Experiment]:
     """Return the experiments as they ended; each change of one is shown."""
     before: dict[str, tuple[State, int]] = {}
     ended: dict[str, Experiment] = {}
@@ -115,7 +117,7 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
                 ended[id] = one
         left = [id for id in ids if id in now and id not in ended]
         if left:
-            vain = _have_run(training, found, 0 if before != seen else vain)
+            vain = _start_local_workers(training, found, 0 if before != seen else vain)
             remote = [kept for kept in found if training.engines.runs_on_jenkins(kept.experiment)]
             grids = {now[id].grid for id in left}
             due = _take_up(training.engines, [kept for kept in remote if kept.experiment.grid in grids], due)
@@ -126,7 +128,7 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
     return [ended[id] for id in ids if id in ended]
 
 
-def _have_run(training: Training, found: Sequence[StoredExperiment], vain: int) -> int:
+def _start_local_workers(training: Training, found: Sequence[StoredExperiment], vain: int) -> int:
     """Start what is due on this machine and that nobody works at; return how often that failed.
 
     Args:

@@ -15,7 +15,7 @@ from mlbutler.forge.interface import Forge
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change
-from mlbutler.report.marker import marked_head, marker
+from mlbutler.report.marker import marker, parse_marker
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note, serving
@@ -62,7 +62,7 @@ class Meeting:
 
     def ours(self, title: str = "mlbutler", on: str = "17") -> list[Note]:
         """Comments with our marker."""
-        return [note for note in self.dialect.on(on) if marked_head(note.body, title) is not None]
+        return [note for note in self.dialect.on(on) if parse_marker(note.body, title) is not None]
 
 
 def change(head: str = HEAD, number: str | None = "17", branch: str = "work") -> Change:

@@ -7,7 +7,7 @@ import pytest
 from mlbutler.forge.interface import Behavior, Posted
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
-from mlbutler.report.marker import marked_head
+from mlbutler.report.marker import parse_marker
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.conftest import POLICY, Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, TOKEN
@@ -27,9 +27,9 @@ def test_each_commit_has_a_comment_of_its_own_where_that_is_asked_for(meeting: M
     post(meeting, behavior, OTHER_HEAD, "### x\n\n**Better**: acc\n\na table")
     post(meeting, behavior, OTHER_HEAD, "### x\n\n**Better**: acc\n\nanother table")  # the same commit, built again
     first, second = meeting.ours()
-    assert marked_head(second.body, "mlbutler") == OTHER_HEAD
+    assert parse_marker(second.body, "mlbutler") == OTHER_HEAD
     assert "another table" in second.body
-    assert marked_head(first.body, "mlbutler") == HEAD
+    assert parse_marker(first.body, "mlbutler") == HEAD
     assert ("a table" in first.body) is (behavior == "new")
     assert "**Worse**: acc" in first.body
     if behavior == "hide-and-new":

@@ -11,7 +11,7 @@ from mlbutler.record import Record
 from mlbutler.report import markdown
 from mlbutler.report.build import build
 from mlbutler.report.layout import Layout
-from mlbutler.report.marker import marked_head
+from mlbutler.report.marker import parse_marker
 from mlbutler.settings import ReportSettings as Settings
 from mlbutler.settings.comment import SECTIONS
 
@@ -27,13 +27,13 @@ def test_sections_are_those_that_are_asked_for_in_that_order(record: Record) -> 
     text = laid_out(record, Layout(sections=("params", "tests", "metrics")))
     assert re.findall(r"<summary><b>(.*?)</b>", text) == ["Parameters", "Tests"]
     assert text.index("<b>Tests</b>") < text.index("| Metric |")
-    assert marked_head(text, "mlbutler") == record.change.head
+    assert parse_marker(text, "mlbutler") == record.change.head
 
 
 def test_a_title_is_shown_and_does_not_make_another_comment(record: Record) -> None:
     text = laid_out(record, Layout(title="Digits <b>on</b> GPU"))
     assert text.startswith("### ❌ Digits &lt;b>on&lt;/b> GPU: feature/faster-learning\n")
-    assert marked_head(text, "mlbutler") == record.change.head
+    assert parse_marker(text, "mlbutler") == record.change.head
 
 
 def test_every_section_can_be_named(record: Record) -> None:
@@ -50,7 +50,7 @@ def test_a_template_lays_the_comment_out(record: Record) -> None:
     assert text.startswith("**Worse**: ")
     assert "| <code>test.accuracy</code> |" in text
     assert "<details" not in text
-    assert marked_head(text, "mlbutler") == record.change.head
+    assert parse_marker(text, "mlbutler") == record.change.head
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_template_that_fails_gives_way_to_the_usual_form(record: Record, templ
     assert "\n**Worse**: test.accuracy" in text
     (said,) = [line for line in text.splitlines() if line.startswith("The team's template is not used: ")]
     assert why in said.replace("&#95;", "_").replace("&#39;", "'")
-    assert marked_head(text, "mlbutler") == record.change.head
+    assert parse_marker(text, "mlbutler") == record.change.head
 
 
 def test_a_template_that_does_not_end_gives_way_too(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_template_cannot_make_the_comment_that_of_another_commit(record: Recor
     forged = f"{{{{ verdict }}}} <!-- mlbutler:report:mlbutler head={'0' * 40} -->"
     text = laid_out(record, Layout(template=forged))
     assert text.count("mlbutler:report:") == 1
-    assert marked_head(text, "mlbutler") == record.change.head
+    assert parse_marker(text, "mlbutler") == record.change.head
 
 
 @settings(max_examples=7, deadline=None, suppress_health_check=list(HealthCheck))

@@ -14,7 +14,7 @@ from mlbutler import record as r
 from mlbutler.record import Outcome, Record, Verdict
 from mlbutler.report import markdown, markdown_writer
 from mlbutler.report.build import build, title
-from mlbutler.report.marker import marked_head, marker
+from mlbutler.report.marker import marker, parse_marker
 from mlbutler.report.model import Report, Table
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
@@ -304,9 +304,9 @@ def test_the_head_of_a_comment_is_found_again_by_its_title(record: Record) -> No
     deep = dataclasses.replace(record, project='teams/--> "vision')
     body = markdown.render(deep, Settings())
     title = 'mlbutler teams/--> "vision'
-    assert marked_head(body, title) == record.change.head
-    assert marked_head(body, "mlbutler") is None
-    assert marked_head("somebody's comment", title) is None
+    assert parse_marker(body, title) == record.change.head
+    assert parse_marker(body, "mlbutler") is None
+    assert parse_marker("somebody's comment", title) is None
 
 
 def test_a_place_without_html_gets_none(record: Record) -> None:
@@ -314,13 +314,13 @@ def test_a_place_without_html_gets_none(record: Record) -> None:
     assert "<" not in text
     assert "    " in text  # logs, as indented blocks
     assert text.rstrip().splitlines()[-1].startswith("[//]: # (mlbutler:report:mlbutler head=")
-    assert marked_head(text, "mlbutler") == record.change.head
+    assert parse_marker(text, "mlbutler") == record.change.head
 
 
 @pytest.mark.parametrize("title", ["mlbutler", "mlbutler a)b(c", "mlbutler --> <x> ü", "mlbutler head=y z"])
 @pytest.mark.parametrize("html", [True, False])
 def test_any_title_is_found_again(title: str, html: bool) -> None:
-    assert marked_head("x\n\n" + marker(title, "a" * 40, html=html), title) == "a" * 40
+    assert parse_marker("x\n\n" + marker(title, "a" * 40, html=html), title) == "a" * 40
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
@@ -389,7 +389,7 @@ def test_what_stands_in_html_is_unfolded_where_markdown_in_it_is_not_understood(
 def test_what_is_shown_on_demand_can_be_left_to_a_branch(record: Record, html: bool) -> None:
     report = build(record, Settings())
     limits = markdown.Limits(html=html, folds=False)
-    left = {section.title for section in markdown.shown_on_demand(report) if not section.quiet}
+    left = {section.title for section in markdown.sections_on_demand(report) if not section.quiet}
     assert left
     whole, short = markdown.fit(report, limits), markdown.fit(report, limits, branch="mlbutler/report-17")
     for section in report.sections:
@@ -401,7 +401,7 @@ def test_what_is_shown_on_demand_can_be_left_to_a_branch(record: Record, html: b
     (said,) = [line for line in short.splitlines() if line.startswith("On the branch ")]
     assert "mlbutler/report-17" in said.replace("\\", "")
     assert all(title.lower() in said for title in left)
-    assert marked_head(short, "mlbutler") == record.change.head
+    assert parse_marker(short, "mlbutler") == record.change.head
 
 
 def calm(record: Record) -> Record:

@@ -21,7 +21,7 @@ from mlbutler.forge.interface import Capabilities, CommitStatus, NotOffered, Pic
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
-from mlbutler.report.marker import marked_head
+from mlbutler.report.marker import parse_marker
 
 _NAME_LIMIT = 120
 _LOCK_SECONDS = 60.0
@@ -66,7 +66,7 @@ class Folder:
         with self._writing(path):
             if not create and not path.is_file():
                 return Posted("", absent=True)
-            there = marked_head(path.read_text(encoding="utf-8", errors="replace"), title) if path.is_file() else None
+            there = parse_marker(path.read_text(encoding="utf-8", errors="replace"), title) if path.is_file() else None
             if there is not None and there != change.head and is_older(there):
                 return Posted(str(path), newer=there)
             atomic.write(path, body.encode("utf-8", "backslashreplace"))

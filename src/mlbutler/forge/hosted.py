@@ -23,7 +23,7 @@ from mlbutler.forge.interface import (
     TokenOwner,
 )
 from mlbutler.record import Change
-from mlbutler.report.marker import marked_head
+from mlbutler.report.marker import parse_marker
 
 _ROUNDS = 8
 _CREATIONS = 2
@@ -135,17 +135,17 @@ class Hosted:
             every, others = self._found(change, title, not_ours)
             newer = next((c for c in every if self._is_newer(c, title, change, is_older)), None)
             if newer and self._behavior != "update":
-                return Posted("", newer=marked_head(newer.body, title) or "")
+                return Posted("", newer=parse_marker(newer.body, title) or "")
             comments = self._of(every, title, change)
             first = comments[0] if comments else None
             if first is None and not create and not wrote:
                 return Posted("", absent=True)
             text = newer.body if newer else _naming(body, others)
-            changed = first and first.body != before and marked_head(first.body, title) == change.head
+            changed = first and first.body != before and parse_marker(first.body, title) == change.head
             if first and ((wrote and changed and not newer) or _same(first.body, text)):
                 self._remove(change, comments[1:])
                 self._shorten(change, title, first, [c for c in every if c not in comments])
-                return Posted(first.url, newer=(marked_head(newer.body, title) or "") if newer else "")
+                return Posted(first.url, newer=(parse_marker(newer.body, title) or "") if newer else "")
             try:
                 if first:
                     self.adapter.update(change, first, text)
@@ -173,7 +173,7 @@ class Hosted:
         """Return those that this commit's report goes to: all are one, or each commit has its own."""
         if self._behavior == "update":
             return comments
-        return [comment for comment in comments if marked_head(comment.body, title) == change.head]
+        return [comment for comment in comments if parse_marker(comment.body, title) == change.head]
 
     def _shorten(self, change: Change, title: str, now: Comment, earlier: list[Comment]) -> None:
         """Leave a line of the comments of earlier commits, where that is asked for."""
@@ -213,9 +213,9 @@ class Hosted:
 
         A marker alone proves nothing: anybody can copy it. It may be that of an account that we had before.
         """
-        marked = [c for c in self.adapter.comments(change) if marked_head(c.body, title) is not None]
+        marked = [c for c in self.adapter.comments(change) if parse_marker(c.body, title) is not None]
         ours = [c for c in marked if c.id not in not_ours and self._is_mine(c)] if marked else []
-        return ours, [c for c in marked if c not in ours and marked_head(_last_line(c.body), title) is not None]
+        return ours, [c for c in marked if c not in ours and parse_marker(_last_line(c.body), title) is not None]
 
     def _is_mine(self, comment: Comment) -> bool:
         me = self.me()
@@ -225,7 +225,7 @@ class Hosted:
 
     @staticmethod
     def _is_newer(comment: Comment, title: str, change: Change, is_older: Callable[[str], bool]) -> bool:
-        there = marked_head(comment.body, title)
+        there = parse_marker(comment.body, title)
         return there is not None and there != change.head and is_older(there)
 
     def _remove(self, change: Change, comments: list[Comment]) -> None:

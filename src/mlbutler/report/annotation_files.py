@@ -26,7 +26,7 @@ def sarif(record: Record) -> str:
         "originalUriBaseIds": {"ROOT": {"description": {"text": "The repository's root."}}},
         "results": [_result(item) for item in found],
     }
-    return _dumped({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+    return _format_json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _result(item: Annotation) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _result(item: Annotation) -> dict[str, Any]:
 
 def code_quality(record: Record) -> str:
     """Return the annotations as GitLab's `artifacts:reports:codequality` takes them."""
-    return _dumped(
+    return _format_json(
         [
             {
                 "description": f"{item.title}: {item.message}",
@@ -65,6 +65,6 @@ def fingerprint(item: Annotation) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:40]
 
 
-def _dumped(document: object) -> str:
+def _format_json(document: object) -> str:
     text = json.dumps(document, indent=2, ensure_ascii=False)
     return text.encode("utf-8", "replace").decode("utf-8") + "\n"

@@ -39,7 +39,7 @@ class Annotation:
 
 def remarks(record: Record) -> tuple[Annotation, ...]:
     """Return the remarks, the gravest first, `MOST` at most."""
-    found = dict.fromkeys((*_tests(record), *_checks(record), *_lint(record), *_undeclared(record)))
+    found = dict.fromkeys((*_tests(record), *_checks(record), *_lint(record), *_undeclared_dependencies(record)))
     return tuple(found)[:MOST]
 
 
@@ -67,7 +67,7 @@ def _lint(record: Record) -> Iterator[Annotation]:
             before = clean.strip()
 
 
-def _undeclared(record: Record) -> Iterator[Annotation]:
+def _undeclared_dependencies(record: Record) -> Iterator[Annotation]:
     for change in record.compare.code if record.compare else ():
         if change.undeclared:
             uses = "; ".join(f"{stage}: {why}" for stage, why in change.undeclared)

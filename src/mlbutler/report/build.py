@@ -74,7 +74,10 @@ def build(record: Record, settings: Settings) -> Report:
         headline=headline(record),
         subject=_subject(record),
         places=tuple(
-            filter(None, (_build(record), _report_page(record), results.committed(record), results.run(record)))
+            filter(
+                None,
+                (_build(record), _report_page(record), results.commit_line(record), results.tracker_run_line(record)),
+            )
         ),
         steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged_steps(record)),
         sections=tuple(section for section in sections if section is not None),
@@ -127,7 +130,7 @@ def _target(change: Change) -> str:
 
 
 def _places(record: Record) -> tuple[Line, ...]:
-    return _build(record), _report_page(record), results.committed(record), results.run(record)
+    return _build(record), _report_page(record), results.commit_line(record), results.tracker_run_line(record)
 
 
 def _build(record: Record) -> Line:

@@ -44,10 +44,10 @@ def html(record: Record) -> str:
     rest = f": {' '.join(escape_invisible(said.sentence).split())}" if said.sentence else ""
     word = escape(said.word)
     room = LIMIT - len(word) - shown - 1
-    return f'<b style="color:{_COLOURS[said.tone]}">{word}</b>{_escaped(rest, room)}{after}'
+    return f'<b style="color:{_COLOURS[said.tone]}">{word}</b>{_escape_to_fit(rest, room)}{after}'
 
 
-def _escaped(sentence: str, room: int) -> str:
+def _escape_to_fit(sentence: str, room: int) -> str:
     """Return the sentence as HTML of at most `room` characters, cut between two of its own."""
     whole = escape(sentence, quote=False)
     if len(whole) <= room:
@@ -80,11 +80,11 @@ def badge(record: Record) -> str:
         f'<rect width="{left}" height="20" fill="{_LABEL}"/>'
         f'<rect x="{left}" width="{right}" height="20" fill="{_COLOURS[said.tone]}"/>'
         f'<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f"{_written(label, 0, left)}{_written(verdict, left, right)}</g></svg>\n"
+        f"{_svg_text(label, 0, left)}{_svg_text(verdict, left, right)}</g></svg>\n"
     )
 
 
-def _written(words: str, at: int, width: int) -> str:
+def _svg_text(words: str, at: int, width: int) -> str:
     # The length is given, so that any font fills the same place.
     return f'<text x="{at + 6}" y="14" textLength="{width - 12}">{escape(xml(words))}</text>'
 

@@ -64,7 +64,7 @@ def _value(part: DefinitionChange, value: str, present: bool) -> str:
 
 
 def _row(stage: str, what: str, old: str, new: str, kind: str, tone: Tone) -> Row:
-    def shown(text: str) -> Cell:
+    def code_cell(text: str) -> Cell:
         return cell(text, style=Style.CODE) if text else cell(numbers.ABSENT)
 
-    return cell(stage, style=Style.CODE), cell(what), shown(old), shown(new), cell(kind, tone)
+    return cell(stage, style=Style.CODE), cell(what), code_cell(old), code_cell(new), cell(kind, tone)

@@ -97,7 +97,7 @@ def params(compare: CompareResult) -> Section | None:
     )
     names = ("Parameter", "Target", "This change", "Change", "Read by", "File")
     table = Table("Parameters that differ", tuple(Column(n) for n in names), rows)
-    return Section("params", "Parameters", (table,), 50, _counted(p.kind for p in compare.params))
+    return Section("params", "Parameters", (table,), 50, _format_counts(p.kind for p in compare.params))
 
 
 def _reach(change: ParamChange) -> str:
@@ -170,7 +170,7 @@ def data(compare: CompareResult) -> Section | None:
     if tables := [table for d in compare.data for table in d.tables]:
         names = (Column("Table"), Column("Rows", True), Column("Columns"))
         blocks.append(Table("Tables that differ", names, tuple(_table_row(table) for table in tables)))
-    return Section("data", "Data", tuple(blocks), 45, _counted(d.kind for d in compare.data))
+    return Section("data", "Data", tuple(blocks), 45, _format_counts(d.kind for d in compare.data))
 
 
 def _example(example: tuple[str, str]) -> tuple[str, str]:
@@ -255,5 +255,5 @@ def _plot_row(plot: PlotChange, precision: int) -> Row:
     return name, cell(shows), cell(old), cell(new), changed
 
 
-def _counted(kinds: Iterable[str]) -> str:
+def _format_counts(kinds: Iterable[str]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in Counter(kinds).items())

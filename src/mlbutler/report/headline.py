@@ -98,27 +98,29 @@ def _with_names(said: Headline, compare: CompareResult) -> Headline:
     files = Counter(metric.name for metric in compare.metrics)
     keys = {metric.key: metric.name for metric in compare.metrics if metric.name and files[metric.name] == 1}
 
-    def named(text: str) -> str:
+    def shorten_keys(text: str) -> str:
         for key, name in keys.items():
             text = text.replace(key, name)
         return text
 
-    return replace(said, sentence=named(said.sentence), further=tuple(named(text) for text in said.further))
+    return replace(
+        said, sentence=shorten_keys(said.sentence), further=tuple(shorten_keys(text) for text in said.further)
+    )
 
 
 def _headline(record: Record) -> Headline:
     steps = judged_steps(record)
     if outcome(record) is Outcome.INTERRUPTED:
-        return _interrupted(record)
+        return _describe_interruption(record)
     compare = record.compare
     verdict = _verdict(compare)
     for worst, word in _STOPS:
         bad = [(name, result) for name, result in steps if result.outcome == worst]
         if not bad:
             continue
-        first = next((pair for pair in bad if pair[0] in record.began), None) or _deciding(bad)
+        first = next((pair for pair in bad if pair[0] in record.began), None) or _choose_deciding_step(bad)
         if compare is not None and first[1] is compare and worst == Outcome.FAILED:
-            said = _broken(compare)
+            said = _describe_broken_gate(compare)
         elif first[0] in record.began:
             said = Headline("Stopped", f"{first[0]} {first[1].reason}", OUTCOME_TONES[worst], first[1].remedy)
         else:
@@ -133,18 +135,20 @@ def _headline(record: Record) -> Headline:
         if compare is not None and compare.outcome == Outcome.ERROR and first[1] is not compare:
             others.append(f"compare: error: {compare.reason}")
         if verdict is not None and first[1] is not compare:
-            compared = _broken(compare) if compare is not None and compare.outcome == Outcome.FAILED else verdict
+            compared = (
+                _describe_broken_gate(compare) if compare is not None and compare.outcome == Outcome.FAILED else verdict
+            )
             others += [f"compare: {compared.word.lower()}: {compared.sentence}", *compared.further]
-        return _limited(said, others)
+        return _clip_headline(said, others)
     if verdict is not None:
-        return _limited(verdict, [])
+        return _clip_headline(verdict, [])
     why = f"not compared: {compare.reason}" if compare is not None else "nothing was compared"
     if outcome(record) == Outcome.PASSED:
-        return _limited(Headline("Passed", why, Tone.GOOD), [])
-    return _limited(Headline("Nothing judged", why, Tone.MUTED), [])
+        return _clip_headline(Headline("Passed", why, Tone.GOOD), [])
+    return _clip_headline(Headline("Nothing judged", why, Tone.MUTED), [])
 
 
-def _interrupted(record: Record) -> Headline:
+def _describe_interruption(record: Record) -> Headline:
     """Say where the run was when it was stopped.
 
     What it had found by then is no verdict and is not presented as one.
@@ -166,17 +170,22 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
         tone = Tone.WARN  # worse, but no gate forbids it
     elif word.endswith(OR_NOISE):
         tone = Tone.NONE
-    further = (*_unreadable(compare), *_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
+    further = (
+        *_describe_unreadable_files(compare),
+        *_describe_tolerated_gates(compare, sentence),
+        *_describe_worse_predictions(compare),
+        *_describe_unseen_changes(compare),
+    )
     return Headline(word, sentence, tone, compare.remedy, further)
 
 
-def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
+def _choose_deciding_step(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
     """Choose what explains the verdict: a failed stage before the comparison it spoiled, a number before the rest."""
     by_name = dict(bad)
     return next(((name, by_name[name]) for name in ("reproduce", "compare") if name in by_name), bad[0])
 
 
-def _broken(compare: CompareResult) -> Headline:
+def _describe_broken_gate(compare: CompareResult) -> Headline:
     """Describe a broken gate.
 
     An improvement that is above a ceiling failed; "worse" is what the metric's verdict says.
@@ -187,18 +196,26 @@ def _broken(compare: CompareResult) -> Headline:
     _, own = _split(compare.sentence, "")
     sentence = own or (broken[0].sentence if broken else compare.reason)
     word = "Worse" if verdicts == {Verdict.WORSE} else "Failed"
-    told = (*_untold(broken, sentence), *_let_pass(compare, sentence))
-    further = (*_unreadable(compare), *told, *_examples(compare), *_hidden(compare))
+    told = (*_further_sentences(broken, sentence), *_describe_tolerated_gates(compare, sentence))
+    further = (
+        *_describe_unreadable_files(compare),
+        *told,
+        *_describe_worse_predictions(compare),
+        *_describe_unseen_changes(compare),
+    )
     return Headline(word, sentence, Tone.BAD, compare.remedy, further)
 
 
-def _let_pass(compare: CompareResult, sentence: str) -> tuple[str, ...]:
+def _describe_tolerated_gates(compare: CompareResult, sentence: str) -> tuple[str, ...]:
     """Describe broken gates that fail nothing: a waiver stays visible until it lapses."""
     waived = [f"Waived {g.waiver}: {g.sentence}" for g in compare.gates if g.waiver and g.sentence not in sentence]
-    return (*waived, *_untold([g for g in compare.gates if g.outcome in ("inconclusive", "warned")], sentence))
+    return (
+        *waived,
+        *_further_sentences([g for g in compare.gates if g.outcome in ("inconclusive", "warned")], sentence),
+    )
 
 
-def _examples(compare: CompareResult) -> Iterator[str]:
+def _describe_worse_predictions(compare: CompareResult) -> Iterator[str]:
     """Say where predictions got significantly worse: a mean can hide it."""
     for change in compare.predictions:
         named = change.file in compare.sentence
@@ -215,14 +232,14 @@ def _examples(compare: CompareResult) -> Iterator[str]:
             yield f"{change.file}: worse where {where}: {before} → {after} right, {chance}{more}"
 
 
-def _unreadable(compare: CompareResult) -> Iterator[str]:
+def _describe_unreadable_files(compare: CompareResult) -> Iterator[str]:
     """Say what could not be read of DVC's own files, on either side."""
     for side, problem in (("The target", compare.old_problem), ("This change", compare.new_problem)):
         if problem and problem not in compare.reason:
             yield f"{side} could not be read whole: {problem}; only what Git keeps is compared"
 
 
-def _hidden(compare: CompareResult) -> Iterator[str]:
+def _describe_unseen_changes(compare: CompareResult) -> Iterator[str]:
     """Describe what DVC does not see.
 
     Stages that lost a dependency or are frozen, and code that a stage uses without declaring it.
@@ -238,7 +255,7 @@ def _hidden(compare: CompareResult) -> Iterator[str]:
         yield f"{change.path} changed and is used by {stages}, which does not declare it: the numbers may be stale"
 
 
-def _untold(gates: list[GateResult], sentence: str) -> tuple[str, ...]:
+def _further_sentences(gates: list[GateResult], sentence: str) -> tuple[str, ...]:
     """Return what further gates say, but not a second time of a number that the sentence names."""
     return tuple(
         g.sentence for g in gates if g.sentence not in sentence and g.metric.rpartition(":")[2] not in sentence
@@ -251,7 +268,7 @@ def _split(sentence: str, word: str) -> tuple[str, str]:
     return (match[1], sentence[match.end() :]) if match else (word, sentence)
 
 
-def _limited(said: Headline, others: list[str]) -> Headline:
+def _clip_headline(said: Headline, others: list[str]) -> Headline:
     further = (*said.further, *others)
     return Headline(
         said.word,

@@ -40,7 +40,7 @@ def render(record: Record) -> str:
     everything: list[Case] = []
     interrupted = outcome(record) is Outcome.INTERRUPTED
     for suite, cases in suites:
-        listed = [_unjudged(case) for case in cases] if interrupted else list(cases)
+        listed = [_mark_skipped(case) for case in cases] if interrupted else list(cases)
         if listed:
             root.append(_suite(suite, listed))
             everything += listed
@@ -50,7 +50,7 @@ def render(record: Record) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _unjudged(case: Case) -> Case:
+def _mark_skipped(case: Case) -> Case:
     """Return a case of an interrupted run: it fails no build."""
     return replace(case, state="skipped") if case.state else case
 

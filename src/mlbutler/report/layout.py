@@ -33,7 +33,7 @@ class Layout:
     sections: tuple[str, ...] = ()
     template: str = ""
 
-    def arranged(self, report: Report) -> Report:
+    def arrange(self, report: Report) -> Report:
         """Return the report with these sections alone, in this order. Its own title stays what tells it from others."""
         if not self.sections:
             return replace(report, heading=self.title)
@@ -42,7 +42,7 @@ class Layout:
         return replace(report, heading=self.title, sections=chosen)
 
 
-def filled(template: str, pieces: Mapping[str, Piece]) -> str:
+def fill_template(template: str, pieces: Mapping[str, Piece]) -> str:
     """Return a template's text.
 
     It sees nothing but the pieces, which are escaped Markdown, and can call nothing but Jinja2's own filters.
@@ -51,13 +51,13 @@ def filled(template: str, pieces: Mapping[str, Piece]) -> str:
     Raises:
         TemplateProblem: it is no template, or fails.
     """
-    answer = _asked({"template": template, "pieces": dict(pieces)})
+    answer = _run_worker({"template": template, "pieces": dict(pieces)})
     if "text" not in answer:
         raise TemplateProblem(answer.get("problem", "the program that fills it failed"))
     return answer["text"]
 
 
-def _asked(request: Mapping[str, object]) -> Mapping[str, str]:
+def _run_worker(request: Mapping[str, object]) -> Mapping[str, str]:
     """Return the worker's answer; one without text where there is none."""
     try:
         done = subprocess.run(

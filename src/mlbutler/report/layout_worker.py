@@ -16,7 +16,7 @@ _LONGEST = 16_000_000
 """Characters, far more than a comment may have."""
 
 
-def _filled(template: str, pieces: dict[str, object]) -> dict[str, str]:
+def _fill_template(template: str, pieces: dict[str, object]) -> dict[str, str]:
     from jinja2 import StrictUndefined
     from jinja2.exceptions import SecurityError, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -35,7 +35,7 @@ def main() -> None:
     """Answer the one request on standard input."""
     request = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    json.dump(_filled(request["template"], request["pieces"]), sys.stdout)
+    json.dump(_fill_template(request["template"], request["pieces"]), sys.stdout)
 
 
 if __name__ == "__main__":

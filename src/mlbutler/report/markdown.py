@@ -10,7 +10,7 @@ from mlbutler.escape import markdown
 from mlbutler.frozen import frozen
 from mlbutler.record import Record
 from mlbutler.report.build import build
-from mlbutler.report.layout import Layout, Piece, TemplateProblem, filled
+from mlbutler.report.layout import Layout, Piece, TemplateProblem, fill_template
 from mlbutler.report.markdown_writer import CAPTION_LIMIT, MarkdownWriter, Part
 from mlbutler.report.marker import marker, without_markers
 from mlbutler.report.model import Report, Section
@@ -49,7 +49,7 @@ def render(
     return fit(build(record, settings), limits or Limits(), pictures)
 
 
-def shown_on_demand(report: Report) -> list[Section]:
+def sections_on_demand(report: Report) -> list[Section]:
     """Return the sections that nobody has to see before asking for them."""
     return [section for section in report.sections if section.folded and not section.important]
 
@@ -71,11 +71,11 @@ def fit(
         layout: how the team wants it. A template that fails, or whose text is too long, gives way to the usual form.
     """
     if layout is not None:
-        report = layout.arranged(report)
+        report = layout.arrange(report)
     more = MarkdownWriter(html=limits.html, folds=limits.folds, pictures={}, more="").line(report.more)
     write = MarkdownWriter(html=limits.html, folds=limits.folds, pictures=pictures or {}, more=more)
     told = [section for section in report.sections if not section.quiet]
-    there = [section for section in shown_on_demand(report) if section in told] if branch else []
+    there = [section for section in sections_on_demand(report) if section in told] if branch else []
     picture = write.first_picture(told)
     kept = [write.section(section) for section in told if section not in there]
     head, last = write.head(report), marker(report.title, report.head, html=limits.html)
@@ -89,7 +89,7 @@ def fit(
             "more": write.more,
             "sections": sections,
         }
-        text, problem = _templated(layout.template, pieces, last, limits)
+        text, problem = _render_template(layout.template, pieces, last, limits)
         if text:
             return text
     if picture is not None:
@@ -102,7 +102,7 @@ def fit(
         kept.append(Part(f"The team's template is not used: {markdown(problem.rstrip('.'), CAPTION_LIMIT)}."))
     dropped: list[Part] = []
     while True:
-        text = _joined(kept, dropped, last, write.more)
+        text = _join_parts(kept, dropped, last, write.more)
         droppable = [part for part in kept if part.priority is not None]
         if limits.size is None or limits.measure(text) <= limits.size or not droppable:
             return text
@@ -114,10 +114,10 @@ def fit(
         dropped.append(least)
 
 
-def _templated(template: str, pieces: Mapping[str, Piece], last: str, limits: Limits) -> tuple[str, str]:
+def _render_template(template: str, pieces: Mapping[str, Piece], last: str, limits: Limits) -> tuple[str, str]:
     """Return the comment by a template, or '' and why it is not used."""
     try:
-        text = f"{without_markers(filled(template, pieces))}\n\n{last}\n"
+        text = f"{without_markers(fill_template(template, pieces))}\n\n{last}\n"
     except TemplateProblem as error:
         return "", str(error)
     if limits.size is not None and limits.measure(text) > limits.size:
@@ -125,7 +125,7 @@ def _templated(template: str, pieces: Mapping[str, Piece], last: str, limits: Li
     return text, ""
 
 
-def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str) -> str:
+def _join_parts(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str) -> str:
     texts = [part.text for part in kept]
     if dropped:
         names = ", ".join(p.name + (f" ({numbers.count(p.rows, 'row')} not shown)" if p.rows else "") for p in dropped)

@@ -139,15 +139,15 @@ class MarkdownWriter:
         title = markdown(block.plot.title or block.plot.file, CAPTION_LIMIT)
         files = of_plot(block.plot)
         if not any(file.side for file in files):
-            return "\n\n".join(f"{title}:{self._shown(title, file, chr(10) * 2)}" for file in files)
+            return "\n\n".join(f"{title}:{self._embed_picture(title, file, chr(10) * 2)}" for file in files)
         sides = [markdown(file.side) for file in files]
-        cells = [self._shown(f"{title}, {side}", file, "") for side, file in zip(sides, files, strict=True)]
+        cells = [self._embed_picture(f"{title}, {side}", file, "") for side, file in zip(sides, files, strict=True)]
         rule = "|".join(" --- " for _ in files)
         return f"{title}:\n\n| {' | '.join(sides)} |\n|{rule}|\n| {' | '.join(cells)} |"
 
-    def _shown(self, name: str, file: File, before: str) -> str:
+    def _embed_picture(self, name: str, file: File, before: str) -> str:
         if address := self._pictures.get(file.name, ""):
-            return f"{before}![{name}]({_closed(address)})"
+            return f"{before}![{name}]({_escape_address(address)})"
         unsent = "the forge did not take it" if file.name in self._pictures else "there is no room for it here"
         return f" **no picture**: {markdown(file.problem or unsent, CAPTION_LIMIT)}"
 
@@ -181,11 +181,11 @@ class MarkdownWriter:
         if span.style is Style.CODE and self._html:
             text = f"<code>{text}</code>"
         if (address := web_address(span.href)) is not None:
-            return f"[{text}]({_closed(address)})"
+            return f"[{text}]({_escape_address(address)})"
         return text
 
 
-def _closed(address: str) -> str:
+def _escape_address(address: str) -> str:
     """Escape the parentheses that would end the link's address early."""
     return address.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
 

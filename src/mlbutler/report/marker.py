@@ -18,7 +18,7 @@ def marker(title: str, head: str, *, html: bool = True) -> str:
     return f"<!-- {said} -->" if html else f"[//]: # ({said})"
 
 
-def marked_head(body: str, title: str) -> str | None:
+def parse_marker(body: str, title: str) -> str | None:
     """Return the commit that a comment is about, None when it is not ours or has another title."""
     found = [m for m in _HEAD.finditer(body) if m["title"] == hidden_comment(title)]
     return found[-1]["head"] if found else None

@@ -86,7 +86,7 @@ def fields(compare: CompareResult, settings: Settings) -> tuple[tuple[str, str],
 
 def _rows_to_show(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
     """Choose the metrics to show, most important first; also return how many unchanged ones are omitted."""
-    chosen = [m for m in compare.metrics if _wanted(m, settings)]
+    chosen = [m for m in compare.metrics if _is_selected(m, settings)]
     left = [m for m in chosen if not (settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare))]
     return sorted(left, key=lambda m: _rank(m, compare)), len(chosen) - len(left)
 
@@ -96,7 +96,7 @@ def _rows(compare: CompareResult, settings: Settings, shown: Sequence[MetricChan
     return [_row(metric, compare, settings.precision, twice, noise) for metric in shown]
 
 
-def _wanted(metric: MetricChange, settings: Settings) -> bool:
+def _is_selected(metric: MetricChange, settings: Settings) -> bool:
     return not settings.metrics or any(fnmatchcase(metric.key, glob) for glob in settings.metrics)
 
 

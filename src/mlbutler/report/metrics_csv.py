@@ -29,10 +29,10 @@ def measured_numbers(record: Record) -> list[tuple[str, float]]:
     compare = record.compare
     if compare is None or outcome(record) is Outcome.INTERRUPTED:
         return []
-    return [(m.key, number) for m in compare.metrics if (number := _measured(compare, m)) is not None]
+    return [(m.key, number) for m in compare.metrics if (number := _measured_number(compare, m)) is not None]
 
 
-def _measured(compare: CompareResult, metric: MetricChange) -> float | None:
+def _measured_number(compare: CompareResult, metric: MetricChange) -> float | None:
     outdated = metric.verdict is Verdict.NOT_JUDGED and (metric.file, metric.reason) in compare.not_judged
     return None if outdated or isinstance(metric.new, bool) else as_float(metric.new)
 

@@ -49,7 +49,7 @@ def page(report: Report, draw: Draw, style: str, scripts: Sequence[str], policy:
     above = (_head(title, style, policy), _header(report), _steps(report))
     sections = (_section(section, draw) for section in report.sections)
     ends = [_script(record, ' type="application/json" id="record"'), *map(_script, scripts)]
-    return str(_joined([*above, *sections, Markup("</main>"), *ends, Markup("</body>\n</html>\n")], "\n"))
+    return str(_join([*above, *sections, Markup("</main>"), *ends, Markup("</body>\n</html>\n")], "\n"))
 
 
 def _head(title: Markup, style: str, policy: str) -> Markup:
@@ -74,9 +74,9 @@ script-src %s">
 def _header(report: Report) -> Markup:
     headline = report.headline
     experiment = f": {_visible(report.experiment)}" if report.experiment else ""
-    places = _joined(Markup(" · %s") % _line(place) for place in (report.subject, *report.places))
+    places = _join(Markup(" · %s") % _line(place) for place in (report.subject, *report.places))
     said = Markup('<span class="colon">:</span> %s') % _visible(headline.sentence) if headline.sentence else ""
-    further = _list(_listed(_visible(text)) for text in headline.further) if headline.further else ""
+    further = _list(_list_item(_visible(text)) for text in headline.further) if headline.further else ""
     remedy = Markup('<p class="remedy"><strong>What to do:</strong> %s</p>') % _visible(headline.remedy)
     return Markup("""\
 <header class="verdict %s">
@@ -93,13 +93,13 @@ it from there to see all of it. A resource root URL lets them through.</p>""") %
 
 def _steps(report: Report) -> Markup:
     one = Markup('<li class="%s"><span class="name">%s</span> <span class="outcome">%s</span></li>\n')
-    steps = _joined(one % (tone, name, outcome) for name, outcome, tone in report.steps)
+    steps = _join(one % (tone, name, outcome) for name, outcome, tone in report.steps)
     return Markup('<nav aria-label="Steps"><ol class="steps">\n%s</ol></nav>') % steps if report.steps else Markup("")
 
 
 def _section(section: Section, draw: Draw) -> Markup:
     alone = sum(isinstance(block, Table) for block in section.blocks) == 1
-    content = _joined((_block(block, draw, alone=alone) for block in section.blocks), "\n")
+    content = _join((_block(block, draw, alone=alone) for block in section.blocks), "\n")
     if not section.folded:
         return Markup('<section id="%s" class="card">\n<h2>%s</h2>\n%s\n</section>') % (
             section.name, section.title, content,
@@ -115,7 +115,7 @@ def _block(block: Block, draw: Draw, *, alone: bool) -> Markup:
     """Return one block. Args: alone: it is the only table of its section, which has a heading."""
     match block:
         case Paragraph():
-            return Markup("<p%s>%s</p>") % (_toned(block.tone), _line(block.line))
+            return Markup("<p%s>%s</p>") % (_class_attribute(block.tone), _line(block.line))
         case Items():
             return _items(block)
         case Table():
@@ -127,7 +127,7 @@ def _block(block: Block, draw: Draw, *, alone: bool) -> Markup:
             return _gallery(block)
         case Trends():
             one = Markup("<figure><figcaption><code>%s</code></figcaption>%s</figure>\n")
-            trends = _joined(one % (_visible(trend.name), Markup(sparkline.draw(trend))) for trend in block.items)
+            trends = _join(one % (_visible(trend.name), Markup(sparkline.draw(trend))) for trend in block.items)
             return Markup('%s\n<div class="trends">\n%s</div>') % (_caption(block.caption), trends)
         case Picture():
             return _figure(draw(block.plot))
@@ -135,11 +135,11 @@ def _block(block: Block, draw: Draw, *, alone: bool) -> Markup:
 
 def _items(block: Items) -> Markup:
     hidden = Markup('<li class="muted">%s not shown</li>\n') % count(block.left_out, "item") if block.left_out else ""
-    return _list([*(_listed(_line(item)) for item in block.lines), hidden])
+    return _list([*(_list_item(_line(item)) for item in block.lines), hidden])
 
 
 def _table(block: Table, *, alone: bool) -> Markup:
-    rows = _joined(_row(row, block.columns) for row in block.rows[:_MOST_ROWS])
+    rows = _join(_row(row, block.columns) for row in block.rows[:_MOST_ROWS])
     more = len(block.rows) - _MOST_ROWS
     note = Markup('\n<p class="muted">%s not shown here: report.json has them all.</p>') % count(more, "row")
     return Markup("""\
@@ -149,7 +149,7 @@ def _table(block: Table, *, alone: bool) -> Markup:
 <tbody role="rowgroup">
 %s</tbody>
 </table></div>%s""") % (
-        Markup(' class="unseen"') if alone else "", _visible(block.caption), _joined(map(_column, block.columns)), rows,
+        Markup(' class="unseen"') if alone else "", _visible(block.caption), _join(map(_column, block.columns)), rows,
         note if more > 0 else "",
     )  # fmt: skip
 
@@ -162,20 +162,20 @@ def _column(column: Column) -> Markup:
 
 def _row(row: Sequence[Cell], columns: Sequence[Column]) -> Markup:
     first = Markup('<th role="rowheader" scope="row" align="left"%s>%s</th>')
-    named = (first % (_toned(cell.tone), _line(cell.line)) for cell in row[:1])
+    named = (first % (_class_attribute(cell.tone), _line(cell.line)) for cell in row[:1])
     others = (_cell(cell, column) for cell, column in zip(row[1:], columns[1:], strict=False))
-    return Markup('<tr role="row">%s</tr>\n') % _joined([*named, *others])
+    return Markup('<tr role="row">%s</tr>\n') % _join([*named, *others])
 
 
 def _cell(cell: Cell, column: Column) -> Markup:
-    toned = Markup(' class="number %s" align="right"') % cell.tone if column.numeric else _toned(cell.tone)
+    toned = Markup(' class="number %s" align="right"') % cell.tone if column.numeric else _class_attribute(cell.tone)
     return Markup('<td role="cell" data-column="%s"%s>%s</td>') % (column.name, toned, _line(cell.line))
 
 
 def _gallery(block: Gallery) -> Markup:
     one = Markup('<figure><img src="%s" alt="%s"><figcaption>%s</figcaption></figure>\n')
     shown = [(source, _visible(text)) for source, text in block.pictures if DATA_URI.fullmatch(source)]
-    pictures = _joined(one % (source, text, text) for source, text in shown)
+    pictures = _join(one % (source, text, text) for source, text in shown)
     return Markup('%s\n<div class="gallery">\n%s</div>') % (_caption(block.caption), pictures)
 
 
@@ -193,22 +193,21 @@ def _figure(figure: Figure) -> Markup:
         figure.drawing and drawn % figure.drawing,
         figure.source and drawn % picture,
         figure.specification and explore % _script(figure.specification, ' type="application/json"'),
-        figure.heatmaps and pair % _joined(map(_heatmap, figure.heatmaps)),
-        figure.images and pair % _joined(_image(image, title) for image in figure.images),
+        figure.heatmaps and pair % _join(map(_heatmap, figure.heatmaps)),
+        figure.images and pair % _join(_image(image, title) for image in figure.images),
         figure.problem and Markup('<p class="missing">%s</p>') % _visible(figure.problem),
     )
     return Markup("<figure>\n<figcaption><strong>%s</strong>%s%s</figcaption>\n%s\n</figure>") % (
-        title, "" if figure.changed else same, note, _joined((part for part in parts if part), "\n"),
+        title, "" if figure.changed else same, note, _join((part for part in parts if part), "\n"),
     )  # fmt: skip
 
 
 def _heatmap(side: Heatmap) -> Markup:
     one = Markup('<td class="heat-%s" align="center">%s</td>')
     row = Markup('<tr><th scope="row">%s</th>%s</tr>\n')
-    columns = _joined(Markup('<th scope="col">%s</th>') % _visible(column) for column in side.columns)
-    rows = _joined(
-        row
-        % (_visible(label), _joined(one % (level, _strong(text) if right else text) for text, level, right in cells))
+    columns = _join(Markup('<th scope="col">%s</th>') % _visible(column) for column in side.columns)
+    rows = _join(
+        row % (_visible(label), _join(one % (level, _strong(text) if right else text) for text, level, right in cells))
         for label, cells in side.rows
     )
     return Markup("""\
@@ -227,7 +226,7 @@ def _image(image: EmbeddedImage, title: str) -> Markup:
 
 
 def _line(spans: Line) -> Markup:
-    return _joined(map(_span, spans))
+    return _join(map(_span, spans))
 
 
 def _span(span: Span) -> Markup:
@@ -236,14 +235,14 @@ def _span(span: Span) -> Markup:
         case Style.STRONG:
             return _strong(text)
         case Style.CODE:
-            return _linked(Markup("<code>%s</code>") % text, span.href)
+            return _anchor(Markup("<code>%s</code>") % text, span.href)
         case Style.LINK:
-            return _linked(Markup.escape(text), span.href)
+            return _anchor(Markup.escape(text), span.href)
         case Style.PLAIN:
             return Markup.escape(text)
 
 
-def _linked(text: Markup, href: str) -> Markup:
+def _anchor(text: Markup, href: str) -> Markup:
     address = web_address(href) if href else None
     return Markup('<a href="%s" rel="noreferrer noopener">%s</a>') % (address, text) if address else text
 
@@ -252,7 +251,7 @@ def _strong(text: str) -> Markup:
     return Markup("<strong>%s</strong>") % text
 
 
-def _toned(tone: str) -> Markup:
+def _class_attribute(tone: str) -> Markup:
     return Markup(' class="%s"') % tone if tone else Markup("")
 
 
@@ -261,10 +260,10 @@ def _caption(text: str) -> Markup:
 
 
 def _list(items: Iterable[Markup | str]) -> Markup:
-    return Markup("<ul>\n%s</ul>") % _joined(items)
+    return Markup("<ul>\n%s</ul>") % _join(items)
 
 
-def _listed(text: str) -> Markup:
+def _list_item(text: str) -> Markup:
     return Markup("<li>%s</li>\n") % text
 
 
@@ -273,7 +272,7 @@ def _script(content: str, attributes: str = "") -> Markup:
     return Markup("<script%s>%s</script>") % (Markup(attributes), Markup(content))
 
 
-def _joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
+def _join(parts: Iterable[Markup | str], between: str = "") -> Markup:
     return Markup(between).join(parts)
 
 

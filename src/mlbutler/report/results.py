@@ -11,7 +11,7 @@ from mlbutler.report.model import Block, CodeBlock, Items, Line, Paragraph, Sect
 _NAMED = 10
 
 
-def committed(record: Record) -> Line:
+def commit_line(record: Record) -> Line:
     """Return which commit has the results and how to get them, () where none has."""
     commit = record.commit
     if commit is None or not commit.commit:
@@ -21,7 +21,7 @@ def committed(record: Record) -> Line:
     return (plain("results in "), links.commit(commit.commit, record.change), plain(where), *how)
 
 
-def run(record: Record) -> Line:
+def tracker_run_line(record: Record) -> Line:
     """Return a link to the results' run on an MLflow server, () where there is none."""
     page = record.commit.tracker_run if record.commit is not None else ""
     return (link("MLflow", page),) if page else ()

@@ -43,7 +43,7 @@ def failures(record: Record) -> Section | None:
             logs.append(_log(f"Stage {stage.name} failed{took}{code_text}", stage.tail))
     for name, step in (("test", record.test), ("lint", record.lint)):
         runs = step.runs if step is not None else ()
-        logs += [_log(f"{name}: {run.command}: {_ended(run)}", run.tail) for run in runs if run.exit_code != 0]
+        logs += [_log(f"{name}: {run.command}: {_describe_end(run)}", run.tail) for run in runs if run.exit_code != 0]
     if not logs:
         return None
     return Section("failures", "What failed", tuple(logs), 92, numbers.count(len(logs), "log"), important=True)
@@ -54,7 +54,7 @@ def _log(caption: str, tail: tuple[str, ...]) -> CodeBlock:
     return CodeBlock(caption, lines or ("(it wrote nothing)",))
 
 
-def _ended(run: CommandRun) -> str:
+def _describe_end(run: CommandRun) -> str:
     how = "stopped by its timeout" if run.exit_code is None else f"exit code {run.exit_code}"
     return f"{how} after {numbers.seconds(run.duration)}"
 
@@ -91,7 +91,7 @@ def lint_section(record: Record) -> Section | None:
 
 def _commands(runs: tuple[CommandRun, ...]) -> Table:
     rows = tuple(
-        (cell(r.command, style=Style.CODE), cell("passed" if r.exit_code == 0 else _ended(r),
+        (cell(r.command, style=Style.CODE), cell("passed" if r.exit_code == 0 else _describe_end(r),
          Tone.GOOD if r.exit_code == 0 else Tone.BAD), cell(numbers.seconds(r.duration)))
         for r in runs
     )  # fmt: skip

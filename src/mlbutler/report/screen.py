@@ -46,7 +46,7 @@ class Screen:
     def line(self, said: str, tone: Tone = Tone.NONE) -> None:
         """Print a line; a terminal wraps a long one. In a log the rest of it would stand where a command does."""
         if self._log:
-            print(self._shown(said), file=self._stream, flush=True)
+            print(self._sanitise(said), file=self._stream, flush=True)
         else:
             self._terminal.print(self._text(said, tone), soft_wrap=not self._terminal.is_terminal)
 
@@ -70,7 +70,7 @@ class Screen:
     def _lines(self, table: Table) -> list[str]:
         """Return the table as rich draws it where nothing is to be folded; [] where rich has to."""
         names = [column.name for column in table.columns]
-        rows = [[self._shown("".join(span.text for span in cell.line)) for cell in row] for row in table.rows]
+        rows = [[self._sanitise("".join(span.text for span in cell.line)) for cell in row] for row in table.rows]
         strange = any(not _NARROW(text) for row in rows for text in row) or not all(map(_PLAIN_NAME, names))
         if not rows or not names or strange:
             return []
@@ -94,14 +94,14 @@ class Screen:
             rule("└", "─", "┴", "┘"),
         ]
 
-    def _shown(self, said: str) -> str:
+    def _sanitise(self, said: str) -> str:
         hidden = self._redactor.hide(said)
         return clean("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in hidden))[:_LONGEST]
 
     def _text(self, said: str, tone: Tone = Tone.NONE) -> Text:
         from rich.text import Text
 
-        return Text(self._shown(said), style=_STYLES.get(tone, ""))
+        return Text(self._sanitise(said), style=_STYLES.get(tone, ""))
 
 
 def _is_log(stream: TextIO) -> bool:

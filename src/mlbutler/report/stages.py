@@ -52,9 +52,9 @@ def stages(record: Record) -> Section | None:
         for found in record.reproduce.stale_again:
             said = f"Stale again as soon as it ran: {found.subject} ({found.problem}). {found.remedy}"
             blocks.append(Paragraph((plain(said),), Tone.WARN))
-        if (line := _predicted(record)) is not None:
+        if (line := _expected_cost(record)) is not None:
             blocks.append(line)
-        blocks += _logged(record)
+        blocks += _tracker_runs(record)
         counts = Counter(s.outcome for s in runs)
         total = sum(s.duration for s in runs)
         summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
@@ -107,7 +107,7 @@ def _earlier_stages(record: Record) -> Section | None:
     return Section("stages", "Stages", (Paragraph(said), Table("Stages", columns, tuple(rows))), 60, summary)
 
 
-def _logged(record: Record) -> list[Block]:
+def _tracker_runs(record: Record) -> list[Block]:
     """Return the runs that stages logged with experiment trackers."""
     runs = record.compare.runs if record.compare is not None else ()
     if not runs:
@@ -119,7 +119,7 @@ def _logged(record: Record) -> list[Block]:
     return [Paragraph((plain("Runs that the stages logged:"),)), Items(tuple(lines), len(runs) - len(lines))]
 
 
-def _predicted(record: Record) -> Paragraph | None:
+def _expected_cost(record: Record) -> Paragraph | None:
     """Return what the plan expected, beside what happened."""
     cost = record.plan.expected if record.plan else None
     if cost is None or record.reproduce is None:

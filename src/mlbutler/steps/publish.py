@@ -204,7 +204,7 @@ def _comment(context: RunContext, forge: Forge, change: Change) -> Posted:
     report = build.build(record, settings)
     older = is_older(context.git, change)
     files = pictures.of_report(report) if change.number is not None else ()
-    short = not takes.folds and bool(markdown.shown_on_demand(report))
+    short = not takes.folds and bool(markdown.sections_on_demand(report))
     comment = agreed_comment_settings(context)
     elsewhere = bool(files) and comment.pictures and comment.pictures_in is not None
     linked = takes.pictures == "linked" and bool(files) and comment.pictures and not elsewhere

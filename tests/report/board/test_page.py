@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlbutler.report.board import page
 from mlbutler.report.board.columnar import short_names
 from mlbutler.report.board.model import Board
-from mlbutler.report.board.redaction import redacted_board
+from mlbutler.report.board.redaction import redact_board
 from mlbutler.secrets import Redactor
 from tests.report.hostile import hostile_text
 from tests.report.test_html import Page
@@ -90,13 +90,13 @@ def test_a_board_of_nothing_is_a_page(board: Board) -> None:
 def test_credentials_are_hidden_wherever_they_stand(board: Board) -> None:
     secret = "ghp_" + "a1B2" * 9
     evil = poisoned_board(board, lambda: f"x {secret} y")
-    shown = redacted_board(evil, Redactor(()).hide)
+    shown = redact_board(evil, Redactor(()).hide)
     assert secret in page.render(evil)
     document = page.render(shown)
     assert secret not in document
     assert secret in unpacked(page.render(evil), "experiments")
     assert secret not in unpacked(document, "experiments")
-    known = experiments(page.render(redacted_board(board, Redactor(()).hide)))
+    known = experiments(page.render(redact_board(board, Redactor(()).hide)))
     assert known == experiments(page.render(board))  # nothing else is
 
 

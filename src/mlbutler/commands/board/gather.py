@@ -19,7 +19,7 @@ from mlbutler.record import Record
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.report.board.columns import columns, main_column
 from mlbutler.report.board.model import Board, BoardRow, Points
-from mlbutler.report.board.redaction import redacted_board
+from mlbutler.report.board.redaction import redact_board
 from mlbutler.state.hints import Hints
 from mlbutler.steps.context import RunContext
 
@@ -59,7 +59,7 @@ def gather(context: RunContext, most: int, *, merged: bool, fetching: bool) -> B
         title=_title(context), target=target, rows=tuple(rows), columns=shown_columns,
         main=main_column(shown_columns, [str(gate.metric) for gate in gates]), curves=curves, notes=tuple(notes),
     )  # fmt: skip
-    return redacted_board(board, context.console.redactor.hide)
+    return redact_board(board, context.console.redactor.hide)
 
 
 def _stores(mirror: Path | None, root: Path) -> list[Path]:

@@ -56,7 +56,7 @@ def columnar(board: Board) -> dict[str, Any]:
             "baseline": [at.get(row.baseline, -1) if row.baseline != row.commit else -1 for row in rows],
             "same": [int(row.same) for row in rows],
             "links": [_links(row.links, row.commit) for row in rows],
-            "curves": [_drawn(row, board, names, drawn) for row in rows],
+            "curves": [_curve_indices(row, board, names, drawn) for row in rows],
         },
         "values": [_values(column, rows) for column in board.columns],
         "kinds": kinds.all(),
@@ -88,7 +88,7 @@ class _Curves:
         return {"xs": [[_rounded(value) for value in x] for x in self._axes], "curveAxes": axes, "ys": ys}
 
 
-def _drawn(row: BoardRow, board: Board, names: _Words, drawn: _Curves) -> list[list[int]]:
+def _curve_indices(row: BoardRow, board: Board, names: _Words, drawn: _Curves) -> list[list[int]]:
     return [[names(_visible(name)), drawn(key)] for name, key in row.curves.items() if key in board.curves]
 
 

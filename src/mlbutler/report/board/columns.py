@@ -19,8 +19,8 @@ def columns(rows: Sequence[BoardRow], goals: Mapping[str, str]) -> tuple[tuple[B
     Args:
         goals: ``file:name`` or name -> ``maximize`` or ``minimize``, before what names tell.
     """
-    metrics = _chosen([row.metrics for row in rows])
-    params = _chosen([row.params for row in rows])
+    metrics = _order_keys([row.metrics for row in rows])
+    params = _order_keys([row.params for row in rows])
     kept = [(key, True) for key in metrics[:MOST]] + [(key, False) for key in params[:MOST]]
     names = Counter(_name(key) for key, _ in kept)
     found = tuple(
@@ -38,7 +38,7 @@ def main_column(columns: Sequence[BoardColumn], gates: Sequence[str]) -> str:
     return next(gated, None) or next(directed, None) or next((column.key for column in metrics), "")
 
 
-def _chosen(values: Sequence[Mapping[str, Scalar]]) -> list[str]:
+def _order_keys(values: Sequence[Mapping[str, Scalar]]) -> list[str]:
     """Return all keys in the order in which the newest experiments have them; those that never differ last."""
     seen: dict[str, Scalar] = {}
     differs: dict[str, None] = {}

@@ -49,8 +49,8 @@ def render(board: Board) -> str:
         trend=Markup(sparkline.draw(trend)) if trend is not None else "",
         newest=iso(board.rows[0].when)[:10] if board.rows else "",
         styles=_text("board.css"), program=Markup(program), hashes=" ".join(map(_hash, scripts)),
-        experiments=_packed(json.dumps(columnar(board), separators=(",", ":"), allow_nan=False)),
-        table_library=_packed_library("table"), chart_library=_packed_library("charts"), number=numbers.count,
+        experiments=_compress(json.dumps(columnar(board), separators=(",", ":"), allow_nan=False)),
+        table_library=_compress_library("table"), chart_library=_compress_library("charts"), number=numbers.count,
     )  # fmt: skip
 
 
@@ -86,11 +86,11 @@ def _library(name: str) -> str:
 
 
 @cache
-def _packed_library(name: str) -> str:
-    return _packed(_library(name))
+def _compress_library(name: str) -> str:
+    return _compress(_library(name))
 
 
-def _packed(text: str) -> str:
+def _compress(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), _LEVEL, mtime=0)).decode("ascii")
 
 

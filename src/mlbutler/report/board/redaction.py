@@ -10,7 +10,7 @@ from mlbutler.record import Scalar
 from mlbutler.report.board.model import Board, BoardRow
 
 
-def redacted_board(board: Board, hide: Callable[[str], str]) -> Board:
+def redact_board(board: Board, hide: Callable[[str], str]) -> Board:
     """Return the same experiments with credentials hidden in every text.
 
     Args:

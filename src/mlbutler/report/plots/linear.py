@@ -20,7 +20,7 @@ def figure(plot: PlotChange) -> Figure:
 
     wide, narrow = (Markup(svg.line_chart(plot, size)) for size in (svg.PAGE, svg.PHONE))
     problem = "" if wide else plot.reason or "It has no point that can be drawn."
-    return Figure(plot.title or plot.file, _thinned(plot), plot.changed, chart=wide, narrow=narrow, problem=problem)
+    return Figure(plot.title or plot.file, _note(plot), plot.changed, chart=wide, narrow=narrow, problem=problem)
 
 
 def pictures(plot: PlotChange) -> tuple[File, ...]:
@@ -35,7 +35,7 @@ def _last(points: tuple[tuple[Scalar, ...], ...]) -> Scalar:
     return points[-1][1] if points and len(points[-1]) > 1 else None
 
 
-def _thinned(plot: PlotChange) -> str:
+def _note(plot: PlotChange) -> str:
     thinned = [
         f"{numbers.count(total, 'point')} in {side}, {len(points):,} drawn"
         for side, points, total in (("target", plot.old, plot.old_total), ("this change", plot.new, plot.new_total))

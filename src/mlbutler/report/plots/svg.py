@@ -62,8 +62,8 @@ def line_chart(plot: PlotChange, size: Size = COMMENT) -> str:
     if not everything:
         return ""
     xs, ys = _scale([p[0] for p in everything]), _scale([p[1] for p in everything], margin=0.06)
-    place_x = _placed(xs, size.left, size.width - size.right)
-    place_y = _placed(ys, size.floor, size.top)
+    place_x = _linear_map(xs, size.left, size.width - size.right)
+    place_y = _linear_map(ys, size.floor, size.top)
     names = None if positions is None else list(positions)
     parts = [*_y_axis(size, ys, place_y), *_x_axis(size, xs, place_x, names), *_names(size, plot)]
     same = plot.old == plot.new
@@ -71,7 +71,10 @@ def line_chart(plot: PlotChange, size: Size = COMMENT) -> str:
     at = float(size.left)
     for side, colour, dash, said in shown:
         said = said if sides[side] else f"{said} (none)"
-        parts += [*_legend(at, side, colour, dash, said), *_drawn(sides[side], side, colour, dash, place_x, place_y)]
+        parts += [
+            *_legend(at, side, colour, dash, said),
+            *_draw_line(sides[side], side, colour, dash, place_x, place_y),
+        ]
         at += 130
     label = _text(f"{plot.title or plot.file}: {plot.y or 'value'} by {plot.x or 'step'}")
     return (
@@ -111,11 +114,11 @@ def _segments(points: Sequence[Sequence[Scalar]], positions: dict[Scalar, int] |
         if x is None or y is None:
             segments.append([])
         else:
-            segments[-1].append((_bounded(x), _bounded(y)))
+            segments[-1].append((_clamp(x), _clamp(y)))
     return [segment for segment in segments if segment]
 
 
-def _bounded(number: float) -> float:
+def _clamp(number: float) -> float:
     return max(-_LARGEST, min(_LARGEST, number))
 
 
@@ -128,7 +131,7 @@ def _scale(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]:
     return low - around, high + around
 
 
-def _placed(scale: tuple[float, float], start: float, end: float) -> Callable[[float], float]:
+def _linear_map(scale: tuple[float, float], start: float, end: float) -> Callable[[float], float]:
     low, high = scale
     return lambda number: start + (number - low) / (high - low) * (end - start)
 
@@ -222,7 +225,7 @@ def _legend(x: float, side: str, colour: str, dash: str, said: str) -> list[str]
     ]
 
 
-def _drawn(
+def _draw_line(
     segments: Segments,
     side: str,
     colour: str,

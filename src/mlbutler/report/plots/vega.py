@@ -66,10 +66,10 @@ def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Rende
     asked = tuple(dict.fromkeys(specifications))
     new = [text for text in asked if (text, png) not in _KNOWN]
     if new:
-        answer = _asked({"specifications": new, "png": png, "bundle": False})
+        answer = _run_worker({"specifications": new, "png": png, "bundle": False})
         for index, text in enumerate(new):
             _KNOWN[text, png] = (
-                RenderedChart(problem=answer) if isinstance(answer, str) else _rendered_chart(answer["charts"][index])
+                RenderedChart(problem=answer) if isinstance(answer, str) else _decode_chart(answer["charts"][index])
             )
     return {text: _KNOWN[text, png] for text in asked}
 
@@ -77,7 +77,7 @@ def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Rende
 _KNOWN: dict[tuple[str, bool], RenderedChart] = {}
 
 
-def _rendered_chart(chart: dict[str, str]) -> RenderedChart:
+def _decode_chart(chart: dict[str, str]) -> RenderedChart:
     return RenderedChart(chart.get("svg", ""), base64.b64decode(chart.get("png", "")), chart.get("problem", ""))
 
 
@@ -98,12 +98,12 @@ def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, RenderedCh
 
 @cache
 def _library() -> str:
-    answer = _asked({"specifications": (), "png": False, "bundle": True})
+    answer = _run_worker({"specifications": (), "png": False, "bundle": True})
     text = "" if isinstance(answer, str) else str(answer["bundle"])
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _asked(request: dict[str, Any]) -> dict[str, Any] | str:
+def _run_worker(request: dict[str, Any]) -> dict[str, Any] | str:
     """Return the worker's answer, or the reason why there is none."""
     try:
         done = subprocess.run(

@@ -15,7 +15,7 @@ SCALE = 2.0
 """Pixels of a PNG for each unit of the chart."""
 
 
-def _drawn(specification: str, *, png: bool) -> dict[str, Any]:
+def _render_chart(specification: str, *, png: bool) -> dict[str, Any]:
     import vl_convert
 
     try:
@@ -32,7 +32,7 @@ def _drawn(specification: str, *, png: bool) -> dict[str, Any]:
 def main() -> None:
     """Answer the one request on standard input."""
     request = json.load(sys.stdin)
-    answer: dict[str, Any] = {"charts": [_drawn(text, png=request["png"]) for text in request["specifications"]]}
+    answer: dict[str, Any] = {"charts": [_render_chart(text, png=request["png"]) for text in request["specifications"]]}
     if request["bundle"]:
         import vl_convert
 

@@ -28,8 +28,8 @@ def test_an_author_and_his_message_are_read_at_once(tmp_path: Path, git: GitComm
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", message, "--author", "Zoë O'Neil <zoe@example.org>")
     git(tmp_path, "commit", "-q", "--allow-empty", "--allow-empty-message", "-m", "")
     repository = Git(tmp_path, {"PATH": "/usr/bin:/bin"})
-    assert repository.described("HEAD~1") == ("Zoë O'Neil", message)
-    assert repository.described("HEAD") == ("Ada", "")
+    assert repository.author_and_message("HEAD~1") == ("Zoë O'Neil", message)
+    assert repository.author_and_message("HEAD") == ("Ada", "")
 
 
 def test_another_folder_of_the_work_tree_has_the_same_top(tmp_path: Path, git: GitCommand) -> None:
@@ -161,7 +161,7 @@ def test_head_is_read_as_it_is_whatever_lies_beside_it(tmp_path: Path, git: GitC
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "two\n\nA body")
     assert first == git(tmp_path, "rev-parse", "HEAD~1")
     assert repository.read_head() == git(tmp_path, "rev-parse", "HEAD")
-    assert repository.described(repository.head()) == ("Ada", "two\n\nA body")
+    assert repository.author_and_message(repository.head()) == ("Ada", "two\n\nA body")
     assert (repository.parents(repository.head()), repository.parents(first)) == ((first,), ())
 
 

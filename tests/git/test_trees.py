@@ -35,7 +35,7 @@ def test_folders_files_and_commits(tmp_path: Path) -> None:
 
     trees = Trees(git)
     both = [newest.tree, oldest.tree]
-    listed = trees.named(both, lambda name: name == "dvc.yaml")
+    listed = trees.matching_files(both, lambda name: name == "dvc.yaml")
     assert [[path for path, _ in listed[tree]] for tree in both] == [
         ["a b/ü/dvc.yaml"], ["a b/dvc.yaml", "a b/ü/dvc.yaml"],
     ]  # fmt: skip
@@ -45,4 +45,4 @@ def test_folders_files_and_commits(tmp_path: Path) -> None:
     assert trees.below(oldest.tree, "a b") == ("dvc.yaml", "ü/dvc.yaml")
     for tree, of in zip(both, (second, first), strict=True):
         told = {entry.path: entry.oid for entry in git.tree(of) if entry.mode.startswith("100")}
-        assert dict(trees.named([tree], lambda _: True)[tree]) == told
+        assert dict(trees.matching_files([tree], lambda _: True)[tree]) == told

@@ -141,9 +141,9 @@ def test_all_are_links_and_dvc_agrees_without_reading_one(
     assert wrong(root, count) == []
     assert said_by_dvc(root) == ({}, [])
     again = Project(root)
-    assert again.hashes.unchanged() == {"data"}
+    assert again.hashes.unchanged_paths() == {"data"}
     (root / "data" / "folder 3" / "more").write_text("more")
-    assert Project(root).hashes.unchanged() == frozenset()
+    assert Project(root).hashes.unchanged_paths() == frozenset()
 
 
 def test_a_cached_object_that_was_replaced_since_it_was_looked_at(root: Path, count: int, project: Project) -> None:

@@ -198,7 +198,7 @@ def test_the_fingerprint_is_that_of_what_was_looked_at(world: World) -> None:
     world.lay_out({"a": "one", "tmp/x.tmp": "two", "tmp/b.txt": "two"}, {"": ["*.tmp"]})
     taken = TreeFingerprint(world.root, "sub/data")
     hash_directory(world.repo, world.item, taken)
-    assert taken.taken() == fingerprint(world.root, "sub/data") is not None
+    assert taken.result() == fingerprint(world.root, "sub/data") is not None
 
 
 def test_a_pipe_that_dvcignore_names_is_passed_over_and_any_other_refused(full: Path, plan: Plan) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mlbutler.errors import UntrustedRemote
 from mlbutler.remotes.trust import (
+    describe_moves,
     from_text,
-    moved,
-    refused,
+    refused_remotes,
     require_places,
     require_trusted,
     sections,
@@ -42,7 +42,7 @@ def remote(name: str = "origin", **keys: str) -> str:
 
 
 def reasons(root: Path, config: str, base: str, local: str = "", **environ: str) -> dict[str, str]:
-    return refused(tree(root, config, local), (from_text(base.encode()),), environ)
+    return refused_remotes(tree(root, config, local), (from_text(base.encode()),), environ)
 
 
 BASE = remote(url="https://dagshub.com/team/x.dvc", auth="basic")
@@ -122,7 +122,7 @@ def test_the_agent_can_allow_a_host(tmp_path: Path) -> None:
 
 
 def test_a_clone_of_ones_own_is_trusted(tmp_path: Path) -> None:
-    assert refused(tree(tmp_path, remote(url="https://anywhere.example/")), None, {}) == {}
+    assert refused_remotes(tree(tmp_path, remote(url="https://anywhere.example/")), None, {}) == {}
 
 
 def test_the_text_of_a_configuration() -> None:
@@ -150,14 +150,14 @@ DIRECTORY = remote(url="/srv/dvc")
 def test_a_directory_is_used_only_where_the_target_branch_names_it(
     tmp_path: Path, config: str, base: str, is_refused: bool, anonymous: bool
 ) -> None:
-    found = refused(tree(tmp_path, config), (from_text(base.encode()),), {}, anonymous=anonymous)
+    found = refused_remotes(tree(tmp_path, config), (from_text(base.encode()),), {}, anonymous=anonymous)
     assert bool(found) is (is_refused and not (anonymous and "://" in config and "file:" not in config))
 
 
 def test_the_agent_can_allow_a_directory_and_what_is_below_it(tmp_path: Path) -> None:
     allowed = {"MLBUTLER_REMOTE_HOSTS": f"new.example, {tmp_path}/srv"}
     for url, count in ((f"{tmp_path}/srv/x", 0), (f"{tmp_path}/srv/../x", 1), (f"{tmp_path}/srv2", 1)):
-        assert len(refused(tree(tmp_path, remote(url=url)), (from_text(BASE.encode()),), allowed)) == count
+        assert len(refused_remotes(tree(tmp_path, remote(url=url)), (from_text(BASE.encode()),), allowed)) == count
 
 
 TWO = remote("public", url="https://dagshub.com/p.dvc") + remote("private", url="https://data.example/p")
@@ -169,12 +169,12 @@ def core(name: str) -> str:
 
 def test_another_of_two_agreed_remotes_is_not_made_the_project_s_by_the_change(tmp_path: Path) -> None:
     base = (from_text(core("private").encode()),)
-    assert refused(tree(tmp_path, core("private")), base, {}, chosen="") == {}
-    found = refused(tree(tmp_path, core("public")), base, {}, chosen="")
+    assert refused_remotes(tree(tmp_path, core("private")), base, {}, chosen="") == {}
+    found = refused_remotes(tree(tmp_path, core("public")), base, {}, chosen="")
     assert list(found) == ["public"]
     assert "in place of private" in found["public"]
-    assert list(refused(tree(tmp_path, core("private")), base, {}, chosen="public")) == ["public"]
-    assert refused(tree(tmp_path, core("public")), base, {}, chosen=None) == {}  # the environment says which
+    assert list(refused_remotes(tree(tmp_path, core("private")), base, {}, chosen="public")) == ["public"]
+    assert refused_remotes(tree(tmp_path, core("public")), base, {}, chosen=None) == {}  # the environment says which
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_mirror_that_only_the_change_names_is_not_used(tmp_path: Path, key: st
     known = (from_text(b"", mirrors={key: ours}),)
     loaded = load(tmp_path, {})
     assert getattr(without_moved_mirror(loaded, known).settings.data, key) is None
-    assert any(f"data.{key} to other, in place of {ours}" in line for line in moved(tmp_path, loaded, known))
+    assert any(f"data.{key} to other, in place of {ours}" in line for line in describe_moves(tmp_path, loaded, known))
     given = load(tmp_path, {f"MLBUTLER_DATA_{key}".upper(): "agents"})
     assert getattr(without_moved_mirror(given, known).settings.data, key) == "agents"
     assert getattr(without_moved_mirror(loaded, None).settings.data, key) == "other"
@@ -228,14 +228,14 @@ def test_a_mirror_that_only_the_change_names_is_not_used(tmp_path: Path, key: st
     ],
 )  # fmt: skip
 def test_every_change_of_a_remote_is_told(tmp_path: Path, config: str, said: list[str]) -> None:
-    found = moved(tree(tmp_path, config), load(tmp_path, {}), (from_text(BASE.encode()),))
+    found = describe_moves(tree(tmp_path, config), load(tmp_path, {}), (from_text(BASE.encode()),))
     assert len(found) == len(said)
     assert all(part in line for part, line in zip(said, found, strict=True))
     assert "u:p@" not in str(found)
 
 
 def test_nothing_is_called_new_where_the_target_branch_is_not_known(tmp_path: Path) -> None:
-    assert moved(tree(tmp_path, BASE), load(tmp_path, {}), ()) == ()
+    assert describe_moves(tree(tmp_path, BASE), load(tmp_path, {}), ()) == ()
 
 
 MOVED = "https://evil.example/x"

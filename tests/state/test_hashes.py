@@ -25,18 +25,18 @@ def root(tmp_path: Path) -> Path:
 def test_a_hash_survives_the_process_and_not_a_change(root: Path) -> None:
     HashCache(root).put({"file": HASH}, {})
     assert HashCache(root).get("file", MD5) == HASH
-    assert HashCache(root).unchanged() == {"file"}
+    assert HashCache(root).unchanged_paths() == {"file"}
     assert HashCache(root).get("file", "md5-dos2unix") is None
     (root / ".dvcignore").write_text("*.tmp\n")
     assert HashCache(root).get("file", MD5) is None  # what DVC ignores may change a directory's hash
     (root / ".dvcignore").unlink()
     (root / "file").write_text("abd")
     assert HashCache(root).get("file", MD5) is None
-    assert HashCache(root).changed(["file", "other"]) == ("file",)
-    assert HashCache(root).changed([]) == ()
+    assert HashCache(root).changed_paths(["file", "other"]) == ("file",)
+    assert HashCache(root).changed_paths([]) == ()
     (root / "file").unlink()
-    assert HashCache(root).unchanged() == frozenset()
-    assert HashCache(root).changed(["file"]) == ()
+    assert HashCache(root).unchanged_paths() == frozenset()
+    assert HashCache(root).changed_paths(["file"]) == ()
 
 
 def test_a_file_of_a_clock_that_is_ahead_is_not_remembered(root: Path) -> None:
@@ -62,4 +62,4 @@ def test_who_wrote_a_path_knows_its_fingerprint(root: Path) -> None:
 def test_a_row_of_another_shape_is_no_hash(root: Path, row: object) -> None:
     Segment(root / ".mlbutler", KIND).append({"file": row})
     assert HashCache(root).get("file", MD5) is None
-    assert HashCache(root).unchanged() == frozenset()
+    assert HashCache(root).unchanged_paths() == frozenset()

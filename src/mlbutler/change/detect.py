@@ -73,7 +73,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
                 f"The pull request has no common history with its target branch '{target.branch}'.",
                 f"Rebase it onto {target.branch}, or name a commit to compare with: --against REV.",
             )
-    author, message = git.described(head)
+    author, message = git.author_and_message(head)
     change = Change(
         ci=facts.ci,
         kind=facts.kind,

@@ -130,7 +130,7 @@ def _is_merge_of_ours(history: History, checkout: str, head: str, target: Target
     if len(others) != 1 or target.commit is None or not git.is_ancestor(others[0], target.commit):
         return False
     history.merge_base(head, others[0])  # brings what a shallow clone lacks of the two
-    merged = git.merged_tree(head, others[0])
+    merged = git.merge_tree(head, others[0])
     return merged is not None and merged == git.tree_id(checkout)
 
 

@@ -202,7 +202,7 @@ def _record(
     clone: _OpenedClone, against: str | None, *, anew: bool, offline: bool, repair: bool = True, telling: bool = False
 ) -> _Begun:
     """Return the record to continue, and what it must not decide."""
-    from mlbutler.remotes.trust import agreed_remotes, moved, target_revisions
+    from mlbutler.remotes.trust import describe_moves, read_agreements, target_revisions
     from mlbutler.reproduce.rwlock import repair_rwlock
 
     root, git, environ, loaded = clone.root, clone.git, clone.environ, clone.loaded
@@ -221,10 +221,10 @@ def _record(
     if told and _opens_remotes(environ):
         known: tuple[Agreement, ...] | None = ()
     else:
-        known = agreed_remotes(git, change, prefix, target_revisions(git, change) if revisions is None else revisions)
+        known = read_agreements(git, change, prefix, target_revisions(git, change) if revisions is None else revisions)
     record = Record(
         change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder,
-        report_name=name or "", moved_remotes=moved(root, loaded, known),
+        report_name=name or "", moved_remotes=describe_moves(root, loaded, known),
     )  # fmt: skip
     if before is None or not before.change.same_work(change):
         return _Begun(record, known, revisions)

@@ -71,7 +71,7 @@ def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touc
             if build.is_in(tip):
                 commit = _ours(git, head, tip)
                 return PushOutcome(commit, next(iter(git.parents(commit)), ""), found=True)
-            if changed := [path for path in git.changed(head, tip) if concerns(path, touched)]:
+            if changed := [path for path in git.changed_paths(head, tip) if concerns(path, touched)]:
                 return PushOutcome(
                     reason="the branch moved meanwhile and changed what the results stand on: "
                     + f"{first_few(changed)}"

@@ -142,7 +142,7 @@ def _read_the_answer(world: World, pull_request: DemoPullRequest, first: Finishe
     _expect(git.parents(head) == (record.change.head,), "the results are not on top of Ada's commit", world)
     trailers = git.trailers(head)
     _expect(trailers.get("Mlbutler-Reproduced") == record.change.head, f"its trailers are {trailers}", world)
-    changed = git.changed(record.change.head, head)
+    changed = git.changed_paths(record.change.head, head)
     expected = {"dvc.lock", "metrics.json", "plots/confusion.csv", "plots/training.csv"}
     _expect(set(changed) == expected, f"the results commit changes {', '.join(changed)}", world)
     told = _summarise("", world, first)

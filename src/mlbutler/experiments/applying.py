@@ -40,7 +40,7 @@ def apply_results(
     Raises:
         UnsavedWork: one of them was changed here since: nothing was written. PathRefused: a link is in the way.
     """
-    changed = git.changed(experiment.baseline, experiment.result)
+    changed = git.changed_paths(experiment.baseline, experiment.result)
     paths = changed if only is None else tuple(path for path in changed if is_within(path, only))
     modes = git.run("config", "--type=bool", "core.fileMode", check=False).text != "false"
     sides = [_contents(git, rev, modes=modes) for rev in (experiment.result, experiment.input, experiment.baseline)]

@@ -117,7 +117,7 @@ def refuse_credentials(git: Git, captured: Captured, redactor: Redactor) -> None
     Raises:
         UsageError: there is one. What it is, is not said.
     """
-    changed = git.changed(captured.baseline, captured.tree)
+    changed = git.changed_paths(captured.baseline, captured.tree)
     sides = captured.baseline, captured.tree
     sizes = {name: blob.size for name, blob in read_blobs(git, _names(sides, changed), -1).items()}
     large = [path for path in changed if any(sizes.get(name, 0) > _LARGEST for name in _names(sides, [path]))]

@@ -124,7 +124,7 @@ def _grid(entries: Sequence[QueueEntry]) -> str:
 
 def _overrides(git: Git, captured: Captured, prefix: str, files: Collection[str]) -> tuple[str, ...]:
     """Return which parameters of these files differ from the baseline: DVC has written them in."""
-    changed = {path.removeprefix(prefix) for path in git.changed(captured.baseline, captured.tree)}
+    changed = {path.removeprefix(prefix) for path in git.changed_paths(captured.baseline, captured.tree)}
     found = []
     for file in (file for file in files if file in changed):
         sides = (Source(git.show(side, prefix + file)) for side in (captured.baseline, captured.tree))

@@ -40,7 +40,7 @@ class PartClone:
 
     def go_to(self, experiment: Experiment) -> None:
         """Change it to another experiment of the same project."""
-        for path in {*self._git.changed(self._input, experiment.input)} & self._there:
+        for path in {*self._git.changed_paths(self._input, experiment.input)} & self._there:
             (self._git.directory / path).unlink(missing_ok=True)
             self._there.discard(path)
         self._git.run("read-tree", "--reset", experiment.input)
@@ -63,7 +63,7 @@ class PartClone:
         return [os.fsdecode(path) for path in out.split(b"\0") if path]
 
     def _below(self) -> list[str]:
-        return self._git.tracked_below(sorted(self._wanted))
+        return self._git.tracked_paths_below(sorted(self._wanted))
 
     def _lay_out(self, wanted: Iterable[str]) -> None:
         due = {path for path in wanted if path not in self._there}

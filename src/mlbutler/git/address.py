@@ -66,20 +66,20 @@ def parse_git_address(text: str) -> Address:
         UsageError: it is no address, or of a kind that runs a program (``ext::...``).
     """
     if "\n" in text or text.startswith("-") or re.match(r"[A-Za-z0-9+.-]+::", text):
-        raise _refused(text)
+        raise _unsupported_address_error(text)
     if text.startswith("/"):
         return Address(text, "file")
     if "://" not in text:
         match = _SCP.fullmatch(text)
         if match is None or match["host"].startswith("-"):
-            raise _refused(text)
+            raise _unsupported_address_error(text)
         return Address(text, "ssh", match["host"], match["user"] or "")
     parts = urlsplit(text)
     scheme = parts.scheme.lower()
     if scheme == "file":
         return Address(unquote(parts.path), "file")
     if scheme not in ("http", "https", "ssh") or not parts.hostname or parts.hostname.startswith("-"):
-        raise _refused(text)
+        raise _unsupported_address_error(text)
     userinfo, _, place = parts.netloc.rpartition("@")
     user, _, password = (unquote(part) for part in userinfo.partition(":"))
     if scheme == "ssh":
@@ -88,7 +88,7 @@ def parse_git_address(text: str) -> Address:
     return Address(parts._replace(scheme=scheme, netloc=place).geturl(), scheme, place, user, password)
 
 
-def _refused(text: str) -> UsageError:
+def _unsupported_address_error(text: str) -> UsageError:
     scheme = re.match(r"[A-Za-z0-9+.-]{1,20}:", text)
     what = f"of the kind '{scheme[0]}'" if scheme else "of no known form"
     return UsageError(f"The repository's address is {what}, which is not used with credentials.", _REMEDY)

@@ -40,10 +40,10 @@ class Clone(GitCommand):
             UsageError: not inside a work tree.
         """
         if self._toplevel is None:
-            self._toplevel = self._located()
+            self._toplevel = self._find_toplevel()
         return self._toplevel
 
-    def _located(self) -> Path:
+    def _find_toplevel(self) -> Path:
         """Find the work tree's root; HEAD and the paths that are asked for next come from the same process."""
         paths = [word for name in _PATHS for word in ("--git-path", name)]
         head = ("--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
@@ -90,7 +90,7 @@ class Clone(GitCommand):
         self._heads[commit] = None
 
     def read_head(self) -> str:
-        """Return the commit id of HEAD; what `described` and `parents` say of it comes from the same process.
+        """Return the commit id of HEAD; what `author_and_message` and `parents` say of it comes from the same process.
 
         Raises:
             UsageError: the repository has no commit yet.
@@ -130,7 +130,7 @@ class Clone(GitCommand):
             return self._parents[rev]
         return tuple(self.run("rev-list", "--parents", "-n", "1", rev).text.split()[1:])
 
-    def described(self, rev: str) -> tuple[str, str]:
+    def author_and_message(self, rev: str) -> tuple[str, str]:
         """Return the author's name and the full commit message."""
         if rev in self._described:
             return self._described[rev]
@@ -166,7 +166,7 @@ class Clone(GitCommand):
         done = self.run("merge-base", one, other, check=False)
         return done.text.splitlines()[0] if done.code == 0 and done.text else None
 
-    def merged_tree(self, one: str, other: str) -> str | None:
+    def merge_tree(self, one: str, other: str) -> str | None:
         """Return the id of the merged tree of two commits; None where they conflict, or git is older than 2.38."""
         done = self.run("merge-tree", "--write-tree", one, other, check=False)
         return done.text.splitlines()[0] if done.code == 0 and done.text else None
@@ -238,32 +238,32 @@ class Clone(GitCommand):
         out = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out
         return tuple(map(os.fsdecode, filter(None, out.split(b"\0"))))
 
-    def tracked(self) -> frozenset[str]:
+    def tracked_paths(self) -> frozenset[str]:
         """Return the paths in the index below `directory`, relative to it."""
         out = self.run("ls-files", "-z").out
         return frozenset(os.fsdecode(item) for item in out.split(b"\0") if item)
 
-    def tracked_below(self, paths: Collection[str]) -> list[str]:
+    def tracked_paths_below(self, paths: Collection[str]) -> list[str]:
         """Return the paths in the index at or below `paths`; all are relative to `directory`."""
-        return self._listed("ls-files", "--cached", paths)
+        return self._list_items("ls-files", "--cached", paths)
 
     def tracked_links(self, paths: Collection[str]) -> frozenset[str]:
         """Return those of `paths` (relative to `directory`) that are symbolic links in the index."""
-        items = self._listed("ls-files", "--stage", paths)
+        items = self._list_items("ls-files", "--stage", paths)
         return frozenset(path for meta, _, path in (item.partition("\t") for item in items) if meta.startswith(_LINK))
 
-    def unmodified(self, paths: Collection[str]) -> frozenset[str]:
+    def unmodified_paths(self, paths: Collection[str]) -> frozenset[str]:
         """Return the files at or below `paths` (relative to `directory`) whose content in the work tree is the index's.
 
         Files with `assume-unchanged` or `skip-worktree` are not among them: Git would not notice a change.
         """
         prefix = os.fsdecode(self.run("rev-parse", "--show-prefix").out).rstrip("\n")
-        tracked = {item[2:] for item in self._listed("ls-files", "-v", paths) if item.startswith("H ")}
-        lines = self._listed("status", "--porcelain", paths, "--no-renames", "--untracked-files=no")
+        tracked = {item[2:] for item in self._list_items("ls-files", "-v", paths) if item.startswith("H ")}
+        lines = self._list_items("status", "--porcelain", paths, "--no-renames", "--untracked-files=no")
         modified = {line[3:].removeprefix(prefix) for line in lines if line[1:2] != " "}
         return frozenset(tracked - modified)
 
-    def _listed(self, verb: str, option: str, paths: Collection[str], *more: str) -> list[str]:
+    def _list_items(self, verb: str, option: str, paths: Collection[str], *more: str) -> list[str]:
         """Return the items that a git command lists for these paths, which are taken literally."""
         found: list[str] = []
         left = list(paths)
@@ -273,7 +273,7 @@ class Clone(GitCommand):
             found += [os.fsdecode(item) for item in out.split(b"\0") if item]
         return found
 
-    def changed(self, old: str, new: str) -> tuple[str, ...]:
+    def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
         """Return the paths that differ between two commits, from the repository's root; both paths of a rename."""
         out = self.run("diff", "--name-only", "--no-renames", "-z", old, new).out
         return tuple(os.fsdecode(item) for item in out.split(b"\0") if item)

@@ -41,13 +41,13 @@ def read_blobs(git: Git, names: Sequence[str], largest: int) -> dict[str, Blob]:
     Raises:
         GitError: git failed.
     """
-    found = _looked_up(git, names)
+    found = _find_files(git, names)
     wanted = sorted({oid for oid, size in found.values() if size <= largest})
     contents = {oid: content for oid, _, content in read_objects(git, wanted)}
     return {name: Blob(oid, size, contents.get(oid)) for name, (oid, size) in found.items()}
 
 
-def _looked_up(git: Git, names: Sequence[str]) -> Mapping[str, tuple[str, int]]:
+def _find_files(git: Git, names: Sequence[str]) -> Mapping[str, tuple[str, int]]:
     """Return name -> (object id, size) for the names that are files."""
     oneline = [name for name in dict.fromkeys(names) if "\n" not in name]
     answers = _batch_check(git, oneline)

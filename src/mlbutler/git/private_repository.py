@@ -244,7 +244,7 @@ class _Workspace:
             found["GIT_CONFIG_SYSTEM"] = system
         else:
             found["GIT_CONFIG_NOSYSTEM"] = "1"
-        return found | self._ssh() | self._asked()
+        return found | self._ssh() | self._askpass()
 
     def _is_owners(self, name: str, value: str) -> bool:
         if name.upper() in _OWNERS:
@@ -270,7 +270,7 @@ class _Workspace:
                  "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"]  # fmt: skip
         return {"GIT_SSH_COMMAND": shlex.join(words)}
 
-    def _asked(self) -> dict[str, str]:
+    def _askpass(self) -> dict[str, str]:
         """Return variables with an askpass program that gives user name and password for this host alone."""
         credential = self._credential
         if credential.program:

@@ -116,7 +116,7 @@ class Git(Clone):
         Exit code in the result.
         """
         if self._private() is not None:
-            return self._mirrored(remote, prefix, into)
+            return self._mirror_by_name(remote, prefix, into)
         args = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--prune",
                 "--no-show-forced-updates"]  # fmt: skip
         for _ in range(_TRIES):
@@ -125,7 +125,7 @@ class Git(Clone):
                 break
         return done
 
-    def _mirrored(self, remote: str, prefix: str, into: str) -> Done:
+    def _mirror_by_name(self, remote: str, prefix: str, into: str) -> Done:
         """Do as `mirror_refs` by names: a private repository takes no patterns."""
         asked = self.ask(remote, patterns=[f"{prefix}*"])
         if asked.code != 0:

@@ -40,33 +40,35 @@ class Trees:
         found = self._step(self.folders(roots, folder), name)
         return {root: entry.oid for root, entry in found.items() if not entry.folder}
 
-    def named(self, roots: Iterable[str], wanted: Callable[[str], bool]) -> dict[str, tuple[tuple[str, str], ...]]:
+    def matching_files(
+        self, roots: Iterable[str], wanted: Callable[[str], bool]
+    ) -> dict[str, tuple[tuple[str, str], ...]]:
         """Map each tree to (path, object id) of all files in and below it whose names are `wanted`."""
         roots = tuple(dict.fromkeys(roots))
         self._load_below(roots)
         known: dict[str, tuple[tuple[str, str], ...]] = {}
-        return {root: self._named(root, wanted, known) for root in roots}
+        return {root: self._match_below(root, wanted, known) for root in roots}
 
     def below(self, root: str, path: str) -> tuple[str, ...]:
         """Return the paths of all files below a folder, from there; none where it is no folder."""
         found = self.folders([root], path)
         if root not in found:
             return ()
-        return tuple(file for file, _ in self.named([found[root]], lambda _: True)[found[root]])
+        return tuple(file for file, _ in self.matching_files([found[root]], lambda _: True)[found[root]])
 
-    def _named(
+    def _match_below(
         self, tree: str, wanted: Callable[[str], bool], known: dict[str, tuple[tuple[str, str], ...]]
     ) -> tuple[tuple[str, str], ...]:
         if tree not in known:
-            known[tree] = tuple(self._found(tree, wanted, known))
+            known[tree] = tuple(self._iter_matches(tree, wanted, known))
         return known[tree]
 
-    def _found(
+    def _iter_matches(
         self, tree: str, wanted: Callable[[str], bool], known: dict[str, tuple[tuple[str, str], ...]]
     ) -> Iterator[tuple[str, str]]:
         for name, entry in self._known.get(tree, {}).items():
             if entry.folder:
-                yield from ((f"{name}/{path}", oid) for path, oid in self._named(entry.oid, wanted, known))
+                yield from ((f"{name}/{path}", oid) for path, oid in self._match_below(entry.oid, wanted, known))
             elif wanted(name):
                 yield name, entry.oid
 

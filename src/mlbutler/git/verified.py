@@ -24,10 +24,10 @@ def read_objects(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
     Raises:
         GitError: an object's content does not match its id.
     """
-    return _checked(read_named(git, tuple(dict.fromkeys(oids))))
+    return _verify(read_named(git, tuple(dict.fromkeys(oids))))
 
 
-def _checked(objects: Iterable[tuple[str, str, bytes, bytes]]) -> dict[str, bytes]:
+def _verify(objects: Iterable[tuple[str, str, bytes, bytes]]) -> dict[str, bytes]:
     """Return id -> content of what `read_named` yields."""
     found = {}
     for _, oid, kind, content in objects:
@@ -60,7 +60,7 @@ def files_at(git: GitCommand, commit: str, paths: Sequence[str]) -> dict[str, by
     split = {path: path.split("/") for path in paths}
     below = ("/".join(parts[:length]) for parts in split.values() for length in range(len(parts) + 1))
     names = [commit, *(f"{commit}:{path}" for path in dict.fromkeys(below))]
-    found = _checked(read_named(git, [name for name in names if "\n" not in name]))
+    found = _verify(read_named(git, [name for name in names if "\n" not in name]))
 
     def content(oid: str) -> bytes | None:
         return found[oid] if oid in found else read_objects(git, [oid]).get(oid)

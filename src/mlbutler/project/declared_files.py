@@ -103,7 +103,7 @@ class Declarations:
 
     def keys(self, projects: Iterable[str]) -> dict[str, str]:
         """Map the tree of each project to its key."""
-        named = self._trees.named(projects, is_of_dvc)
+        named = self._trees.matching_files(projects, is_of_dvc)
         files = {tree: [(p, oid) for p, oid in found if not _is_below_dvc(p)] for tree, found in named.items()}
         self._read({(posixpath.dirname(p), oid) for found in files.values() for p, oid in found if _is_yaml(p)})
         return {tree: self._key(tree, found) for tree, found in files.items()}

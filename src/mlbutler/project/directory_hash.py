@@ -17,7 +17,7 @@ import msgspec
 
 from mlbutler.project.model import MD5, Recorded
 from mlbutler.state.fingerprint import TreeFingerprint
-from mlbutler.state.read_recorder import unrecorded
+from mlbutler.state.read_recorder import pause_recording
 
 _IGNORE_FILE = f"{os.sep}.dvcignore"
 _LARGE = 1 << 20  # bytes from which DVC hashes files beside one another
@@ -142,7 +142,7 @@ def _files(ignores: Any, top: str, fingerprint: TreeFingerprint) -> Iterator[tup
         folder = waiting.pop()
         folders: list[str] = []
         found: dict[str, os.stat_result] = {}
-        with unrecorded(), os.scandir(folder) as entries:
+        with pause_recording(), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)

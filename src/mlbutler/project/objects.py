@@ -93,14 +93,14 @@ class Objects:
             why = f": {self._failed[oid].message}" if oid in self._failed else ""
             where = stage.source or "its source"
             return NotKnown(f"{what} is not here, nor could it be had from {where}{why}", stage.how_to_get(out, name))
-        error = self._failed.get(oid) or (self._gone(name) if self.problem is None else self.problem)
+        error = self._failed.get(oid) or (self._missing_directory_error(name) if self.problem is None else self.problem)
         if error is not None:
             return NotKnown(f"{what} is not here, and could not be had: {error.message}", error.remedy)
         there = "no DVC remote is configured" if name is None else f"the remote '{name}' does not have it"
         remedy = next((stage.how_to_get(out, name) for _, (stage, out) in self._owners(oid)), "dvc push")
         return NotKnown(f"{what} is neither in cache nor mirror, and {there}", remedy)
 
-    def _gone(self, name: str | None) -> MlbutlerError | None:
+    def _missing_directory_error(self, name: str | None) -> MlbutlerError | None:
         """Return the error where the remote is a directory that is not there."""
         from mlbutler.store.local import LocalStore
 
@@ -110,7 +110,7 @@ class Objects:
             store = self._asked_quickly(name)
         except MlbutlerError as error:
             return error
-        return store.vanished() if isinstance(store, LocalStore) else None
+        return store.missing_directory_error() if isinstance(store, LocalStore) else None
 
     def _owners(self, oid: ObjectId) -> Iterator[tuple[str, tuple[Stage, Output]]]:
         for path, owner in self._project.stages.owners.items():

@@ -97,7 +97,7 @@ class OpenedProject:
     def repo(self) -> Any:
         """Return the opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
         from mlbutler.remotes.held_config import read_texts
-        from mlbutler.remotes.trust import refused, require_places
+        from mlbutler.remotes.trust import refused_remotes, require_places
 
         for name in ("config", "config.local"):
             require_visible(self.root / ".dvc" / name)
@@ -109,7 +109,7 @@ class OpenedProject:
             repo = last[1]
             repo._reset()  # as DVC does when it takes its lock: of the project it has read the configuration alone
         else:
-            self.refused = refused(
+            self.refused = refused_remotes(
                 self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen, texts=texts
             )
             repo = self._opened(texts)

@@ -293,7 +293,7 @@ def _check(project: ProjectData, found: Collection[_EndangeredFile]) -> None:
     left = LeftByStages(project.root).holds({file.output.path for file in found})
     loose = [file for file in found if file.output.path not in left and not _is_held(project.objects, file)]
     if loose:
-        kept = project.git.unmodified({file.output.path for file in loose})
+        kept = project.git.unmodified_paths({file.output.path for file in loose})
         loose = [file for file in loose if file.path not in kept]
     if loose:
         loose = _in_no_remote(project.objects, loose)

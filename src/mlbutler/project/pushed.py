@@ -164,7 +164,7 @@ def _check_group(
     except MlbutlerError as error:
         result.undetermined += [_unasked(artifact, error, remote) for artifact in group]
         return
-    gone = store.vanished() if isinstance(store, LocalStore) else None
+    gone = store.missing_directory_error() if isinstance(store, LocalStore) else None
     if gone is not None:
         result.undetermined += [_unasked(artifact, gone, remote) for artifact in group]
         return

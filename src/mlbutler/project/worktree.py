@@ -105,7 +105,7 @@ class WorkTree:
             return None
         fingerprint = TreeFingerprint(self.root, path)
         found = hash_directory(self._repo, item, fingerprint)
-        if found is not None and (taken := fingerprint.taken()) is not None:
+        if found is not None and (taken := fingerprint.result()) is not None:
             self._fingerprints.put(self.root, {path: taken})
         return found
 

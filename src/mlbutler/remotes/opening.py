@@ -72,10 +72,10 @@ def open_mirror(root: Path | None, project: Configured, *, trusted: bool, link: 
 
 def may_hardlink(project: Configured, *, trusted: bool, link: str) -> bool:
     """Return whether cache and mirror may share files by hardlinks; whether the disks support it is not checked."""
-    return trusted and link != "copy" and not _linked_into_work_tree(project, link)
+    return trusted and link != "copy" and not _can_write_through_link(project, link)
 
 
-def _linked_into_work_tree(project: Configured, link: str) -> bool:
+def _can_write_through_link(project: Configured, link: str) -> bool:
     """Return whether a stage could write into a cached object in place, through a link: root could, whatever its mode.
 
     With `link` ``hardlink`` the project's code is held to modes where that can be; see `steps.isolated`.
@@ -202,10 +202,13 @@ class Remotes:
         name = self.name(own)
         return "" if name is None else address(self._project.repo.config, name, self._environ)
 
-    def vanished(self, names: Iterable[str | None]) -> StoreError | None:
+    def missing_directory_error(self, names: Iterable[str | None]) -> StoreError | None:
         """Return the error where one of these remotes is a directory that does not exist."""
         stores = (self(own) for own in dict.fromkeys(names))
-        return next((gone for s in stores if isinstance(s, LocalStore) and (gone := s.vanished()) is not None), None)
+        return next(
+            (gone for s in stores if isinstance(s, LocalStore) and (gone := s.missing_directory_error()) is not None),
+            None,
+        )
 
     def __call__(self, own: str | None) -> Store | None:
         """Return the store for an artifact, None when no remote is configured.

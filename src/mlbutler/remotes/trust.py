@@ -66,7 +66,7 @@ class Agreement:
     file: Callable[[str], bytes | None] = field(default=lambda path: None, compare=False)
 
 
-def agreed_remotes(git: Git, change: Change, prefix: str, revisions: Sequence[str]) -> tuple[Agreement, ...] | None:
+def read_agreements(git: Git, change: Change, prefix: str, revisions: Sequence[str]) -> tuple[Agreement, ...] | None:
     """Return what target branch and merge base configure; None where the work tree's configuration is trusted.
 
     Args:
@@ -91,7 +91,7 @@ def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
 
 def from_text(text: bytes, chosen: str | None = None, mirrors: Mapping[str, str] | None = None) -> Agreement:
     """Return the agreement from a DVC configuration file, with the remote and the mirrors that our settings name."""
-    config = _parsed(text)
+    config = _parse_config(text)
     remotes = _remotes(config)
     return Agreement(remotes, (chosen or _default(config, remotes)).lower(), _places(config), mirrors or {})
 
@@ -113,10 +113,10 @@ def revisions_with(git: Git, change: Change, tip: str | None) -> list[str]:
 
 def sections(text: bytes) -> Sections:
     """Return remote -> its settings from the text of a configuration file, leaving out what cannot be parsed."""
-    return _remotes(_parsed(text))
+    return _remotes(_parse_config(text))
 
 
-def refused(
+def refused_remotes(
     root: Path, known: Iterable[Agreement] | None, environ: Mapping[str, str], *, anonymous: bool = False,
     chosen: str | None = None, texts: Texts | None = None,
 ) -> dict[str, str]:  # fmt: skip
@@ -178,7 +178,7 @@ def require_places(root: Path, known: Iterable[Agreement] | None, texts: Texts |
     """Raise where DVC's own directories are neither agreed to nor inside the project.
 
     Args:
-        texts: as for `refused`.
+        texts: as for `refused_remotes`.
 
     Raises:
         UntrustedRemote: the change moves one of them.
@@ -199,7 +199,7 @@ def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | No
     return dataclasses.replace(loaded, settings=msgspec.structs.replace(loaded.settings, data=data))
 
 
-def moved(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
+def describe_moves(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
     """Return, in sentences, how the change's remotes, directories and mirror differ from the target branch's.
 
     None where the target branch is not known: what is there already would be called new.
@@ -274,7 +274,7 @@ def _moved_places(
 
 
 def _configs(texts: Texts) -> tuple[Config, ...]:
-    return tuple(_parsed(text or b"") for text in texts.values())
+    return tuple(_parse_config(text or b"") for text in texts.values())
 
 
 def _now(texts: Texts, chosen: str | None) -> tuple[dict[str, dict[str, str]], str]:
@@ -288,7 +288,7 @@ def _now(texts: Texts, chosen: str | None) -> tuple[dict[str, dict[str, str]], s
     return remotes, (chosen or _default({"core": core}, remotes)).lower()
 
 
-def _parsed(text: bytes) -> Config:
+def _parse_config(text: bytes) -> Config:
     """Parse the file with the library and the rules of DVC, so that both see the same remotes.
 
     Raises:

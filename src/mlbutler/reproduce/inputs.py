@@ -24,7 +24,7 @@ def changed_in_place(
     """Return artifacts laid out for reading that have changed; remove damaged objects from `stores`.
 
     Args:
-        before: paths that were as they had been laid out when the first stage began (`HashCache.unchanged`): what
+        before: paths that were as they had been laid out when the first stage began (`HashCache.unchanged_paths`): what
             an earlier run or a user did to others is nobody's fault here.
         ran: names of the stages that ran: their own outputs are theirs to change.
 
@@ -32,7 +32,7 @@ def changed_in_place(
         StoreError: a damaged object cannot be removed.
     """
     changed = []
-    for path in project.hashes.changed(before):
+    for path in project.hashes.changed_paths(before):
         owner = project.stages.owners.get(path)
         if owner is None or owner[0].name in ran or owner[1].recorded is None or owner[1].recorded.oid is None:
             continue

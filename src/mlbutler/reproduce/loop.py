@@ -53,7 +53,7 @@ def verdict(
     changed = [name for name in changed if settled is not None and settled.hold(name)]
     if settled is None or not changed:
         return {}
-    authored = frozenset(git.changed(settled.below, "HEAD")) if settled.below else frozenset()
+    authored = frozenset(git.changed_paths(settled.below, "HEAD")) if settled.below else frozenset()
     causes = {stage.name: stage.causes for stage in plan.stages}
     always = tuple(name for name in changed if not _is_explained(causes[name], authored))
     if not always:

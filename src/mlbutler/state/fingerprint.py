@@ -182,7 +182,7 @@ class TreeFingerprint:
             append(f"{name}\0{_text(status)}\0")
         self._newest = newest
 
-    def taken(self) -> Fingerprint | None:
+    def result(self) -> Fingerprint | None:
         """Return the fingerprint of all that was added, None where one was no file."""
         if self._unusual:
             return None
@@ -200,7 +200,7 @@ def tree_fingerprint(root: Path, path: str, statuses: Iterable[tuple[str, Status
     """
     found = TreeFingerprint(root, path)
     found.add(statuses)
-    return found.taken()
+    return found.result()
 
 
 def fingerprint(root: Path, path: str, *, any_kind: bool = False) -> Fingerprint | None:
@@ -212,7 +212,7 @@ def fingerprint(root: Path, path: str, *, any_kind: bool = False) -> Fingerprint
     try:
         found = TreeFingerprint(root, path, any_kind=any_kind)
         found.add(statuses(str(root / path)))
-        return found.taken()
+        return found.result()
     except (OSError, ValueError):
         return None
 

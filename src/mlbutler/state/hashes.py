@@ -43,11 +43,11 @@ class HashCache:
         """Return the fingerprint that `path` had when its hash was put here, None without a hash."""
         return self._known[path][1] if path in self._known else None
 
-    def unchanged(self) -> frozenset[str]:
+    def unchanged_paths(self) -> frozenset[str]:
         """Return the paths that are exactly what was hashed."""
         return frozenset(path for path, (_, text) in self._known.items() if self._is_now(path, text))
 
-    def changed(self, since: Collection[str]) -> tuple[str, ...]:
+    def changed_paths(self, since: Collection[str]) -> tuple[str, ...]:
         """Return the paths of those `since` that are there and are not what was hashed."""
         self._look.clear()
         return tuple(

@@ -20,7 +20,7 @@ from mlbutler.frozen import frozen
 from mlbutler.state.rule import is_valid
 from mlbutler.state.seal import UNSEALED, Seal
 from mlbutler.state.segments import Segment, remove_all
-from mlbutler.state.verified import Object, object_named, row_name
+from mlbutler.state.verified import Object, parse_row_name, row_name
 
 KIND, CHECK, INVALIDATED = "presence", "push-check", "invalidated"
 _CLOCK_ERROR = 300.0
@@ -50,11 +50,11 @@ class Invalidation:
             return None
         return max(now - asked, 0.0) if is_valid(now=now, expiry=asked + self.lifetime) else None
 
-    def invalidated(self, now: float) -> float:
+    def last_time(self, now: float) -> float:
         """Return when a remote was last found to lack something, as far as these places tell."""
-        return max((self._invalidated(place, now) for place in self.places), default=0.0)
+        return max((self._read_time(place, now) for place in self.places), default=0.0)
 
-    def _invalidated(self, place: Path, now: float) -> float:
+    def _read_time(self, place: Path, now: float) -> float:
         segment = Segment(place, INVALIDATED)
         when = segment.read().get("at")
         if when is None and not os.path.lexists(segment.file):
@@ -89,14 +89,14 @@ class PresenceCache:
     def get(self, address: str) -> dict[tuple[str, bool], KnownPresence]:
         """Return what the remote at `address` was seen to hold, not too long ago."""
         now = time.time()
-        invalidated = self._invalidation.invalidated(now)
+        invalidated = self._invalidation.last_time(now)
         found: dict[tuple[str, bool], KnownPresence] = {}
         for name, value in self._segment(address).read().items():
             with suppress(ValueError, TypeError):
                 size, asked = value
                 age = self._invalidation.age(asked, now, invalidated)
                 if age is not None and (size is None or isinstance(size, int)):
-                    found[object_named(name)] = KnownPresence(size, age)
+                    found[parse_row_name(name)] = KnownPresence(size, age)
         return found
 
     def put(self, address: str, sizes: Mapping[Object, int | None], asked: float | None = None) -> None:
@@ -149,7 +149,7 @@ class PushCheckCache:
             artifacts: tells them, and where they are pushed to, from all others; '' where that is not known.
         """
         now = time.time()
-        invalidated = self._invalidation.invalidated(now)
+        invalidated = self._invalidation.last_time(now)
         for segment in self._segments(artifacts):
             if (found := self._read(segment.read(), now, invalidated)) is not None:
                 return found

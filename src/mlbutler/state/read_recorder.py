@@ -63,7 +63,7 @@ class ReadRecorder:
 
 
 @contextmanager
-def unrecorded() -> Iterator[None]:
+def pause_recording() -> Iterator[None]:
     """Take no note of what this thread reads meanwhile: files below a path whose fingerprint is taken."""
     before, _here.busy = getattr(_here, "busy", False), True
     try:

@@ -99,9 +99,9 @@ class CachedPlan:
 
     def is_valid(self, key: str, now: InputFingerprints) -> bool:
         """Tell whether the same would be planned now."""
-        return is_valid((self.key, key), self._compared(now))
+        return is_valid((self.key, key), self._fingerprint_pairs(now))
 
-    def _compared(self, now: InputFingerprints) -> Iterator[tuple[str, str | None]]:
+    def _fingerprint_pairs(self, now: InputFingerprints) -> Iterator[tuple[str, str | None]]:
         for path, kept in self.settings.items():
             yield kept, now.of_setting(path)
         for path, kept in self.inputs.items():
@@ -241,7 +241,7 @@ class SyncCache:
         """Return what was brought and is still in place, None where that is not sure."""
         try:
             found = self._segment.read()
-            if not self._plan.digest() or not is_valid((found.get("key"), self._key()), self._compared(found)):
+            if not self._plan.digest() or not is_valid((found.get("key"), self._key()), self._fingerprint_pairs(found)):
                 return None
             artifacts = tuple(str(md5) for md5 in found["artifacts"])
             return InPlace(tuple(found["inputs"]), artifacts, int(found["objects"]), int(found["bytes"]))
@@ -268,7 +268,7 @@ class SyncCache:
             "objects": len(texts), "bytes": sum(map(size_in, texts.values())),
         })  # fmt: skip
 
-    def _compared(self, found: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    def _fingerprint_pairs(self, found: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
         for path, kept in found["inputs"].items():
             yield kept, self._now.of_path(path)
         yield found["digest"], _digest_of_objects(Path(found["cache"]), found["names"])

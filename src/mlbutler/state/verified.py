@@ -97,7 +97,7 @@ def row_name(oid: tuple[str, bool]) -> str:
     return f"{md5}{_LEGACY}" if legacy else md5
 
 
-def object_named(name: str) -> tuple[str, bool]:
+def parse_row_name(name: str) -> tuple[str, bool]:
     """Return the object with this name: the inverse of `row_name`."""
     return name.removesuffix(_LEGACY), name.endswith(_LEGACY)
 

@@ -56,7 +56,7 @@ def run(context: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     settled = loop.results_commits(context.git)
     redactor, ours = output_redactor(context.environ), given(context)
     head, stale = context.record.change.checkout, len(plan.stale())
-    before = context.project.hashes.unchanged()
+    before = context.project.hashes.unchanged_paths()
     with (
         StageLog(context.root) as log,
         writing(context.root, head, stale, redactor) as progress,

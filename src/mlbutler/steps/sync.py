@@ -61,7 +61,10 @@ def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = 
     if absent and not everything and plan is not None:
         result = _made_again(context, plan, result, absent)
     remotes = {need.remote for need in needs}
-    if result.outcome is Outcome.FAILED and (gone := open_stores(context).remotes.vanished(remotes)) is not None:
+    if (
+        result.outcome is Outcome.FAILED
+        and (gone := open_stores(context).remotes.missing_directory_error(remotes)) is not None
+    ):
         gone.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=gone.message)
         raise gone
     return result

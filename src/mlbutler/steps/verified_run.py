@@ -129,7 +129,7 @@ class CleanRun:
         if error is not None:
             raise error
         absent -= bring_imports(project, [need for need in needs if need.imported and need.path in absent])
-        if absent and (gone := remotes.vanished({need.remote for need in needs})) is not None:
+        if absent and (gone := remotes.missing_directory_error({need.remote for need in needs})) is not None:
             raise gone
         project.checkout.lay_out([path for path in paths if path not in absent], None, cache.verified)
         return frozenset(absent)

@@ -106,7 +106,7 @@ def _of_no_repetition(root: Path, stage: Stage, first: StageRunOutputs, again: S
 def _of_undeclared(scratch: RunContext, revision: str, stage: Stage) -> Iterator[str]:
     """Say which files a stage uses without declaring them; first those that changed after dvc.lock was written."""
     git, stages = scratch.git, scratch.project.stages
-    used = used_undeclared(scratch.root, stages, stage, sorted(git.tracked()))
+    used = used_undeclared(scratch.root, stages, stage, sorted(git.tracked_paths()))
     locked = _last_change(git, revision, stage.lock_file)
     for path, why in list(used.items())[:3]:
         changed = _last_change(git, revision, path)

@@ -119,7 +119,7 @@ class LocalStore(Threaded):
                 return
             yield oid, self.ask([oid])[oid]
 
-    def vanished(self) -> StoreError | None:
+    def missing_directory_error(self) -> StoreError | None:
         """Return the error for a directory that is not there: nothing can be said of what it held."""
         if self.root.is_dir():
             return None

@@ -43,7 +43,7 @@ def _examine_remote(context: RunContext, name: str) -> Examined:
     named = _sample_objects(context, name)
     try:
         store = open_remote(context.project, name, context.environ)
-        if isinstance(store, LocalStore) and (gone := store.vanished()) is not None:
+        if isinstance(store, LocalStore) and (gone := store.missing_directory_error()) is not None:
             # Nothing was pushed yet, or a disk is not mounted: where this commit names objects, builds fail.
             return Examined("remote", MISSING if named else NOTE, gone.message, gone.remedy)
         answers = store.ask([_NOWHERE, *named])

@@ -24,7 +24,7 @@ from mlbutler.store.linking import MOST
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import imap_unordered
-from mlbutler.store.transfer import SMALL, Mover, ProgressSink, Tally, moved
+from mlbutler.store.transfer import SMALL, Mover, ProgressSink, Tally, moved_by_place
 
 LOCAL_JOBS = 4
 _AT_ONCE = 512
@@ -177,7 +177,7 @@ class _Bringing:
                 _add_files(files, need, chosen)
         files = _by_name(files)
         self.fetch(files)
-        self.fetch(self._torn(parts, files), hashing=True)
+        self.fetch(self._find_torn(parts, files), hashing=True)
         return self._result(needs, parts, {**first, **files})
 
     def _files(self, need: Need) -> Mapping[str, ObjectId]:
@@ -191,7 +191,7 @@ class _Bringing:
         except OSError as error:
             raise StoreError(f"The cache lost {oid.key}: {error.strerror}.", "Run again.") from error
 
-    def _torn(
+    def _find_torn(
         self, parts: Iterable[tuple[Need, Mapping[str, ObjectId]]], files: Mapping[ObjectId, _Want]
     ) -> dict[ObjectId, _Want]:
         """Return the files of directories whose sizes do not add up to what is recorded: one of them is damaged."""
@@ -229,7 +229,7 @@ class _Bringing:
                 doubtful[oid] = found.st_size
             else:
                 here[oid] = found.st_size
-        for oid, size in self._hashed(doubtful):
+        for oid, size in self._hash_objects(doubtful):
             if size is None:
                 left[oid] = objects[oid]
                 self.sizes.pop(oid, None)
@@ -250,7 +250,7 @@ class _Bringing:
             if name is None:
                 self._to_near([oid for oid in farther if oid not in self.absent and oid not in self.failed])
 
-    def _hashed(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
+    def _hash_objects(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
         """Hash these objects in the cache; yield each with its bytes if it is whole, else None."""
         jobs = min(self.jobs or LOCAL_JOBS, len(oids)) if max(oids.values(), default=0) > SMALL else 1
         with closing(imap_unordered(self.mover.in_cache, oids, jobs, self.stop)) as done:
@@ -267,27 +267,27 @@ class _Bringing:
 
         first, *rest = left  # the first shows which kind of link works
         found = self._each(take, [first], 1)
-        linked = {} if hashing else self._linked([oid for oid in rest if not oid.is_directory], left)
+        linked = {} if hashing else self._link_from_mirror([oid for oid in rest if not oid.is_directory], left)
         others = [oid for oid in rest if oid not in linked and self.mover.may_come_from_mirror(oid)]
         found |= self._each(take, others, self.jobs or LOCAL_JOBS)
         return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}
 
-    def _linked(self, oids: Sequence[ObjectId], wants: Mapping[ObjectId, _Want]) -> dict[ObjectId, int]:
+    def _link_from_mirror(self, oids: Sequence[ObjectId], wants: Mapping[ObjectId, _Want]) -> dict[ObjectId, int]:
         """Return the objects that a hardlink brought from the mirror, with their sizes."""
         linked: dict[ObjectId, int] = {}
         for start in range(0, len(oids), MOST):
             sizes = {oid: wants[oid].size for oid in oids[start : start + MOST]}
-            linked |= self._counted(self.mover.link_seen(sizes, self._go_on))
+            linked |= self._tally_links(self.mover.link_known(sizes, self._go_on))
         others = [oid for oid in oids if oid not in linked]
         for start in range(0, len(others), _AT_ONCE):
             some = {oid: self.mover.link(oid, wants[oid].size) for oid in others[start : start + _AT_ONCE]}
-            linked |= self._counted({oid: size for oid, size in some.items() if size is not None})
+            linked |= self._tally_links({oid: size for oid, size in some.items() if size is not None})
         self.sizes.update(linked)
         return linked
 
-    def _counted(self, taken: dict[ObjectId, int]) -> dict[ObjectId, int]:
+    def _tally_links(self, taken: dict[ObjectId, int]) -> dict[ObjectId, int]:
         if taken and self.mover.mirror is not None:
-            self.tally.moved(sum(taken.values()))
+            self.tally.count_bytes(sum(taken.values()))
             self.tally.add(self.mover.mirror.name, sum(taken.values()), len(taken))
         return taken
 
@@ -382,7 +382,7 @@ class _Bringing:
                 if not gone.isdisjoint(chosen.values()):
                     incomplete.add(need.path)
         return Brought(
-            moved=moved(self.tally),
+            moved=moved_by_place(self.tally),
             missing=tuple(sorted(missing, key=lambda found: found.path)),
             errors=tuple(dict.fromkeys(self.failed.values())),
             incomplete=frozenset(incomplete),

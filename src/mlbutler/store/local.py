@@ -207,7 +207,7 @@ class LocalStore(Threaded):
         Raises:
             StoreError, DiskFull: this store's folder cannot be created.
         """
-        return self._linked(oid, other, other._links)
+        return self._link_object(oid, other, other._links)
 
     def take_link(self, oid: ObjectId, cache: LocalStore) -> bool:
         """Take the cache's object by a hardlink in one step; False where that cannot be, for `put` to do it.
@@ -216,9 +216,9 @@ class LocalStore(Threaded):
             StoreError, DiskFull: this store's folder cannot be created.
         """
         found = cache.stat(oid)
-        return found is not None and is_sound(found, oid, None) and self._linked(oid, cache, self._links)
+        return found is not None and is_sound(found, oid, None) and self._link_object(oid, cache, self._links)
 
-    def _linked(self, oid: ObjectId, other: LocalStore, links: Links) -> bool:
+    def _link_object(self, oid: ObjectId, other: LocalStore, links: Links) -> bool:
         for _ in range(2):
             try:
                 return links.link(other._text(oid), self._text(oid))

@@ -37,7 +37,7 @@ def parse_manifest(content: bytes, directory: ObjectId) -> Manifest:
     known = _kept.get(directory)
     if known is not None and known[0] == content:
         return known[1]
-    files = _parsed(content, directory.md5)
+    files = _parse(content, directory.md5)
     if len(content) <= _KEPT_BYTES:
         if sum(len(kept) for kept, _ in _kept.values()) + len(content) > _KEPT_BYTES:
             _kept.clear()
@@ -45,7 +45,7 @@ def parse_manifest(content: bytes, directory: ObjectId) -> Manifest:
     return files
 
 
-def _parsed(content: bytes, name: str) -> Manifest:
+def _parse(content: bytes, name: str) -> Manifest:
     if len(content) > MAX_BYTES:
         raise _refusal(name, f"larger than {MAX_BYTES >> 20} MB")
     try:

@@ -63,7 +63,7 @@ class OtherStore(Threaded):
         self._connected: tuple[Any, str] | None = None
         self._container_checked = False
 
-    def _opened(self) -> tuple[Any, str]:
+    def _open_file_system(self) -> tuple[Any, str]:
         # Connecting reads key files and resolves hosts: a FileNotFoundError from there is no missing object.
         with self._lock:
             if self._connected is None:
@@ -72,7 +72,7 @@ class OtherStore(Threaded):
                     _never_prompt(fs)
                     _ = fs.fs
                 except Exception as error:
-                    raise _translated(error, self.name, "connecting") from error
+                    raise _explain_error(error, self.name, "connecting") from error
                 self._connected = fs, root
             return self._connected
 
@@ -95,7 +95,7 @@ class OtherStore(Threaded):
         for oid in objects:
             folders.setdefault(oid.folder, []).append(oid)
         most = max(folders, key=lambda folder: len(folders[folder]), default="")
-        listed = self._listed(most) if most and len(folders[most]) >= _WORTH_LISTING else None
+        listed = self._list_folder(most) if most and len(folders[most]) >= _WORTH_LISTING else None
         alone: list[ObjectId] = []
         if listed is None:
             alone += itertools.chain(*folders.values())
@@ -105,7 +105,7 @@ class OtherStore(Threaded):
             worth = [folder for folder, oids in folders.items() if len(oids) > pages and folder != most]
             alone += itertools.chain(*(oids for folder, oids in folders.items() if folder not in (*worth, most)))
             jobs = min(self.jobs, len(worth))
-            with closing(imap_unordered(self._listed, worth, jobs, stop)) as done:
+            with closing(imap_unordered(self._list_folder, worth, jobs, stop)) as done:
                 for folder, found in itertools.chain([(most, listed)], done):
                     sizes = found if isinstance(found, Mapping) else {}
                     for oid in folders[folder]:
@@ -115,12 +115,12 @@ class OtherStore(Threaded):
                             alone.append(oid)
         yield from super().ask_many(alone, stop)
 
-    def _listed(self, folder: str) -> Mapping[str, int | None] | None:
+    def _list_folder(self, folder: str) -> Mapping[str, int | None] | None:
         """Return the sizes of a folder's objects by their MD5; None where it cannot be listed, or that costs more."""
         from dvc_objects.fs.base import ObjectFileSystem
 
         try:
-            fs, root = self._opened()
+            fs, root = self._open_file_system()
             if not isinstance(fs, ObjectFileSystem):
                 return None
             entries = self._policy.call(lambda: self._entries(fs, fs.join(root, *folder.split("/")), folder))
@@ -140,19 +140,19 @@ class OtherStore(Threaded):
         except FileNotFoundError:
             return []
         except Exception as error:
-            raise _translated(error, self.name, f"listing {folder}") from error
+            raise _explain_error(error, self.name, f"listing {folder}") from error
         finally:
             fs.fs.invalidate_cache(path)  # what is asked afterwards has to be asked of the server
 
     def _ask(self, oid: ObjectId) -> ObjectStatus:
-        fs, root = self._opened()
+        fs, root = self._open_file_system()
         try:
             info = fs.info(self._path(fs, root, oid))
         except FileNotFoundError as error:
             self._require_container(fs, root, error)
             return ObjectStatus(Presence.MISSING)
         except Exception as error:
-            raise _translated(error, self.name, f"asking for {oid.key}") from error
+            raise _explain_error(error, self.name, f"asking for {oid.key}") from error
         if info.get("type") == "directory":
             return ObjectStatus(Presence.MISSING)
         size = info.get("size")
@@ -186,7 +186,7 @@ class OtherStore(Threaded):
         return self._policy.call(lambda: self._get(oid, destination, Incoming(self.name, oid, count, most)))
 
     def _get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
-        fs, root = self._opened()
+        fs, root = self._open_file_system()
         path = self._path(fs, root, oid)
         try:
             fs.get_file(path, str(destination), callback=_callback(count))
@@ -194,7 +194,7 @@ class OtherStore(Threaded):
             self._require_container(fs, root, error)
             raise
         except Exception as error:
-            raise _translated(error, self.name, f"reading {oid.key}") from error
+            raise _explain_error(error, self.name, f"reading {oid.key}") from error
         return Arrived(lambda: f"{human_bytes(destination.stat().st_size)} from {path}")
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
@@ -209,7 +209,7 @@ class OtherStore(Threaded):
         from dvc_objects.fs.base import ObjectFileSystem
         from dvc_objects.fs.utils import as_atomic
 
-        fs, root = self._opened()
+        fs, root = self._open_file_system()
         path = fs.join(root, *key.split("/"))
         try:
             if isinstance(fs, ObjectFileSystem):
@@ -218,7 +218,7 @@ class OtherStore(Threaded):
                 with as_atomic(fs, path, create_parents=True) as unfinished:
                     fs.put_file(str(source), unfinished, callback=_callback(count))
         except Exception as error:
-            raise _translated(error, self.name, f"writing {key}") from error
+            raise _explain_error(error, self.name, f"writing {key}") from error
 
     @staticmethod
     def _path(fs: Any, root: str, oid: ObjectId) -> str:
@@ -232,7 +232,7 @@ class OtherStore(Threaded):
         Raises:
             AccessDenied, StoreError: it could not be listed.
         """
-        fs, root = self._opened()
+        fs, root = self._open_file_system()
         top = fs.join(root, folder)
         with _translating(self.name, f"listing {folder}"):
             found = list(fs.find(top))
@@ -245,7 +245,7 @@ class OtherStore(Threaded):
         Raises:
             AccessDenied, StoreError: it could not be read.
         """
-        fs, root = self._opened()
+        fs, root = self._open_file_system()
         path = fs.join(root, *key.split("/"))
         try:
             with _translating(self.name, f"reading {key}"):
@@ -280,7 +280,7 @@ def _translating(name: str, doing: str) -> Iterator[None]:
     except FileNotFoundError:
         return
     except Exception as error:
-        raise _translated(error, name, doing) from error
+        raise _explain_error(error, name, doing) from error
 
 
 def _callback(count: Counter) -> Any:
@@ -298,7 +298,7 @@ def _callback(count: Counter) -> Any:
     return Counting()
 
 
-def _translated(error: Exception, name: str, doing: str) -> MlbutlerError:
+def _explain_error(error: Exception, name: str, doing: str) -> MlbutlerError:
     """Return the error to raise, with kind and first line of this one alone: the rest may hold anything."""
     if isinstance(error, MlbutlerError):
         return error

@@ -35,7 +35,7 @@ def imap_unordered(
     """
     if jobs <= 1:
         for item in items:
-            yield item, _guarded(function, item, stop)
+            yield item, _try_call(function, item, stop)
         return
     todo: queue.SimpleQueue[tuple[T] | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[T, R | BaseException]] = queue.SimpleQueue()
@@ -43,7 +43,7 @@ def imap_unordered(
 
     def work() -> None:
         while (box := todo.get()) is not None:
-            done.put((box[0], _guarded(function, box[0], stop)))
+            done.put((box[0], _try_call(function, box[0], stop)))
 
     pending = 0
     finished = False
@@ -72,7 +72,7 @@ def imap_unordered(
             thread.join(max(deadline - time.monotonic(), 0))
 
 
-def _guarded(function: Callable[[T], R], item: T, stop: threading.Event) -> R | BaseException:
+def _try_call(function: Callable[[T], R], item: T, stop: threading.Event) -> R | BaseException:
     if stop.is_set():
         return Interrupted("Stopped.")
     try:

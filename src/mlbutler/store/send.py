@@ -12,7 +12,7 @@ from mlbutler.record import Moved
 from mlbutler.store.interface import ObjectId, ObjectStatus, Presence, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.read_back import read_back
-from mlbutler.store.transfer import Mover, ProgressSink, Tally, moved
+from mlbutler.store.transfer import Mover, ProgressSink, Tally, moved_by_place
 
 
 def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
@@ -90,7 +90,7 @@ def send_to_store(
             seen += whole
             errors += wrong
     cache.verified.save()
-    return SendResult(moved(tally), tuple(errors), seen)
+    return SendResult(moved_by_place(tally), tuple(errors), seen)
 
 
 def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[ObjectId]:
@@ -103,7 +103,7 @@ def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[O
     answers = ask_all(store, unique)
     unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
     if unknown:
-        raise _unanswered(store, unknown)
+        raise _unanswered_error(store, unknown)
     return [oid for oid in unique if _lacks(answers[oid], cache, oid)]
 
 
@@ -114,7 +114,7 @@ def _lacks(answer: ObjectStatus, cache: LocalStore, oid: ObjectId) -> bool:
     return answer.size is not None and found is not None and found.st_size != answer.size
 
 
-def _unanswered(store: Store, unknown: Sequence[ObjectStatus]) -> StoreError:
+def _unanswered_error(store: Store, unknown: Sequence[ObjectStatus]) -> StoreError:
     denied = next((answer for answer in unknown if answer.denied), None)
     answer = denied or unknown[0]
     kind = AccessDenied if denied else StoreError

@@ -50,14 +50,14 @@ class Tally:
             if self.progress is not None:
                 self.progress.advance(objects=objects)
 
-    def moved(self, size: int) -> None:
+    def count_bytes(self, size: int) -> None:
         """Count bytes of an object under way."""
         if self.progress is not None:
             with self._lock:
                 self.progress.advance(nbytes=size)
 
 
-def moved(tally: Tally) -> tuple[Moved, ...]:
+def moved_by_place(tally: Tally) -> tuple[Moved, ...]:
     """Return the tally in the form that the record keeps."""
     return tuple(Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items())
 
@@ -102,7 +102,7 @@ class Mover:
     def _count(self, size: int) -> None:
         if self._stop.is_set():
             raise Interrupted("Stopped.")
-        self.tally.moved(size)
+        self.tally.count_bytes(size)
 
     def _check(self, size: int) -> None:
         if self._stop.is_set():
@@ -135,7 +135,7 @@ class Mover:
         self.cache.distrust(oid)
         return None
 
-    def link_seen(self, sizes: Mapping[ObjectId, int | None], each: Callable[[int], None]) -> dict[ObjectId, int]:
+    def link_known(self, sizes: Mapping[ObjectId, int | None], each: Callable[[int], None]) -> dict[ObjectId, int]:
         """Link as `link` does, those of many objects of which the mirror knows the file; return their bytes."""
         mirror = self.mirror
         if mirror is None or self._verify or not mirror.links_at_once:
@@ -166,14 +166,14 @@ class Mover:
         if found is None or not is_sound(found, oid, size):
             return None
         known = mirror.verified.contains(oid, found)
-        if not known and (found.st_size > SMALL or not self._seen_whole(mirror, oid, found)):
+        if not known and (found.st_size > SMALL or not self._verify_in_mirror(mirror, oid, found)):
             return None
         if not self.cache.adopt(oid, mirror):
             return None
         self.cache.verified.add(oid, found)
         return found.st_size
 
-    def _seen_whole(self, mirror: LocalStore, oid: ObjectId, found: os.stat_result) -> bool:
+    def _verify_in_mirror(self, mirror: LocalStore, oid: ObjectId, found: os.stat_result) -> bool:
         """Hash an object of the mirror whose status is `found`."""
         try:
             if is_object(mirror.path(oid), oid, self._check):
@@ -201,7 +201,7 @@ class Mover:
         try:
             found = self.mirror.stat(oid)
         except StoreError as error:
-            self._lost(error)
+            self._drop_mirror(error)
             return False
         if found is None:
             return False
@@ -219,25 +219,25 @@ class Mover:
         """
         unfinished: dict[ObjectId, str] = {}
 
-        def expected() -> Iterator[DownloadRequest]:
+        def requests() -> Iterator[DownloadRequest]:
             for oid, most in wanted.items():
                 unfinished[oid] = self._expect(oid)
                 yield DownloadRequest(oid, unfinished[oid], most)
 
         hashing: dict[Future[bool], ObjectId] = {}
-        coming = remote.get_many(expected(), self._count, self._stop)
+        coming = remote.get_many(requests(), self._count, self._stop)
         with ThreadPoolExecutor(_HASHERS) as pool, closing(coming) as came:
             try:
                 for oid, arrived in came:
                     path = unfinished.pop(oid)
                     if isinstance(arrived, BaseException):
-                        yield oid, self._failed(path, arrived)
+                        yield oid, self._discard_failed(path, arrived)
                     elif arrived.md5 is None:
                         hashing[pool.submit(self._finish, oid, path, arrived, remote)] = oid
                         for future in [future for future in hashing if future.done()]:
                             yield hashing.pop(future), _outcome(future)
                     else:
-                        yield oid, self._guarded(oid, path, arrived, remote)
+                        yield oid, self._try_finish(oid, path, arrived, remote)
                 for future, oid in hashing.items():
                     yield oid, _outcome(future)
             except BaseException:
@@ -262,19 +262,20 @@ class Mover:
         except OSError as error:
             raise explain_os_error(error, "storing an object", self.cache.root) from error
         finally:
-            self._done_with(path, gone=installed)
+            self._remove_temporary(path, gone=installed)
         self.tally.add(store.name, found.st_size)
         self.share(oid)
         return True
 
-    def _guarded(self, oid: ObjectId, path: str, arrived: Arrived, store: Store) -> bool | BaseException:
+    def _try_finish(self, oid: ObjectId, path: str, arrived: Arrived, store: Store) -> bool | BaseException:
         try:
             return self._finish(oid, path, arrived, store)
         except MlbutlerError as error:
             return error
 
-    def _failed(self, path: str, error: BaseException) -> bool | BaseException:
-        self._done_with(path)
+    def _discard_failed(self, path: str, error: BaseException) -> bool | BaseException:
+        """Remove what came; return the result to report: False when the remote lacks the object."""
+        self._remove_temporary(path)
         if isinstance(error, FileNotFoundError):
             folder = Path(path).parent
             return False if folder.is_dir() else StoreError(f"{folder} has vanished.", "Run again.")
@@ -288,7 +289,8 @@ class Mover:
             self._unfinished.add(path)
         return path
 
-    def _done_with(self, path: str, *, gone: bool = False) -> None:
+    def _remove_temporary(self, path: str, *, gone: bool = False) -> None:
+        """Remove what came under a temporary name; it is `gone` once it has the object's name."""
         if not gone:
             Path(path).unlink(missing_ok=True)
         with self._lock:
@@ -315,12 +317,12 @@ class Mover:
         except StoreError as error:
             # A mirror that cannot be read only slows; a cache that cannot be written is said when the remote's
             # copy of the same object meets the same wall.
-            self._lost(error)
+            self._drop_mirror(error)
             return False
         except OSError as error:
             raise explain_os_error(error, "storing an object", self.cache.root) from error
         finally:
-            self._done_with(path)
+            self._remove_temporary(path)
         self.tally.add(mirror.name, found.st_size)
         return True
 
@@ -343,10 +345,10 @@ class Mover:
             if (there := mirror.stat(oid)) is not None:
                 mirror.verified.add(oid, there)
         except WRITE_FAILURES as error:
-            self._lost(error)
+            self._drop_mirror(error)
             return False
         except OSError as error:
-            self._lost(explain_os_error(error, "writing", mirror.root))
+            self._drop_mirror(explain_os_error(error, "writing", mirror.root))
             return False
         return True
 
@@ -388,12 +390,13 @@ class Mover:
 
         with closing(remote.put_many(sources(), self._count, self._stop)) as done:
             for oid, answer in done:
-                yield oid, self._sent(oid, answer, sizes.pop(oid), remote)
+                yield oid, self._check_delivery(oid, answer, sizes.pop(oid), remote)
         yield from damaged
 
-    def _sent(
+    def _check_delivery(
         self, oid: ObjectId, answer: ObjectStatus | BaseException, size: int, remote: Store
     ) -> BaseException | None:
+        """Count the object if it arrived; else return why it did not."""
         if isinstance(answer, OSError):
             return explain_os_error(answer, "reading an object", self.cache.root)
         if isinstance(answer, BaseException):
@@ -409,7 +412,7 @@ class Mover:
         self.tally.add(remote.name, size)
         return None
 
-    def _lost(self, error: Exception) -> None:
+    def _drop_mirror(self, error: Exception) -> None:
         with self._lock:
             mirror, self.mirror = self.mirror, None
         if mirror is not None:

@@ -13,7 +13,7 @@ class Network:
         end = self.now + seconds
         while self.now < end:
             self.now += max(self.latency / pace.width, 1 / self.limit)
-            pace.finished(4096)
+            pace.note_finished(4096)
 
 
 def test_a_slow_line_gets_as_many_transfers_as_there_are() -> None:

@@ -85,7 +85,7 @@ class Access:
             handle.setopt(pycurl.PASSWORD, self._password.encode())
         return self._headers
 
-    def refused(self, name: str, status: int) -> str:
+    def refusal_remedy(self, name: str, status: int) -> str:
         """Return what to do about an answer of this status (401, 403, 407) to the remote `name`."""
         if status == 407:
             return "The proxy wants credentials: see HTTPS_PROXY and HTTP_PROXY."
@@ -131,7 +131,7 @@ def variable(remote: str, kind: str) -> str:
 def _verification(name: str, value: Any) -> tuple[bool, str]:
     """Return whether certificates are checked, and the file of the trusted authorities ('' for libcurl's own)."""
     if value is None or isinstance(value, bool):
-        return value is not False, _known_authorities()
+        return value is not False, _find_ca_bundle()
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(str(value))  # and not the system's as well
     except (OSError, ssl.SSLError) as error:
@@ -142,7 +142,7 @@ def _verification(name: str, value: Any) -> tuple[bool, str]:
     return True, str(value)
 
 
-def _known_authorities() -> str:
+def _find_ca_bundle() -> str:
     """Return the environment's choice, else the system's file, else the one that comes with Python's certifi."""
     for file in (*map(os.environ.get, _AUTHORITIES), ssl.get_default_verify_paths().cafile):
         if file and Path(file).is_file():

@@ -33,7 +33,7 @@ class AdaptiveConcurrency:
         self._growing = jobs is None
         self._slowed: float | None = None
 
-    def finished(self, nbytes: int) -> None:
+    def note_finished(self, nbytes: int) -> None:
         """Note that a transfer ended, having moved so many bytes."""
         now = self._clock()
         if self._since is None:

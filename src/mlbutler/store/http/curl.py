@@ -89,7 +89,7 @@ class Concurrency(Protocol):
         """Return how many may run now."""
         ...
 
-    def finished(self, nbytes: int) -> None:
+    def note_finished(self, nbytes: int) -> None:
         """Note that a task ended, having moved so many bytes."""
         ...
 
@@ -228,7 +228,7 @@ class Driver:
 class _Alone:
     width = 1
 
-    def finished(self, nbytes: int) -> None:
+    def note_finished(self, nbytes: int) -> None:
         pass
 
 
@@ -310,9 +310,9 @@ class _Loop:
         while left:
             left, good, bad = self._multi.info_read()
             for handle in good:
-                self._arrived(handle, 0, "")
+                self._finish_transfer(handle, 0, "")
             for handle, code, text in bad:
-                self._arrived(handle, code, text)
+                self._finish_transfer(handle, code, text)
             count += len(good) + len(bad)
         return count
 
@@ -323,11 +323,11 @@ class _Loop:
             if transfer.heard != len(transfer.head):
                 transfer.heard, transfer.quiet = len(transfer.head), 0.0
             if not transfer.take():
-                self._arrived(handle, pycurl.E_WRITE_ERROR, "not wanted")
+                self._finish_transfer(handle, pycurl.E_WRITE_ERROR, "not wanted")
             elif transfer.quiet > self._timeout:
-                self._arrived(handle, pycurl.E_OPERATION_TIMEDOUT, "no answer in time")
+                self._finish_transfer(handle, pycurl.E_OPERATION_TIMEDOUT, "no answer in time")
 
-    def _arrived(self, handle: Any, code: int, text: str) -> None:
+    def _finish_transfer(self, handle: Any, code: int, text: str) -> None:
         key, task, transfer = self._live[handle]
         transfer.take()
         try:
@@ -342,7 +342,7 @@ class _Loop:
             self._advance(key, task, TransferError(code, text, transfer.response()))
         else:
             self._advance(key, task, transfer.response())
-        self._pace.finished(transfer.moved)
+        self._pace.note_finished(transfer.moved)
 
     def _release(self, handle: Any) -> None:
         _, _, transfer = self._live.pop(handle)

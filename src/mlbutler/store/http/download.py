@@ -105,7 +105,7 @@ class Download:
             self._behind = self._behind or StreamingHash(self._destination, self._digest, before)
             self._behind.advance(self.size)
 
-    def arrived(self, came: Callable[[], str]) -> Arrived:
+    def finish(self, came: Callable[[], str]) -> Arrived:
         """Return what came, all of which is there; `came` says in words from where.
 
         Raises:

@@ -135,7 +135,7 @@ class HttpStore:
         """Return the answer for an HTML page with status 200: its hash tells the object itself from a login page."""
         digest, size = hashlib.md5(usedforsecurity=False), 0
 
-        def hashed(blocks: Sequence[bytes]) -> None:
+        def hash_blocks(blocks: Sequence[bytes]) -> None:
             nonlocal size
             for block in blocks:
                 digest.update(block)
@@ -144,13 +144,13 @@ class HttpStore:
                 raise _TooLarge
 
         try:
-            response = yield from self._exchange("GET", oid, receive=lambda _: hashed)
+            response = yield from self._exchange("GET", oid, receive=lambda _: hash_blocks)
         except _TooLarge:
             return ObjectStatus(Presence.UNDETERMINED, reason=f"a page came instead of the object {oid.key}")
         self._refuse(response)
         if digest.hexdigest() == oid.md5.removesuffix(".dir"):
             return ObjectStatus(Presence.PRESENT, size)
-        came = self._came(response, size)
+        came = self._describe_response(response, size)
         return ObjectStatus(Presence.UNDETERMINED, reason=f"a page came instead of the object: {came}")
 
     # ------------------------------------------------------------------------------------ transfer
@@ -191,7 +191,7 @@ class HttpStore:
             download.forget()
             raise Transient(f"Remote '{self.name}' has another {oid.key} than it began to send.", "Run again.")
         self._refuse(response, partial=bool(headers))
-        return download.arrived(lambda: self._came(response, download.size))
+        return download.finish(lambda: self._describe_response(response, download.size))
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Send the file with the remote's `method`.
@@ -260,7 +260,7 @@ class HttpStore:
         try:
             response = yield request
         except TransferError as broken:
-            raise self._broken(broken, what) from None
+            raise self._transfer_error(broken, what) from None
         assert response is not None
         return response
 
@@ -271,7 +271,7 @@ class HttpStore:
         what = f"Remote '{self.name}' answered {status} {response.reason}".rstrip()
         what += f" for {self._path(response.url)}"
         if status in _DENIED:
-            raise AccessDenied(f"{what}.", self._access.refused(self.name, status))
+            raise AccessDenied(f"{what}.", self._access.refusal_remedy(self.name, status))
         if status in _PASSING:
             raise Transient(
                 f"{what}.",
@@ -283,7 +283,7 @@ class HttpStore:
             remedy = f"The server may want another method: dvc remote modify {self.name} method PUT"
         raise StoreError(f"{what}.", remedy)
 
-    def _broken(self, broken: TransferError, key: str) -> MlbutlerError:
+    def _transfer_error(self, broken: TransferError, key: str) -> MlbutlerError:
         # libcurl's own text may hold addresses; its kind says enough.
         where = f"{urlsplit(self.url).path.rstrip('/')}/{key}"
         if broken.unusable:
@@ -319,7 +319,7 @@ class HttpStore:
         parts = urlsplit(url)
         return parts.path if _origin(url) == self._origin else f"{parts.hostname}{parts.path}"
 
-    def _came(self, response: Response, size: int) -> str:
+    def _describe_response(self, response: Response, size: int) -> str:
         kind = (response.header("content-type") or "no content type")[:80]
         return f"{self._path(response.url)} answered {response.status} with {kind!r}, {human_bytes(size)}"
 

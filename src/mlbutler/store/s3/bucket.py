@@ -56,10 +56,10 @@ class Bucket(HttpStore):
         self._place = place
         self._there = False
 
-    def asked(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[ObjectStatus | LeftToDvc]:
+    def ask_or_leave(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[ObjectStatus | LeftToDvc]:
         """Ask whether the bucket holds each object; list it where that costs less, and ask for what is not listed."""
         wanted = dict.fromkeys(objects)
-        listed = self._listed([oid for oid in wanted if not oid.legacy], stop)
+        listed = self._list_objects([oid for oid in wanted if not oid.legacy], stop)
         for oid in wanted:
             if oid in listed:
                 yield oid, ObjectStatus(Presence.PRESENT, listed[oid])
@@ -101,7 +101,7 @@ class Bucket(HttpStore):
         response = yield from self._exchange("GET", oid, receive=_collecting(body, _LONGEST_ERROR, 404))
         code = _CODE.search(body)
         if response.status != 404 or code is None or code[1] != b"NoSuchKey":
-            raise self._left(response)
+            raise self._leave_to_dvc(response)
         self._there = True
 
     def _exchange(
@@ -127,17 +127,17 @@ class Bucket(HttpStore):
                 self._pace.slow_down()
             raise
         except StoreError:
-            raise self._left(response) from None
+            raise self._leave_to_dvc(response) from None
         self._there = True
 
-    def _left(self, response: Response) -> LeftToDvc:
+    def _leave_to_dvc(self, response: Response) -> LeftToDvc:
         region = response.header("x-amz-bucket-region")
         self.unclear = LeftToDvc(region if region != self._place.region else "")
         return self.unclear
 
     # --------------------------------------------------------------------------------------- lists
 
-    def _listed(self, wanted: list[ObjectId], stop: threading.Event) -> dict[ObjectId, int]:
+    def _list_objects(self, wanted: list[ObjectId], stop: threading.Event) -> dict[ObjectId, int]:
         """Return objects with their sizes; none where asking for each is cheaper, or the bucket may not be listed."""
         most = listing.most_pages(len(wanted))
         look = self._lists([f"{wanted[0].folder}/"], most, stop) if most else None
@@ -164,14 +164,14 @@ class Bucket(HttpStore):
         found: dict[ObjectId, int] = {}
         token = ""
         for _ in range(pages):
-            page = yield from self._patiently(lambda: self._listed_page(beginning, token))  # noqa: B023 - called at once
+            page = yield from self._patiently(lambda: self._list_page(beginning, token))  # noqa: B023 - called at once
             found.update(page.objects)
             token = page.token
             if not token:
                 return found
         raise LeftToDvc
 
-    def _listed_page(self, beginning: str, token: str) -> Task[listing.Page]:
+    def _list_page(self, beginning: str, token: str) -> Task[listing.Page]:
         prefix = self._place.prefix
         url = f"{self._place.bucket}?{listing.query(f'{prefix}{beginning}', token)}"
         body = bytearray()

@@ -72,7 +72,7 @@ def find_location(root: str, config: Mapping[str, Any], region: str = "") -> S3L
     if not bucket or "?" in key or {".", "..", ""} & set(key.split("/")):
         return None
     session = _session(config)
-    url, headers = _prepared(session, config, region, bucket, key)
+    url, headers = _prepare_request(session, config, region, bucket, key)
     encoded = quote(key, safe="/~")
     if not url.endswith(f"/{encoded}") or _proxy_differs(url):
         return None
@@ -104,7 +104,7 @@ class _Prepared(Exception):
     """A request is ready to be sent."""
 
 
-def _prepared(
+def _prepare_request(
     session: Any, config: Mapping[str, Any], region: str, bucket: str, key: str
 ) -> tuple[str, Mapping[str, str]]:
     """Return address and headers, names in lower case, of a request for an object."""

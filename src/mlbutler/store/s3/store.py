@@ -41,7 +41,7 @@ class S3Store(OtherStore):
         """Ask for many objects, as `Store.ask_many`."""
         left = list(objects)
         while left and (bucket := self._quick()) is not None:
-            left = yield from _answered(bucket.asked(left, stop))
+            left = yield from _split_results(bucket.ask_or_leave(left, stop))
             if left:
                 self._give_up(bucket)
         yield from super().ask_many(left, stop)
@@ -52,7 +52,7 @@ class S3Store(OtherStore):
         """Get many objects, as `Store.get_many`."""
         while (bucket := self._quick()) is not None:
             taken: dict[ObjectId, DownloadRequest] = {}
-            left = yield from _answered(bucket.get_many(_noted(wanted, taken), count, stop))
+            left = yield from _split_results(bucket.get_many(_record_requests(wanted, taken), count, stop))
             if not left:
                 return
             self._give_up(bucket)
@@ -64,7 +64,7 @@ class S3Store(OtherStore):
         with self._lock:
             if not self._looked:
                 self._looked = True
-                self._bucket = self._found()
+                self._bucket = self._open_bucket()
             return self._bucket
 
     def _give_up(self, bucket: Bucket) -> None:
@@ -72,10 +72,10 @@ class S3Store(OtherStore):
         with self._lock:
             if self._bucket is bucket:
                 region = bucket.unclear.region if bucket.unclear is not None else ""
-                self._bucket = self._found(region) if region and not self._moved else None
+                self._bucket = self._open_bucket(region) if region and not self._moved else None
                 self._moved = True
 
-    def _found(self, region: str = "") -> Bucket | None:
+    def _open_bucket(self, region: str = "") -> Bucket | None:
         try:
             place = find_location(self._root, self._config, region)
             return Bucket(self.name, place, jobs=self._limit, policy=self._given) if place else None
@@ -83,13 +83,15 @@ class S3Store(OtherStore):
             return None
 
 
-def _noted(wanted: Iterable[DownloadRequest], taken: dict[ObjectId, DownloadRequest]) -> Iterator[DownloadRequest]:
+def _record_requests(
+    wanted: Iterable[DownloadRequest], taken: dict[ObjectId, DownloadRequest]
+) -> Iterator[DownloadRequest]:
     for one in wanted:
         taken[one.oid] = one
         yield one
 
 
-def _answered(results: Results[Any]) -> Generator[tuple[ObjectId, Any], None, list[ObjectId]]:
+def _split_results(results: Results[Any]) -> Generator[tuple[ObjectId, Any], None, list[ObjectId]]:
     """Yield the results; return the objects that are left to DVC's client."""
     left: list[ObjectId] = []
     with closing(results) as done:

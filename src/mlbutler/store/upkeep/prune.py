@@ -116,10 +116,10 @@ def prune(
         with _alone(mirror, dry):
             return _prune(mirror, limit, older_than, dry, progress)
     except (OSError, DiskFull) as error:
-        raise _failed(error, mirror) from error
+        raise _mirror_error(error, mirror) from error
 
 
-def _failed(error: OSError | DiskFull, mirror: Path) -> MlbutlerError:
+def _mirror_error(error: OSError | DiskFull, mirror: Path) -> MlbutlerError:
     if isinstance(error, OSError):
         return explain_os_error(error, "looking after the mirror", mirror)
     return error
@@ -150,7 +150,7 @@ def _prune(
     evicted = 0
     # A manifest goes after the files it names: as long as it is there, their use is known.
     for at, _, less, oid in sorted(
-        (_used(item, last, now), item.oid.is_directory, -item.size, item.oid) for item in found
+        (_last_use(item, last, now), item.oid.is_directory, -item.size, item.oid) for item in found
     ):
         size = -less
         if now - at < RECENT or oid in running.now():
@@ -187,7 +187,7 @@ class _Running:
         return self._objects
 
 
-def _used(item: StoredObject, last: Mapping[ObjectId, float], now: float) -> float:
+def _last_use(item: StoredObject, last: Mapping[ObjectId, float], now: float) -> float:
     """Return when it was used at last; what no build named counts from when it came."""
     return min(last.get(item.oid, item.changed), now)
 

@@ -51,7 +51,7 @@ def verify_mirror(store: LocalStore, *, jobs: int = 2, remove: bool = False,
     objects = 0
 
     def look(oid: ObjectId) -> int | None:
-        return _hashed(store, oid, lambda count: progress(0, count), remove=remove)
+        return _verify_object(store, oid, lambda count: progress(0, count), remove=remove)
 
     with closing(imap_unordered(look, found, jobs, stop)) as done:
         for oid, result in done:
@@ -70,7 +70,7 @@ def verify_mirror(store: LocalStore, *, jobs: int = 2, remove: bool = False,
     return Verified(objects, size, tuple(sorted(damaged)), tuple(sorted(unreadable)))
 
 
-def _hashed(store: LocalStore, oid: ObjectId, count: Callable[[int], None], *, remove: bool) -> int | None:
+def _verify_object(store: LocalStore, oid: ObjectId, count: Callable[[int], None], *, remove: bool) -> int | None:
     """Hash an object; return its bytes, or None where it is damaged, after putting it out of use."""
     path = store.path(oid)
     before = path.stat()

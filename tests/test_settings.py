@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlbutler.errors import SettingsError
 from mlbutler.settings import Settings, load, parse_settings, settings_at
-from mlbutler.settings.reading import _validated
+from mlbutler.settings.reading import _build_settings
 
 
 def test_a_project_without_a_file_has_the_defaults(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_no_error_speaks_of_python(section: str, key: int, value: object, nested
     names = list((get_args(kind)[0] if several else kind).keys())
     inside: object = {names[key % len(names)]: value} if nested else value
     try:
-        _validated("mlbutler.toml", {section: [inside] if several else inside}, {})
+        _build_settings("mlbutler.toml", {section: [inside] if several else inside}, {})
     except SettingsError as error:
         assert not re.search(r"Input|valid|tuple|dictionary|instance|integer|parse|Value error|Expected", error.message)
 

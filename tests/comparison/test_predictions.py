@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.comparison.predictions import MOST_FLIPS, MOST_SLICES, compare_predictions, unpaired
+from mlbutler.comparison.predictions import MOST_FLIPS, MOST_SLICES, compare_predictions, pairing_notes
 from mlbutler.comparison.snapshot import Stored
 from mlbutler.record import PredictionChange, Verdict
 from mlbutler.settings import Predictions
@@ -33,7 +33,10 @@ def test_flips_are_counted_by_id_whatever_the_order() -> None:
     assert [flip.id for flip in found.fixed_flips] == ["2"]
     assert found.verdict is Verdict.WITHIN_NOISE
     assert found.p == 1.0
-    assert unpaired([found]) == [("p.csv", "1 examples are only in the target"), ("p.csv", "2 examples are only here")]
+    assert pairing_notes([found]) == [
+        ("p.csv", "1 examples are only in the target"),
+        ("p.csv", "2 examples are only here"),
+    ]
 
 
 def test_an_example_whose_label_changed_is_no_flip() -> None:
@@ -107,7 +110,7 @@ def test_what_is_not_in_the_scores_is_told() -> None:
     found = compared(table(*rows, head=head), odd, score="score", positive="yes")
     said = "2 examples have no number as score on both sides and are not in the scores"
     assert (found.reason, len(found.scores)) == (said, 3)
-    assert unpaired([found]) == [(found.file, said)]  # though nothing flipped
+    assert pairing_notes([found]) == [(found.file, said)]  # though nothing flipped
     high = table(*rows[:19], "19,yes,yes,7.5", head=head)
     found = compared(table(*rows, head=head), high, score="score", positive="yes")
     assert [score.name for score in found.scores] == ["roc_auc"]

@@ -12,11 +12,11 @@ from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, PredictionChange, SliceChange, StageRun, Verdict
 from mlbutler.settings import Gate
-from mlbutler.settings.reading import _validated
+from mlbutler.settings.reading import _build_settings
 
 
 def read_gate(values: dict[str, Any]) -> Gate:
-    (gate,) = _validated("mlbutler.toml", {"gate": [values]}, {}).settings.gate
+    (gate,) = _build_settings("mlbutler.toml", {"gate": [values]}, {}).settings.gate
     return gate
 
 

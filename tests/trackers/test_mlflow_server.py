@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
-from mlbutler.trackers.mlflow_server import MlflowServer, log, logged_on
-from mlbutler.trackers.result import Result, named
+from mlbutler.trackers.mlflow_server import MlflowServer, log, query_logged_runs
+from mlbutler.trackers.result import Result, unique_names
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 
 COMMIT = "c0ffee" * 6 + "abcd"
@@ -103,7 +103,7 @@ def test_which_credentials_a_server_is_given(url: str, environ: dict[str, str], 
 
 def test_names_tell_files_apart_where_they_have_to() -> None:
     keys = ["a.json:accuracy", "b.json:accuracy", "a.json:loss", "value.json"]
-    assert named(keys) == {"a.json:accuracy": "a.json/accuracy", "b.json:accuracy": "b.json/accuracy",
+    assert unique_names(keys) == {"a.json:accuracy": "a.json/accuracy", "b.json:accuracy": "b.json/accuracy",
                            "a.json:loss": "loss", "value.json": "value.json"}  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_what_stages_logged_of_a_commit_is_found_without_our_own(tracker: Tracke
         )
         id = run["run"]["info"]["run_id"]
         tracker.ask("runs/log-metric", run_id=id, key="accuracy", value=0.5, timestamp=begun, step=1)
-    (found,) = logged_on(server(tracker), "a" * 40, begun / 1000 - 1)
+    (found,) = query_logged_runs(server(tracker), "a" * 40, begun / 1000 - 1)
     assert (found.run.name, found.metrics) == ("a stage's", {"accuracy": 0.5})
     assert found.run.url.startswith(f"{tracker.url}/#/experiments/")
-    assert logged_on(server(tracker), "a" * 40, begun / 1000 + 60) == []
+    assert query_logged_runs(server(tracker), "a" * 40, begun / 1000 + 60) == []

@@ -60,10 +60,10 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
     head, merge = find_head(history, facts, checkout, branch, target.commit)
     fork, branch = classify_head(history, facts, checkout, head, branch, target)
     approved = facts.approved_by if fork and is_approved(history, facts, checkout, head, target) else ""
-    edited = _uncommitted(files) if files is not None else ()
+    edited = _uncommitted_files(files) if files is not None else ()
     on_target = not against and _is_target_itself(facts, branch, head, target)
     if against:
-        base = history.merge_base(head, history.named(against))
+        base = history.merge_base(head, history.resolve_revision(against))
     elif on_target:
         base = head if files is not None and files.changed else next(iter(history.parents(head)), None)
     else:
@@ -105,7 +105,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
 _MOST_NAMED = 20
 
 
-def _uncommitted(files: WorkTreeStatus) -> tuple[str, ...]:
+def _uncommitted_files(files: WorkTreeStatus) -> tuple[str, ...]:
     """Return files that differ from HEAD and new ones that Git does not ignore, without those of ``.mlbutler``."""
     return tuple(path for path in (*files.changed, *files.untracked) if ".mlbutler" not in path.split("/"))
 
@@ -164,21 +164,21 @@ def _target(history: History, facts: Facts, named: str | None, *, needed: bool) 
 def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | None:
     git = history.git
     if facts.kind == "local":
-        commit = history.known(branch) or history.fetch(branch).commit or history.here(branch)
+        commit = history.tracking_tip(branch) or history.fetch(branch).commit or history.local_tip(branch)
         if commit is None and needed:
-            raise history.no_such(branch)
+            raise history.unknown_branch_error(branch)
         return commit
     if history.remote is None:
         commit = git.resolve(f"refs/heads/{branch}")
         if commit is None and needed:
-            raise history.no_such(branch)
+            raise history.unknown_branch_error(branch)
         return commit
     fetched = history.fetch(branch)
     if fetched.missing and needed:
-        raise history.no_such(branch)
+        raise history.unknown_branch_error(branch)
     if fetched.commit is not None or fetched.missing:
         return fetched.commit
-    known = history.known(branch)
+    known = history.tracking_tip(branch)
     believed = git.access is None or git.access.fresh or git.address is None  # else the clone's refs may be anybody's
     if (known is None or not believed) and needed and not facts.fork:  # a fork's change is given nothing to fetch with
         raise git.failure("fetch", fetched.error)

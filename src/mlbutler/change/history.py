@@ -38,11 +38,11 @@ class History:
 
     # ------------------------------------------------------------------------------------ branches
 
-    def known(self, branch: str) -> str | None:
+    def tracking_tip(self, branch: str) -> str | None:
         """Return the tip of the remote's branch as the clone last saw it."""
         return self._commit(f"refs/remotes/{self.remote}/{branch}") if self.remote else None
 
-    def here(self, branch: str) -> str | None:
+    def local_tip(self, branch: str) -> str | None:
         """Return the tip of the clone's own branch."""
         return self._commit(f"refs/heads/{branch}")
 
@@ -63,7 +63,7 @@ class History:
     def tip(self, branch: str) -> str | None:
         """Return the tip of the remote's branch as it was fetched, else as the clone last saw it."""
         fetched = self._fetched.get(branch, Fetched())
-        return fetched.commit or self.known(branch)
+        return fetched.commit or self.tracking_tip(branch)
 
     def is_tip(self, commit: str) -> bool:
         """Return whether `commit` is known to be the tip of one of the remote's branches."""
@@ -74,7 +74,9 @@ class History:
             self._refs[ref] = self.git.resolve(ref)
         return self._refs[ref]
 
-    def _bring(self, *refs: str, depth: int | None = None, deepen: int | None = None, unshallow: bool = False) -> Done:
+    def _run_fetch(
+        self, *refs: str, depth: int | None = None, deepen: int | None = None, unshallow: bool = False
+    ) -> Done:
         """Fetch, which may move any of the refs."""
         assert self.remote is not None
         self._refs.clear()
@@ -91,10 +93,10 @@ class History:
         names = [name for name in dict.fromkeys(branches) if name is not None and name not in self._fetched]
         if self.remote is None or len(names) < 2 or not all(map(self.git.is_branch_name, names)):
             return
-        if self.git.is_shallow() and not all(map(self.known, names)):
+        if self.git.is_shallow() and not all(map(self.tracking_tip, names)):
             return
         tracking = {name: f"refs/remotes/{self.remote}/{name}" for name in names}
-        done = self._bring(*(f"+refs/heads/{name}:{ref}" for name, ref in tracking.items()))
+        done = self._run_fetch(*(f"+refs/heads/{name}:{ref}" for name, ref in tracking.items()))
         if done.code == 0:  # else each alone says what is wrong with it
             commits: Sequence[str | None] = done.text.splitlines()
             commits = commits or [self.git.resolve(ref) for ref in tracking.values()]
@@ -104,9 +106,9 @@ class History:
         if self.remote is None or not self.git.is_branch_name(branch):
             return Fetched(missing=True)
         # Without a limit, a branch that shares no commit with a shallow clone would bring its whole history.
-        depth = _FIRST_DEPTH if self.git.is_shallow() and self.known(branch) is None else None
+        depth = _FIRST_DEPTH if self.git.is_shallow() and self.tracking_tip(branch) is None else None
         tracking = f"refs/remotes/{self.remote}/{branch}"
-        done = self._bring(f"+refs/heads/{branch}:{tracking}", depth=depth)
+        done = self._run_fetch(f"+refs/heads/{branch}:{tracking}", depth=depth)
         if done.code == 0:
             return Fetched(done.text or self.git.resolve(tracking))
         if "couldn't find remote ref" in done.err:
@@ -120,7 +122,7 @@ class History:
                 self.load_refs()
             yield from [self._default] if self._default else self._remote_default()
         for branch in ("main", "master"):
-            if self.known(branch) or self.here(branch):
+            if self.tracking_tip(branch) or self.local_tip(branch):
                 yield branch
 
     def _remote_default(self) -> list[str]:
@@ -132,7 +134,7 @@ class History:
         lines = [line for line in done.text.splitlines() if line.startswith("ref: refs/heads/")]
         return [line.split("\t")[0].removeprefix("ref: refs/heads/") for line in lines]
 
-    def no_such(self, branch: str) -> UsageError:
+    def unknown_branch_error(self, branch: str) -> UsageError:
         """Return the error for a named target branch that does not exist."""
         import difflib
 
@@ -148,7 +150,7 @@ class History:
         found = (name.removeprefix("refs/heads/").removeprefix("refs/tags/").removesuffix("^{}") for name in names)
         return list(dict.fromkeys(found))
 
-    def named(self, rev: str) -> str:
+    def resolve_revision(self, rev: str) -> str:
         """Return the commit of a named revision: a branch, a tag, a commit, ``HEAD~2``.
 
         Raises:
@@ -157,7 +159,7 @@ class History:
         branch = rev.removeprefix(f"{self.remote}/")
         if self._fresh and not _COMMIT_ID.fullmatch(rev) and (commit := self.fetch(branch).commit) is not None:
             return commit
-        commit = self.git.resolve(rev) or self.known(rev) or self._fetched_commit(rev)
+        commit = self.git.resolve(rev) or self.tracking_tip(rev) or self._fetch_commit(rev)
         if commit is not None:
             return commit
         import difflib
@@ -170,11 +172,11 @@ class History:
         )
         raise UsageError(f"There is no revision '{rev}'.", hint)
 
-    def _fetched_commit(self, rev: str) -> str | None:
+    def _fetch_commit(self, rev: str) -> str | None:
         if self.remote is None:
             return None
         if _COMMIT_ID.fullmatch(rev):
-            self._bring(rev)  # refused by some servers
+            self._run_fetch(rev)  # refused by some servers
         elif (commit := self.fetch(rev.removeprefix(f"{self.remote}/")).commit) is not None:
             return commit
         elif self.git.is_branch_name(rev) and (tagged := self.git.fetch_one(self.remote, f"refs/tags/{rev}")):
@@ -220,5 +222,5 @@ class History:
             return False
         if further is None:
             # The cut-off commits themselves tell the server what is wanted: any one ref will do.
-            return self._bring("HEAD", unshallow=True).code == 0
-        return self._bring(*commits, deepen=further).code == 0
+            return self._run_fetch("HEAD", unshallow=True).code == 0
+        return self._run_fetch(*commits, deepen=further).code == 0

@@ -25,9 +25,9 @@ def is_older(git: Git, change: Change) -> Callable[[str], bool]:
             git.fetch(remote, branch)
         if git.resolve(other) is None or git.is_ancestor(other, change.head):
             return False
-        return git.is_ancestor(change.head, other) or replaced_by(other)
+        return git.is_ancestor(change.head, other) or is_replaced_by(other)
 
-    def replaced_by(other: str) -> bool:
+    def is_replaced_by(other: str) -> bool:
         if not remote or not branch:
             return False
         try:

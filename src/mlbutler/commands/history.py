@@ -73,11 +73,11 @@ def _find(context: RunContext, branch: str | None, commits: int) -> _Found:
     git_history = History(context.git, change.git_remote, fresh=False)
     name = branch or change.target_branch
     if branch is not None:
-        tip = git_history.named(branch)
+        tip = git_history.resolve_revision(branch)
     elif name is None or name == context.git.branch():
         tip = change.checkout
     else:
-        tip = git_history.known(name) or context.git.resolve(f"refs/heads/{name}") or change.checkout
+        tip = git_history.tracking_tip(name) or context.git.resolve(f"refs/heads/{name}") or change.checkout
     looked = first_parents(context.git, tip, commits)
     if len(looked) < commits and context.git.is_shallow() and git_history.deepen(commits, tip):
         looked = first_parents(context.git, tip, commits)

@@ -37,14 +37,14 @@ def trailers(stages: Sequence[StageRun], build_url: str) -> Iterator[str]:
     told = [run for run in stages if run.outcome in _TOLD and len(run.name) <= _LONGEST_NAME]
     longest = {run.name for run in sorted(told, key=lambda run: -run.duration)[:_MOST_STAGES]}
     if told:
-        yield f"{RUNS}: [{','.join(_item(run) for run in told if run.name in longest)}]"
+        yield f"{RUNS}: [{','.join(_format_stage_run(run) for run in told if run.name in longest)}]"
 
 
 def stages_trailer(names: Sequence[str]) -> Iterator[str]:
     """Return a line for a results commit that names the stages whose results it holds."""
     if names:
         more = f"{_AND}{len(names) - _MOST_STAGES}{_MORE}" if len(names) > _MOST_STAGES else ""
-        yield f"{STAGES}: {', '.join(_spaced(name) for name in names[:_MOST_STAGES])}{more}"
+        yield f"{STAGES}: {', '.join(_collapse_spaces(name) for name in names[:_MOST_STAGES])}{more}"
 
 
 def holds_results_of(stage: str, trailers: Mapping[str, str]) -> bool:
@@ -53,14 +53,14 @@ def holds_results_of(stage: str, trailers: Mapping[str, str]) -> bool:
     One that names no stages, or not all of them, may hold those of any.
     """
     named = trailers.get(STAGES, "")
-    return not named or named.endswith(_MORE) or f", {_spaced(stage)}, " in f", {named}, "
+    return not named or named.endswith(_MORE) or f", {_collapse_spaces(stage)}, " in f", {named}, "
 
 
-def _spaced(name: str) -> str:
+def _collapse_spaces(name: str) -> str:
     return " ".join(name.split())
 
 
-def _item(run: StageRun) -> str:
+def _format_stage_run(run: StageRun) -> str:
     memory = "null" if run.peak_memory is None else str(run.peak_memory)
     return f'["{_inert(run.name)}","{run.outcome}",{round(run.duration, 3)},{memory}]'
 
@@ -83,21 +83,21 @@ def earlier_build(commit: str, found: Mapping[str, str]) -> EarlierBuild | None:
         commit=commit,
         head=head,
         url=url if len(url) <= _LONGEST_URL and _URL.fullmatch(url) else "",
-        stages=tuple(_runs(found.get(RUNS, ""))),
+        stages=tuple(_parse_stage_runs(found.get(RUNS, ""))),
     )
 
 
-def _runs(text: str) -> Iterator[StageRun]:
+def _parse_stage_runs(text: str) -> Iterator[StageRun]:
     try:
         items = json.loads(text[:_LONGEST]) if text else []
     except (ValueError, RecursionError):
         return
     for item in items[:_MOST_STAGES] if isinstance(items, list) else ():
-        if (run := _run(item)) is not None:
+        if (run := _parse_stage_run(item)) is not None:
             yield run
 
 
-def _run(item: Any) -> StageRun | None:
+def _parse_stage_run(item: Any) -> StageRun | None:
     if not isinstance(item, list) or len(item) != 4:
         return None
     name, outcome, seconds, memory = item

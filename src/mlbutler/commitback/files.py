@@ -59,7 +59,7 @@ def from_root(prefix: str, path: str) -> str | None:
     return full
 
 
-def globbed(git: Git, patterns: Iterable[str]) -> tuple[str, ...]:
+def find_changed_files(git: Git, patterns: Iterable[str]) -> tuple[str, ...]:
     """Return files below `git.directory` that differ from the index or are new, and match one of the globs.
 
     Raises:
@@ -91,8 +91,8 @@ def collect(git: Git, checkout: str, paths: Iterable[str]) -> Results:
     submodules = {path for path, entry in before.items() if entry.mode == _SUBMODULE}
     wanted: dict[str, None] = {}
     for path in paths:
-        wanted |= dict.fromkeys(_expanded(git.directory, path, before, submodules))
-    ignored = _ignored(git, [path for path in wanted if path not in before])
+        wanted |= dict.fromkeys(_expand_path(git.directory, path, before, submodules))
+    ignored = _list_ignored(git, [path for path in wanted if path not in before])
     kept = [path for path in wanted if path not in ignored]
     _refuse_large_files(git, kept)
     if not kept:
@@ -104,7 +104,7 @@ def collect(git: Git, checkout: str, paths: Iterable[str]) -> Results:
     return Results(files, tuple(path for path in kept if before.get(path) != after.get(path)))
 
 
-def _expanded(top: Path, path: str, before: Mapping[str, TreeEntry], submodules: Collection[str]) -> Iterator[str]:
+def _expand_path(top: Path, path: str, before: Mapping[str, TreeEntry], submodules: Collection[str]) -> Iterator[str]:
     for number in range(1, len(path.split("/")) + 1):
         part = "/".join(path.split("/")[:number])
         if part in submodules:
@@ -142,7 +142,7 @@ def _plain(top: Path, path: str, before: Mapping[str, TreeEntry]) -> str:
     return path
 
 
-def _ignored(git: Git, paths: Iterable[str]) -> frozenset[str]:
+def _list_ignored(git: Git, paths: Iterable[str]) -> frozenset[str]:
     listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
     if not listed:
         return frozenset()

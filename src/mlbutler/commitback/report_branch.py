@@ -67,7 +67,7 @@ class ReportBranch:
                 self.git.fetch(self.remote, ref)
                 if self.git.resolve(tip) is None:
                     continue  # it moved between the two questions
-                told = self._published_head(tip, folder)
+                told = self._find_published_head(tip, folder)
                 if told and is_older(told):
                     return PublishedReport(newer=told)
             else:
@@ -84,7 +84,7 @@ class ReportBranch:
                 )
         raise GitError(f"The branch {self.name} moved {_TRIES} times in a row.", "Run again.")
 
-    def _published_head(self, tip: str, folder: str) -> str:
+    def _find_published_head(self, tip: str, folder: str) -> str:
         """Return the commit whose report the folder holds."""
         last = self.git.run("rev-list", "--max-count=1", tip, "--", folder).text.strip()
         return self.git.trailers(last).get(REPORTED, "") if last else ""
@@ -121,7 +121,7 @@ def prune(git: Git, remote: str, prefix: str, before: float, keep: str) -> tuple
     asked = dict(list(others.items())[:_MOST_ASKED])
     if not asked or git.fetch(remote, *asked).code != 0:
         return ()
-    old = [ref for ref, oid in asked.items() if _is_report(git, oid) and _written(git, oid) < before]
+    old = [ref for ref, oid in asked.items() if _is_report(git, oid) and _commit_time(git, oid) < before]
     if not old:
         return ()
     _, answers = git.move_refs(remote, [RefMove(ref, "", asked[ref]) for ref in old])
@@ -132,5 +132,5 @@ def _is_report(git: Git, commit: str) -> bool:
     return git.resolve(commit) is not None and REPORTED in git.trailers(commit)
 
 
-def _written(git: Git, commit: str) -> float:
+def _commit_time(git: Git, commit: str) -> float:
     return float(git.run("show", "--no-patch", "--format=%ct", commit).text)

@@ -81,14 +81,14 @@ def _predictions(
     old: Snapshot, new: Snapshot, declared: Sequence[Predictions], picture: Callable[[str], str]
 ) -> tuple[tuple[PredictionChange, ...], Sequence[tuple[str, str]]]:
     """Return the predictions files compared, and what of them could not be; few projects declare any."""
-    from mlbutler.comparison.predictions import compare_predictions, unpaired
+    from mlbutler.comparison.predictions import compare_predictions, pairing_notes
 
     nothing = Stored(problem="the file is missing")
     found = tuple(
         compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)
         for spec in declared
     )
-    return found, tuple(unpaired(found))
+    return found, tuple(pairing_notes(found))
 
 
 def _stages(old: Snapshot, new: Snapshot) -> tuple[StageDefinitionChange, ...]:
@@ -217,7 +217,7 @@ def _balance(comparison: Comparison) -> _Balance:
     worse = {unclear: [f"{describe(m)} worse" for m in changed
                        if m.verdict is Verdict.WORSE and m.may_be_noise is unclear]
              for unclear in (False, True)}  # fmt: skip
-    lost = [_lost(metric) for metric in comparison.metrics if _is_lost(metric)]
+    lost = [_describe_loss(metric) for metric in comparison.metrics if _is_lost(metric)]
     examples = {
         verdict: [_flips(change) for change in comparison.predictions if change.verdict is verdict]
         for verdict in (Verdict.BETTER, Verdict.WORSE)
@@ -227,7 +227,7 @@ def _balance(comparison: Comparison) -> _Balance:
         (*better[False], *examples[Verdict.BETTER], *better[True]),
         (*worse[False], *(f"{text} worse" for text in examples[Verdict.WORSE]), *worse[True]),
         tuple(lost),
-        tuple(_lost(metric) for metric in comparison.metrics if _is_gone(metric)),
+        tuple(_describe_loss(metric) for metric in comparison.metrics if _is_gone(metric)),
         unclear=not sure,
     )
 
@@ -249,7 +249,7 @@ def _is_gone(metric: MetricChange) -> bool:
     return gone and (metric.goal is not None or metric.reason != NOT_MEASURED)
 
 
-def _lost(metric: MetricChange) -> str:
+def _describe_loss(metric: MetricChange) -> str:
     if metric.verdict is Verdict.GONE:
         return f"{metric.key} was {numbers.value(metric.old)} and is gone ({metric.reason})"
     if metric.new is None:

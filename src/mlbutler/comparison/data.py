@@ -29,18 +29,18 @@ def compare_data(
         old_tables, new_tables: tables among the artifacts' files, which may be in cache or mirror or not.
     """
     tables = Tables(old_tables, new_tables)
-    renamed = _moved({p: a.hash for p, a in old.items()}, {p: a.hash for p, a in new.items()})
+    renamed = _find_renames({p: a.hash for p, a in old.items()}, {p: a.hash for p, a in new.items()})
     changes = []
     for path in sorted({*old, *new} - set(renamed.values())):
         before, after = old.get(renamed.get(path, path)), new.get(path)
         if path in renamed and after is not None:
-            changes.append(_renamed(renamed[path], after))
+            changes.append(_rename_change(renamed[path], after))
         elif before is None or after is None or before.hash != after.hash:
             changes.append(_change(path, before, after, tables))
     return tuple(changes)
 
 
-def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+def _find_renames(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     """Map new name -> old name of what has the same hash under another name; each is used once."""
     gone: dict[str, list[str]] = {}
     for name in sorted(old.keys() - new.keys(), reverse=True):
@@ -48,7 +48,7 @@ def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     return {name: gone[new[name]].pop() for name in sorted(new.keys() - old.keys()) if gone.get(new[name])}
 
 
-def _renamed(old_path: str, artifact: ArtifactState) -> DataChange:
+def _rename_change(old_path: str, artifact: ArtifactState) -> DataChange:
     return DataChange(
         path=artifact.path,
         kind="renamed",
@@ -103,7 +103,7 @@ def _by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
 def _files(before: ArtifactState | None, after: ArtifactState | None) -> dict[str, list[str]]:
     old = {entry.path: entry.hash for entry in (before.entries or ())} if before else {}
     new = {entry.path: entry.hash for entry in (after.entries or ())} if after else {}
-    moved = _moved(old, new)
+    moved = _find_renames(old, new)
     return {
         "added": sorted(new.keys() - old.keys() - moved.keys()),
         "removed": sorted(old.keys() - new.keys() - set(moved.values())),

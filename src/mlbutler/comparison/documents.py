@@ -53,7 +53,7 @@ def read_document(path: str, source: Source) -> Document:
     if len(source.content) > LARGEST:
         return Document(problem=f"larger than {LARGEST >> 20} MB: not read", known=False)
     try:
-        content, twice = _parsed(path, source.content)
+        content, twice = _parse(path, source.content)
         if not isinstance(content, Mapping):
             content = {"": content} if isinstance(content, (int, float, str)) or content else {}
         values, same = _flat(content)
@@ -82,7 +82,7 @@ def _remark(twice: Sequence[str]) -> str:
     return f"'{twice[0][:100]}' is there more than once{more}: the last one counts"
 
 
-def _parsed(path: str, content: bytes) -> tuple[Any, Sequence[str]]:
+def _parse(path: str, content: bytes) -> tuple[Any, Sequence[str]]:
     """Return the content, and the keys that one of its mappings holds twice, where the format allows that."""
     text = decoded(content)
     extension = path.rpartition(".")[2].lower()
@@ -195,9 +195,9 @@ def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
         if nodes > _MOST_NODES or len(found) > _MOST_VALUES:
             raise _UnusableDocument(f"more than {_MOST_VALUES:,} values")
         if isinstance(value, Mapping):
-            stack += [(_joined(name, key), inner) for key, inner in reversed(list(value.items()))]
+            stack += [(_dotted_name(name, key), inner) for key, inner in reversed(list(value.items()))]
         elif isinstance(value, (list, tuple, set)):
-            stack += [(_joined(name, i), inner) for i, inner in reversed(list(enumerate(value)))]
+            stack += [(_dotted_name(name, i), inner) for i, inner in reversed(list(enumerate(value)))]
         else:
             name = name or "value"
             if name in found:
@@ -206,7 +206,7 @@ def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
     return found, twice
 
 
-def _joined(name: str, key: object) -> str:
+def _dotted_name(name: str, key: object) -> str:
     return f"{name}.{key}" if name else str(key)
 
 

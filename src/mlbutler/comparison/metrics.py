@@ -96,7 +96,7 @@ def _unread(file: str, problem: str) -> MetricChange:
 def _changes(file: str, before: Document, after: Document, goals: Mapping[str, str]) -> Iterator[MetricChange]:
     for name in dict.fromkeys((*after.values, *before.values)):
         goal = goals.get(f"{file}:{name}") or goals.get(name) or guess_goal(name)
-        yield _judged(file, name, before, after, goal)
+        yield _judge_metric(file, name, before, after, goal)
 
 
 def guess_goal(name: str) -> str | None:
@@ -112,7 +112,7 @@ def guess_goal(name: str) -> str | None:
     return "maximize" if words & _MAXIMIZE else None
 
 
-def _judged(file: str, name: str, before: Document, after: Document, goal: str | None) -> MetricChange:
+def _judge_metric(file: str, name: str, before: Document, after: Document, goal: str | None) -> MetricChange:
     old, new = before.values.get(name), after.values.get(name)
 
     def change(verdict: Verdict, reason: str = "", difference: float | None = None) -> MetricChange:

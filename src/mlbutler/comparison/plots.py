@@ -59,7 +59,7 @@ def _unread(sources: tuple[Source | None, Source | None]) -> Iterator[str]:
             yield f"{side}: {source.problem}"
 
 
-def _changed(old: Source | None, new: Source | None) -> bool | None:
+def _has_changed(old: Source | None, new: Source | None) -> bool | None:
     """Return whether the files differ; None where that is not known."""
     contents = [source.content if source else None for source in (old, new)]
     unread = any(source is not None and source.content is None and not source.absent for source in (old, new))
@@ -97,19 +97,19 @@ class _PlotFile:
     def title(self) -> str:
         return self.definition.title or self.definition.id
 
-    def unsupported(self, reason: str) -> PlotChange:
+    def as_unsupported(self, reason: str) -> PlotChange:
         kind = PlotKind.UNSUPPORTED
         return PlotChange(file=self.file, title=self.title, kind=kind, changed=self.changed, reason=reason)
 
 
 def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
     contents = (old.content if old else None, new.content if new else None)
-    asked = _PlotFile(definition, file, contents, _changed(old, new))
+    asked = _PlotFile(definition, file, contents, _has_changed(old, new))
     if asked.contents == (None, None):
         problem = (new or old or Source(None)).problem
-        yield asked.unsupported(problem or "the file is missing")
+        yield asked.as_unsupported(problem or "the file is missing")
         return
-    yield from _compared(_kind(definition, file), asked)
+    yield from _compare_file(_kind(definition, file), asked)
 
 
 def _kind(definition: PlotDefinition, file: str) -> PlotKind:
@@ -119,7 +119,7 @@ def _kind(definition: PlotDefinition, file: str) -> PlotKind:
     return PlotKind.CONFUSION if definition.template.startswith("confusion") else PlotKind.LINEAR
 
 
-def _compared(kind: PlotKind, asked: _PlotFile) -> Iterator[PlotChange]:
+def _compare_file(kind: PlotKind, asked: _PlotFile) -> Iterator[PlotChange]:
     match kind:
         case PlotKind.IMAGE:
             yield _image(asked)
@@ -128,7 +128,7 @@ def _compared(kind: PlotKind, asked: _PlotFile) -> Iterator[PlotChange]:
         case PlotKind.LINEAR:
             yield from _of_rows(asked, _curve)
         case PlotKind.UNSUPPORTED:
-            yield asked.unsupported("")
+            yield asked.as_unsupported("")
         case _:
             assert_never(kind)
 
@@ -140,12 +140,12 @@ def _of_rows(asked: _PlotFile, compare: Callable[[_PlotFile, str, Sequence[list[
     try:
         tables = [read_rows(asked.file, c, definition.header) if c is not None else None for c in asked.contents]
     except Unreadable as error:
-        yield asked.unsupported(error.problem)
+        yield asked.as_unsupported(error.problem)
         return
     present = tables[1] if tables[1] is not None else tables[0]
     assert present is not None
     if not present:
-        yield asked.unsupported("no data points")
+        yield asked.as_unsupported("no data points")
         return
     fields = definition.y.get(asked.file) or (list(present[0])[-1:] if present[0] else [])
     for field in fields:
@@ -166,9 +166,9 @@ def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
     if extension in ("csv", "tsv"):
         return _table(text, "\t" if extension == "tsv" else ",", header)
     if extension == "json":
-        return _listed(parse_json(text))
+        return _find_rows(parse_json(text))
     if extension in ("yaml", "yml"):
-        return _listed(parse_yaml(text))
+        return _find_rows(parse_yaml(text))
     raise Unreadable(f"files of type .{extension} are not plotted")
 
 
@@ -180,14 +180,14 @@ def _table(text: str, delimiter: str, header: bool) -> list[Row]:
         return [{str(index): cell for index, cell in enumerate(row)} for row in rows]
 
 
-def _listed(content: Any) -> list[Row]:
+def _find_rows(content: Any) -> list[Row]:
     """Return a list of mappings, or the first such list inside a mapping, as DVC does."""
     if isinstance(content, list):
         return [row for row in content if isinstance(row, Mapping)]
     if isinstance(content, Mapping):
         for value in content.values():
             if isinstance(value, list) and value and isinstance(value[0], Mapping):
-                return _listed(value)
+                return _find_rows(value)
     raise Unreadable("holds no list of data points")
 
 
@@ -272,7 +272,7 @@ def _image(asked: _PlotFile) -> PlotChange:
         elif content is not None and len(content) > _LARGEST_IMAGE:
             problem = f"a picture of more than {_LARGEST_IMAGE >> 20} MB is not shown"
         if problem:
-            return asked.unsupported(problem)
+            return asked.as_unsupported(problem)
         sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),) if content else ())
     return PlotChange(
         file=asked.file, title=asked.title, kind=PlotKind.IMAGE, changed=asked.changed,

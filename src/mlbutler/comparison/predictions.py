@@ -80,7 +80,7 @@ class _Worst:
         else:
             heapq.heappushpop(self.kept, item)
 
-    def ordered(self) -> list[Pair]:
+    def sorted_pairs(self) -> list[Pair]:
         return [pair for _, _, pair in sorted(self.kept, reverse=True)]
 
 
@@ -126,7 +126,7 @@ class _PairCounter:
     def result(self, only_old: int, only_new: int, picture: Callable[[str], str]) -> PredictionChange:
         found, spec = self._all, self._spec
         p = mcnemar(found.broken, found.fixed)
-        slices, note = self._judged_slices()
+        slices, note = self._judge_slices()
         scores = self._scores.result()
         note = "; ".join(filter(None, (note, *self._scores.remarks(scores))))
         if not found.examples:
@@ -135,11 +135,11 @@ class _PairCounter:
             file=spec.file, verdict=_verdict(found, p, spec.alpha), reason=note, examples=found.examples,
             only_old=only_old, only_new=only_new, relabelled=self._relabelled, old_right=found.old_right,
             new_right=found.new_right, broken=found.broken, fixed=found.fixed, p=p, alpha=spec.alpha,
-            flips=self._shown(self._broken, picture), fixed_flips=self._shown(self._fixed, lambda path: ""),
+            flips=self._build_flips(self._broken, picture), fixed_flips=self._build_flips(self._fixed, lambda path: ""),
             slices=slices, scores=scores,
         )  # fmt: skip
 
-    def _judged_slices(self) -> tuple[tuple[SliceChange, ...], str]:
+    def _judge_slices(self) -> tuple[tuple[SliceChange, ...], str]:
         named = [
             (column, value, counts)
             for column, known in zip(self._spec.slices, self._slices, strict=True)
@@ -160,7 +160,7 @@ class _PairCounter:
         note = f"not looked at as slices, for more than {MOST_SLICES} values: {', '.join(wide)}" if wide else ""
         return tuple(slices[:MOST_SLICES]), note
 
-    def _shown(self, worst: _Worst, picture: Callable[[str], str]) -> tuple[Flip, ...]:
+    def _build_flips(self, worst: _Worst, picture: Callable[[str], str]) -> tuple[Flip, ...]:
         has_image = self._spec.image is not None
         return tuple(
             Flip(
@@ -168,7 +168,7 @@ class _PairCounter:
                 old_score=as_number(pair.old_score), new_score=as_number(pair.new_score),
                 image=picture(pair.extra[-1]) if has_image and number < MOST_PICTURES else "",
             )
-            for number, pair in enumerate(worst.ordered())
+            for number, pair in enumerate(worst.sorted_pairs())
         )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def _verdict(found: _ExampleCounts, p: float, alpha: float) -> Verdict:
     return Verdict.WORSE if found.broken > found.fixed else Verdict.BETTER
 
 
-def unpaired(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:
+def pairing_notes(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:
     """Return (file, reason) of what could not be compared, or only in part."""
     notes = []
     for change in changes:

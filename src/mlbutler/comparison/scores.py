@@ -118,15 +118,17 @@ class Scores:
         if areas is None or len(self._positive) < _LEAST:
             return None
         low, high = areas.interval(self._spec.alpha)
-        return _judged("roc_auc", areas.old, areas.new, low, high, "maximize", "DeLong")
+        return _judge_score("roc_auc", areas.old, areas.new, low, high, "maximize", "DeLong")
 
     def _mean(self, mean: _Mean) -> ScoreChange:
         old, new = (mean.transform(side) for side in mean.means.means())
         low, high = mean.means.interval(self._spec.alpha, mean.transform)
-        return _judged(mean.name, old, new, low, high, mean.goal, f"paired bootstrap, {mean.means.count:,} examples")
+        return _judge_score(
+            mean.name, old, new, low, high, mean.goal, f"paired bootstrap, {mean.means.count:,} examples"
+        )
 
 
-def _judged(name: str, old: float, new: float, low: float, high: float, goal: str, method: str) -> ScoreChange:
+def _judge_score(name: str, old: float, new: float, low: float, high: float, goal: str, method: str) -> ScoreChange:
     if low == high == 0:
         verdict = Verdict.SAME
     elif low <= 0 <= high:

@@ -11,7 +11,7 @@ from mlbutler.record import DefinitionChange, StageDefinitionChange
 def compare_stages(old: Sequence[StageDefinition], new: Sequence[StageDefinition]) -> tuple[StageDefinitionChange, ...]:
     """Return the stages that were added, removed, renamed or redefined, in the order of the new side."""
     before, after = ({stage.name: stage for stage in side} for side in (old, new))
-    renamed = _renamed(before, after)
+    renamed = _find_renames(before, after)
     changes = []
     for name, stage in after.items():
         then = before.get(renamed.get(name, name))
@@ -28,7 +28,7 @@ def compare_stages(old: Sequence[StageDefinition], new: Sequence[StageDefinition
     return tuple(changes)
 
 
-def _renamed(old: Mapping[str, StageDefinition], new: Mapping[str, StageDefinition]) -> dict[str, str]:
+def _find_renames(old: Mapping[str, StageDefinition], new: Mapping[str, StageDefinition]) -> dict[str, str]:
     """Map new name -> old name of stages that make the same outputs, or else run the same command."""
     gone: dict[object, str] = {}
     for name, stage in old.items():

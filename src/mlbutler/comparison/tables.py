@@ -122,7 +122,7 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
         yield line
 
 
-def _delimited(delimiter: str) -> Callable[[BinaryIO, Sequence[str]], Iterator[Row]]:
+def _csv_reader(delimiter: str) -> Callable[[BinaryIO, Sequence[str]], Iterator[Row]]:
     def read(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
         rows = csv.reader(_lines(stream), delimiter=delimiter)
         try:
@@ -201,8 +201,8 @@ def _text(value: object) -> str:
 
 
 _READERS: dict[str, Callable[[BinaryIO, Sequence[str]], Iterator[Row]]] = {
-    "csv": _delimited(","),
-    "tsv": _delimited("\t"),
+    "csv": _csv_reader(","),
+    "tsv": _csv_reader("\t"),
     "jsonl": _json_lines,
     "ndjson": _json_lines,
     "parquet": _parquet_rows,

@@ -35,7 +35,7 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
         elif found.number is None:
             yield GateResult(
                 metric=gate.subject, rule=rule, level=gate.level, limit=limit,
-                outcome="not judged" if found.excused else _broken(gate),
+                outcome="not judged" if found.excused else _outcome_if_broken(gate),
                 sentence=f"{found.problem}; the gate '{rule}' cannot be judged",
             )  # fmt: skip
         elif (repeats := evidence.repeats.get(found.number.key)) is not None:
@@ -82,7 +82,7 @@ def _slack(first: float, second: float) -> float:
     return 0.0 if isinstance(first, int) and isinstance(second, int) else _TOLERANCE * max(abs(first), abs(second))
 
 
-def _broken(gate: Gate) -> str:
+def _outcome_if_broken(gate: Gate) -> str:
     return "failed" if gate.level == "fail" else "warned"
 
 
@@ -94,7 +94,7 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         )  # fmt: skip
 
     if metric.verdict is Verdict.GONE or not is_number(metric.new):
-        return result(_broken(gate), f"{metric.key} {_lacking(metric)}; the gate '{rule}' cannot be judged")
+        return result(_outcome_if_broken(gate), f"{metric.key} {_lacking(metric)}; the gate '{rule}' cannot be judged")
     assert isinstance(metric.new, (int, float))
     new = metric.new
     if name in ("min", "max"):
@@ -103,10 +103,10 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         word = "at least" if name == "min" else "at most"
         shown, bound = _both(gate, new, limit)
         said = f"{metric.key} is {shown} (must be {word} {bound})"
-        return result("passed" if kept else _broken(gate), said)
+        return result("passed" if kept else _outcome_if_broken(gate), said)
     goal = gate.goal or metric.goal or guess_goal(metric.name)
     if goal is None:
-        return result(_broken(gate), f"{metric.key} has no known direction: set goal in its gate")
+        return result(_outcome_if_broken(gate), f"{metric.key} has no known direction: set goal in its gate")
     if not is_number(metric.old):
         return result("not judged", f"{metric.key} has no number in the target to compare with")
     assert isinstance(metric.old, (int, float))
@@ -137,4 +137,4 @@ def _drop(
         change = f"{numbers.MINUS if new < old else '+'}{_format_value(gate, abs(new - old))}"
     else:
         change = numbers.compared(old, new)[2]
-    return result("passed" if kept else _broken(gate), f"{metric.key} {before} → {after} ({change}{share})")
+    return result("passed" if kept else _outcome_if_broken(gate), f"{metric.key} {before} → {after} ({change}{share})")

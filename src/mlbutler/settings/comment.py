@@ -12,19 +12,19 @@ SECTIONS = (
 """The report's sections by their names, in their order."""
 
 
-def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_sections(names: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in SECTIONS]:
         raise ValueError(f"there is no section {unknown[0]!r} (there is: {', '.join(SECTIONS)})")
     return tuple(dict.fromkeys(names))
 
 
-def _checked_place(place: str) -> str:
+def _check_place(place: str) -> str:
     if not place.endswith(".git") and not place.startswith(("s3://", "/")):
         raise ValueError("must be a repository's address that ends in .git, s3://bucket/folder, or /a/folder")
     return place
 
 
-def _address(url: str) -> str:
+def _check_address(url: str) -> str:
     if not url.startswith(("https://", "http://")):
         raise ValueError("must be an http or https address")
     return url
@@ -49,7 +49,9 @@ class CommentSettings(SettingsSection, frozen=True):
     ] = "update"
     title: Annotated[str | None, about("heading in place of 'mlbutler' and the pipeline's name")] = None
     sections: Annotated[
-        Strings, Checked(_known), about("names of the sections to show, in order; if empty all that tell something")
+        Strings,
+        Checked(_check_sections),
+        about("names of the sections to show, in order; if empty all that tell something"),
     ] = ()
     template: Annotated[
         Inside | None, about("path of a Jinja2 template of the whole comment, from the project's root")
@@ -61,14 +63,14 @@ class CommentSettings(SettingsSection, frozen=True):
         ),
     ] = True
     pictures_in: Annotated[
-        Annotated[str, Checked(_checked_place)] | None,
+        Annotated[str, Checked(_check_place)] | None,
         about(
             "where pictures go instead, on any forge: a Git repository on the same host (its address ends in "
             ".git), a bucket (s3://bucket/folder), or a folder of this machine that a web server shows"
         ),
     ] = None
     pictures_at: Annotated[
-        Annotated[str, Checked(_address)] | None,
+        Annotated[str, Checked(_check_address)] | None,
         about(
             "address that shows what is in `pictures_in`; of a repository with {commit} and {path}, found out "
             "where unset"

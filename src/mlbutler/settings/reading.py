@@ -43,8 +43,8 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> LoadedSettings
     """
     environ = os.environ if environ is None else environ
     name, values = _from_file(root)
-    loaded = _validated(name, values, environ)
-    if name == FILE_NAME and (root / FILE_NAME).is_file() and _shared(root) is not None:
+    loaded = _build_settings(name, values, environ)
+    if name == FILE_NAME and (root / FILE_NAME).is_file() and _read_pyproject(root) is not None:
         said = f"{FILE_NAME} is used, and [tool.mlbutler] in {SHARED} is not read: keep one of them"
         return dataclasses.replace(loaded, note=said)
     return loaded
@@ -56,13 +56,13 @@ def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
     Raises:
         SettingsError: as `load`.
     """
-    values = _parsed(text, name)
+    values = _parse(text, name)
     if name != FILE_NAME:
-        values = _table(values) or {}
-    return _validated(name, values, {}).settings
+        values = _own_table(values) or {}
+    return _build_settings(name, values, {}).settings
 
 
-def _parsed(text: str | bytes, name: str) -> dict[str, Any]:
+def _parse(text: str | bytes, name: str) -> dict[str, Any]:
     try:
         return parse_toml(text, name)
     except Unreadable as error:
@@ -81,7 +81,7 @@ def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
             continue
         text = found.decode("utf-8", "replace")
         try:
-            if name == SHARED and _table(parse_toml(text)) is None:
+            if name == SHARED and _own_table(parse_toml(text)) is None:
                 continue
             return parse_settings(text, name)
         except Unreadable:
@@ -91,7 +91,7 @@ def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
     return None
 
 
-def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> LoadedSettings:
+def _build_settings(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> LoadedSettings:
     sources = dict.fromkeys(_keys(values), name)
     for variable, section, key in variables():
         if (text := environ.get(variable)) is not None and text != "":
@@ -117,23 +117,23 @@ def to_document(settings: Settings) -> dict[str, Any]:
 def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
     own = root / FILE_NAME
     if own.is_file():
-        return FILE_NAME, _parsed(own.read_bytes(), FILE_NAME)
-    shared = _shared(root)
+        return FILE_NAME, _parse(own.read_bytes(), FILE_NAME)
+    shared = _read_pyproject(root)
     return (FILE_NAME, {}) if shared is None else (SHARED, shared)
 
 
-def _shared(root: Path) -> dict[str, Any] | None:
+def _read_pyproject(root: Path) -> dict[str, Any] | None:
     """Return our table of the project's pyproject.toml.
 
     None where that file is broken as well: other tools complain about it.
     """
     try:
-        return _table(parse_toml((root / SHARED).read_bytes()))
+        return _own_table(parse_toml((root / SHARED).read_bytes()))
     except (FileNotFoundError, IsADirectoryError, Unreadable):
         return None
 
 
-def _table(values: Mapping[str, Any]) -> dict[str, Any] | None:
+def _own_table(values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return our table of a pyproject.toml, None where it has none."""
     tool = values.get("tool")
     found = tool.get("mlbutler") if isinstance(tool, dict) else None

@@ -184,7 +184,7 @@ class CommitSettings(SettingsSection, frozen=True, rename={"way": "as"}):
     ] = "refuse"
 
 
-def _plain_name(name: str) -> str:
+def _check_report_name(name: str) -> str:
     # Forges do not tell statuses apart by capitals, and one of them takes 40 characters with ours before it.
     if len(name) > 30 or not re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", name):
         raise ValueError("must be at most 30 lower-case letters and digits, with single '.', '_' or '-' between")
@@ -195,7 +195,7 @@ class ReportSettings(SettingsSection, frozen=True):
     """What reports show."""
 
     name: Annotated[
-        Annotated[str, Checked(_plain_name)] | None,
+        Annotated[str, Checked(_check_report_name)] | None,
         about("which pipeline this is, where several of one project report on the same pull request"),
     ] = None
     metrics: Annotated[Strings, about("globs of 'file:name' to show; all if empty")] = ()

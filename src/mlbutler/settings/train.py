@@ -9,7 +9,7 @@ from msgspec import Meta
 from mlbutler.settings.types import Bytes, Checked, NonNegativeSeconds, Seconds, SettingsSection, Strings, about
 
 
-def _results(paths: tuple[str, ...]) -> tuple[str, ...]:
+def _check_results(paths: tuple[str, ...]) -> tuple[str, ...]:
     for path in paths:
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or {"..", ".git", ".dvc", ".mlbutler"} & set(parts):
@@ -17,13 +17,13 @@ def _results(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(PurePosixPath(path).as_posix() for path in paths)
 
 
-def _label(label: str) -> str:
+def _check_label(label: str) -> str:
     if not re.fullmatch(r"(?!-)[\w.+@-]+", label, re.ASCII):
         raise ValueError("must be one label, not an expression of several")
     return label
 
 
-def _job(job: str) -> str:
+def _check_job(job: str) -> str:
     if {"", ".", ".."} & set(job.strip("/").split("/")):
         raise ValueError("must be a job's full name, such as 'folder/train'")
     return job
@@ -34,10 +34,12 @@ class TrainSettings(SettingsSection, frozen=True):
 
     url: Annotated[str | None, about("address of a Jenkins controller; with `job`, experiments run there")] = None
     job: Annotated[
-        Annotated[str, Checked(_job)] | None, about("full name of the job there that runs them, such as 'team/train'")
+        Annotated[str, Checked(_check_job)] | None,
+        about("full name of the job there that runs them, such as 'team/train'"),
     ] = None
     label: Annotated[
-        Annotated[str, Checked(_label)] | None, about("label of the agents that may run them; the job's own if unset")
+        Annotated[str, Checked(_check_label)] | None,
+        about("label of the agents that may run them; the job's own if unset"),
     ] = None
     gpus: Annotated[int, Meta(ge=0, le=256, description="GPUs that an experiment needs")] = 0
     jobs: Annotated[int, Meta(ge=1, le=256, description="experiments of one submission that run at once")] = 1
@@ -54,7 +56,7 @@ class TrainSettings(SettingsSection, frozen=True):
     ] = 1800.0
     checkpoints: Annotated[
         Strings,
-        Checked(_results),
+        Checked(_check_results),
         about("files and folders that a program goes on from, besides outputs with `persist: true`"),
     ] = ()
     checkpoint_every: Annotated[Seconds, about("how often they are kept while an experiment runs")] = 600.0

@@ -48,7 +48,7 @@ class Checked:
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _seconds(value: object) -> object:
+def _parse_seconds(value: object) -> object:
     """Return a number of seconds from ``90``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"1d"``."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
@@ -61,7 +61,7 @@ def _seconds(value: object) -> object:
 _SIZES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
-def _bytes(value: object) -> object:
+def _parse_bytes(value: object) -> object:
     """Return a number of bytes from ``5000``, ``"200 GB"``, ``"1.5TB"``; powers of 1024."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())
@@ -72,7 +72,7 @@ def _bytes(value: object) -> object:
     return value
 
 
-def _amount(value: object) -> object:
+def _parse_amount(value: object) -> object:
     """Return a number as it is, bytes from ``"50 MB"``, seconds from ``"15m"``.
 
     Sizes are in powers of 1024, as reports show them.
@@ -85,13 +85,13 @@ def _amount(value: object) -> object:
         except ValueError:
             pass
         try:
-            return _seconds(value)
+            return _parse_seconds(value)
         except ValueError:
             raise ValueError("must be a number, a size as '50 MB' or a duration as '15m'") from None
     return value
 
 
-def share(value: object) -> object:
+def parse_share(value: object) -> object:
     """Return a share from ``0.1`` or ``"10%"``.
 
     Raises:
@@ -105,7 +105,7 @@ def share(value: object) -> object:
     return value
 
 
-def _listed(value: object) -> object:
+def _as_list(value: object) -> object:
     """Return a list; a single string stands for a list of one."""
     return [value] if isinstance(value, str) else value
 
@@ -116,23 +116,23 @@ _FLAGS = {
 }
 
 
-def _flag(value: object) -> object:
+def _parse_flag(value: object) -> object:
     """Return whether a text such as ``yes`` means yes, the words that options take too."""
     return _FLAGS.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
-def _inside(path: str) -> str:
+def _check_inside(path: str) -> str:
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts:
         raise ValueError("must be a path inside the project")
     return PurePosixPath(path).as_posix()
 
 
-Bytes = Annotated[int, Written(_bytes), Meta(gt=0)]
-Seconds = Annotated[float, Written(_seconds), Meta(gt=0)]
-Amount = Annotated[float, Written(_amount)]
-Strings = Annotated[tuple[str, ...], Written(_listed)]
-NonNegativeSeconds = Annotated[float, Written(_seconds), Meta(ge=0)]
-Share = Annotated[float, Written(share), Meta(gt=0, le=1)]
-Flag = Annotated[bool, Written(_flag)]
-Inside = Annotated[str, Checked(_inside)]
+Bytes = Annotated[int, Written(_parse_bytes), Meta(gt=0)]
+Seconds = Annotated[float, Written(_parse_seconds), Meta(gt=0)]
+Amount = Annotated[float, Written(_parse_amount)]
+Strings = Annotated[tuple[str, ...], Written(_as_list)]
+NonNegativeSeconds = Annotated[float, Written(_parse_seconds), Meta(ge=0)]
+Share = Annotated[float, Written(parse_share), Meta(gt=0, le=1)]
+Flag = Annotated[bool, Written(_parse_flag)]
+Inside = Annotated[str, Checked(_check_inside)]

@@ -68,7 +68,10 @@ class PairedMeans:
 
     def _differences(self, resamples: int) -> Iterator[float]:
         """Yield the difference of the means of both sides, for each resample."""
-        counts, differences = self._used(self._counts), self._used(array("d", map(sub, self._new, self._old)))
+        counts, differences = (
+            self._used_values(self._counts),
+            self._used_values(array("d", map(sub, self._new, self._old))),
+        )
         if not self._grouped:
             yield from (sum(chosen) / len(counts) for chosen in self._resamples(differences, resamples))
             return
@@ -78,8 +81,8 @@ class PairedMeans:
 
     def _pairs(self, resamples: int) -> Iterator[tuple[float, float]]:
         """Yield the means of both sides, for each resample."""
-        counts = self._used(self._counts)
-        both = list(map(complex, self._used(self._old), self._used(self._new)))
+        counts = self._used_values(self._counts)
+        both = list(map(complex, self._used_values(self._old), self._used_values(self._new)))
         for chosen in self._resamples(range(len(counts)), resamples):
             weight, total = sum(map(counts.__getitem__, chosen)), sum(map(both.__getitem__, chosen))
             yield total.real / weight, total.imag / weight
@@ -100,7 +103,7 @@ class PairedMeans:
             yield drawn[:size]
             del drawn[:size]
 
-    def _used(self, values: array[float]) -> list[float]:
+    def _used_values(self, values: array[float]) -> list[float]:
         """Return the values of groups that have examples."""
         return list(compress(values, self._counts))
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from mlbutler.commitback.build import Author, CommitBuilder, message
-from mlbutler.commitback.files import FileRefused, Results, collect, from_root, globbed
+from mlbutler.commitback.files import FileRefused, Results, collect, find_changed_files, from_root
 from mlbutler.commitback.propose import is_proposal, propose, withdraw
 from mlbutler.commitback.push_results import (
     RESULTS,
@@ -38,7 +38,7 @@ def run(context: RunContext) -> CommitResult:
     git = context.git.at(context.git.toplevel())
     if git.holds_only(context.record.change.checkout):  # whatever the project declares
         return _nothing(git, context)
-    paths = (*result_paths(context.project.stages), *globbed(context.git, context.settings.commit.paths))
+    paths = (*result_paths(context.project.stages), *find_changed_files(context.git, context.settings.commit.paths))
     declared = _from_root(context.prefix, paths)
     try:
         results = collect(git, context.record.change.checkout, declared)

@@ -90,7 +90,7 @@ def _on_server(context: RunContext, since: float) -> list[LoggedRun]:
     """Return the runs on the MLflow server that the team agreed on, where this step can ask it.
 
     Raises:
-        MlbutlerError: see `mlbutler.trackers.mlflow_server.logged_on`.
+        MlbutlerError: see `mlbutler.trackers.mlflow_server.query_logged_runs`.
     """
     from mlbutler.steps import tracked
 
@@ -102,7 +102,7 @@ def _on_server(context: RunContext, since: float) -> list[LoggedRun]:
     server = tracked.server(context, url)
     if not (server.user or server.token or context.environ.get(_SERVER)):
         return []  # a step of its own that is given no credentials
-    return mlflow_server.logged_on(server, context.record.change.checkout, since)
+    return mlflow_server.query_logged_runs(server, context.record.change.checkout, since)
 
 
 def _by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:

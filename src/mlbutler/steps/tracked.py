@@ -23,7 +23,7 @@ from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
 from mlbutler.trackers import git_files
 from mlbutler.trackers.mlflow_server import DAGSHUB_TOKEN, MlflowServer
-from mlbutler.trackers.result import Result, named
+from mlbutler.trackers.result import Result, unique_names
 from mlbutler.variables import FORGE_TOKEN
 
 _FILE = "100644"
@@ -41,7 +41,7 @@ def used_params(stages: Stages) -> dict[str, Scalar]:
         current = params.current or {}
         wanted = {name: current[name] for name in params.names or current if name in current}
         found |= {f"{params.path}:{name}": value for name, value in (leaves(wanted) or {}).items()}
-    return {name: found[key] for key, name in named(found).items()}
+    return {name: found[key] for key, name in unique_names(found).items()}
 
 
 # ------------------------------------------------------------------------------------ files in Git
@@ -89,7 +89,7 @@ def _time(git: Git, commit: str) -> int:
 
 def _metrics(numbers: Sequence[tuple[str, float]]) -> dict[str, float]:
     found = dict(numbers)
-    return {name: found[key] for key, name in named(found).items()}
+    return {name: found[key] for key, name in unique_names(found).items()}
 
 
 # ------------------------------------------------------------------------------------ MLflow

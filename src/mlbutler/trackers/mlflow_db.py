@@ -92,10 +92,10 @@ def _be_careful(db: sqlite3.Connection) -> None:
     plain = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")}
     if not plain >= _TABLES:
         raise sqlite3.DatabaseError("it has not the tables of MLflow's runs")
-    db.set_authorizer(_allowed)
+    db.set_authorizer(_authorize)
 
 
-def _allowed(action: int, what: str | None, column: str | None, place: str | None, view: str | None) -> int:
+def _authorize(action: int, what: str | None, column: str | None, place: str | None, view: str | None) -> int:
     reads = action in _READS and view is None and (action != sqlite3.SQLITE_READ or what in _TABLES)
     return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
 

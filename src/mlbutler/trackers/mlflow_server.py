@@ -91,13 +91,13 @@ def log(server: MlflowServer, experiment: str, result: Result, pause: float = _P
     for number in range(_TRIES - 1):
         try:
             with _client(server) as store:
-                return _page(server, _Runs(store, experiment).one_of(result))
+                return _page(server, _Runs(store, experiment).get_or_create(result))
         except OutsideError as error:
             if isinstance(error, AccessDenied | Refused):
                 raise
         time.sleep(pause * 2**number)
     with _client(server) as store:
-        return _page(server, _Runs(store, experiment).one_of(result))
+        return _page(server, _Runs(store, experiment).get_or_create(result))
 
 
 @contextmanager
@@ -120,10 +120,10 @@ def _client(server: MlflowServer) -> Iterator[Any]:
         try:
             yield RestStore(lambda: known)
         except MlflowException as error:
-            raise _explained(server, error) from error
+            raise _translate_error(server, error) from error
 
 
-def logged_on(server: MlflowServer, commit: str, since: float) -> list[LoggedRun]:
+def query_logged_runs(server: MlflowServer, commit: str, since: float) -> list[LoggedRun]:
     """Return the runs that stages logged there since then, by the commit that MLflow notes, the earliest first.
 
     Args:
@@ -139,10 +139,10 @@ def logged_on(server: MlflowServer, commit: str, since: float) -> list[LoggedRun
         asked = f"tags.`mlflow.source.git.commit` = '{commit}' and attributes.start_time >= {int(since * 1000)}"
         found = store.search_runs(ids, asked, ViewType.ACTIVE_ONLY, _MOST_FOUND) if ids else []
     own = [run for run in found if RESULT not in run.data.tags and _PARENT not in run.data.tags]
-    return [_logged(server, run) for run in sorted(own, key=lambda run: (run.info.start_time, run.info.run_id))]
+    return [_to_logged_run(server, run) for run in sorted(own, key=lambda run: (run.info.start_time, run.info.run_id))]
 
 
-def _logged(server: MlflowServer, run: Any) -> LoggedRun:
+def _to_logged_run(server: MlflowServer, run: Any) -> LoggedRun:
     name, id = run.info.run_name or run.info.run_id, run.info.run_id
     metrics = {key: float(value) for key, value in run.data.metrics.items()}
     page = _page(server, run)
@@ -165,7 +165,7 @@ def _quiet_client() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _explained(server: MlflowServer, error: Any) -> OutsideError:
+def _translate_error(server: MlflowServer, error: Any) -> OutsideError:
     said = escape_invisible(str(error.message).partition("\n")[0], 300)
     for secret in filter(None, (server.password, server.token)):
         said = said.replace(secret, "[hidden]")
@@ -189,14 +189,14 @@ class _Runs:
         self._store, self._experiment = store, experiment
         self._id = ""
 
-    def one_of(self, result: Result) -> Any:
+    def get_or_create(self, result: Result) -> Any:
         """Return the run of the result, complete; it is created where there is none."""
         self._id = self._id or self._experiment_id()
-        if not self._of(result):
-            self._created(result)
-        first, *others = self._of(result)
+        if not self._find_runs(result):
+            self._create_run(result)
+        first, *others = self._find_runs(result)
         if first.info.status != "FINISHED":
-            self._fill(first.info.run_id, result)
+            self._fill_run(first.info.run_id, result)
         for other in others:
             self._store.delete_run(other.info.run_id)
         return first
@@ -214,7 +214,7 @@ class _Runs:
                     raise
         return str(found.experiment_id)
 
-    def _of(self, result: Result) -> list[Any]:
+    def _find_runs(self, result: Result) -> list[Any]:
         """Return the result's runs, the oldest first."""
         from mlflow.entities import ViewType
 
@@ -222,13 +222,13 @@ class _Runs:
         found = self._store.search_runs([self._id], asked, ViewType.ACTIVE_ONLY, _MOST_FOUND)
         return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
 
-    def _created(self, result: Result) -> None:
+    def _create_run(self, result: Result) -> None:
         from mlflow.entities import RunTag
 
         tags = [RunTag(name, value[:_LONGEST_TAG]) for name, value in _tags(result).items() if value]
         self._store.create_run(self._id, "", _now(), tags, escape_invisible(result.name, _LONGEST_NAME))
 
-    def _fill(self, run: str, result: Result) -> None:
+    def _fill_run(self, run: str, result: Result) -> None:
         from mlflow.entities import Metric, Param, RunStatus
 
         now = _now()

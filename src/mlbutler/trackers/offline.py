@@ -72,7 +72,7 @@ def _below(folder: str, name: str) -> str:
 def _mlflow(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
     for experiment in _folders(root / place):
         for folder in _folders(experiment):
-            run, when = _document(folder / "meta.yaml", parse_yaml), _changed(folder / "meta.yaml")
+            run, when = _document(folder / "meta.yaml", parse_yaml), _modified_time(folder / "meta.yaml")
             if when < since or run.get("lifecycle_stage") not in ("active", None) or _is_inner(folder):
                 continue
             metrics = dict(islice(_metrics(folder / "metrics", ""), _MOST_METRICS))
@@ -82,7 +82,7 @@ def _mlflow(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
 
 
 def _mlflow_db(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
-    for row in mlflow_db.rows(root / place, since) if _changed(root / place) >= since else ():
+    for row in mlflow_db.rows(root / place, since) if _modified_time(root / place) >= since else ():
         yield LoggedRun(
             TrackedRun(tracker=MLFLOW, name=row.name or row.id, id=row.id, place=place), row.when, row.metrics
         )
@@ -124,11 +124,11 @@ def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> 
     for folder in _folders(root / place):
         online, offline = _ONLINE.fullmatch(folder.name), _OFFLINE.fullmatch(folder.name)
         match, summary = online or offline, folder / "files" / "wandb-summary.json"
-        when = _changed(folder / "files")
+        when = _modified_time(folder / "files")
         if match is None:
             continue
         written = folder / f"run-{match['id']}.wandb"  # all that there is of a run that was not online
-        if max(when, _changed(summary), _changed(written)) < since:
+        if max(when, _modified_time(summary), _modified_time(written)) < since:
             continue
         metrics = _summary(summary) or wandb_file.last_numbers(written)
         url = _page(match["id"], environ) if online else ""
@@ -168,7 +168,7 @@ def _folders(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
 
 
-def _changed(path: Path) -> float:
+def _modified_time(path: Path) -> float:
     try:
         return path.lstat().st_mtime
     except OSError:

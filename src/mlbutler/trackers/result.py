@@ -31,7 +31,7 @@ class Result:
     links: tuple[tuple[str, str], ...] = ()
 
 
-def named(keys: Iterable[str]) -> dict[str, str]:
+def unique_names(keys: Iterable[str]) -> dict[str, str]:
     """Return ``file:name`` -> the name alone where no other file has the same, else both as ``file/name``."""
     parts = {key: key.partition(":") for key in keys}
     count = Counter(name for _, _, name in parts.values())

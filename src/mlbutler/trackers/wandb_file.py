@@ -60,11 +60,11 @@ def _item(item: bytes) -> tuple[str, object]:
         if number in (_KEY, _NESTED) and content:
             parts.append(content.decode("utf-8", "replace"))
         elif number == _VALUE:
-            value = _parsed(content)
+            value = _parse_json_or_none(content)
     return ".".join(parts), value
 
 
-def _parsed(content: bytes) -> object:
+def _parse_json_or_none(content: bytes) -> object:
     try:
         return parse_json(decoded(content))
     except Unreadable:

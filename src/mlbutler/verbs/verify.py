@@ -12,12 +12,12 @@ from mlbutler.verbs.options import common, isolate, names_of, verb
 
 def _share(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
     """Return a share, as ``0.1`` or ``10%``, as a number above 0 and at most 1."""
-    from mlbutler.settings.types import share
+    from mlbutler.settings.types import parse_share
 
     if not text:
         return None
     try:
-        found = share(text)
+        found = parse_share(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     if not isinstance(found, float) or not 0 < found <= 1:

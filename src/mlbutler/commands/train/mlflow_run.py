@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.steps import tracked
 from mlbutler.steps.context import RunContext
-from mlbutler.trackers.result import Result, named
+from mlbutler.trackers.result import Result, unique_names
 
 
 def has_mlflow(context: RunContext) -> bool:
@@ -23,7 +23,7 @@ def log_experiment(context: RunContext, experiment: Experiment) -> str:
     if where.mlflow is None:
         return ""
     numbers = {f"{measure.file}:{measure.name}": measure.value for measure in experiment.metrics}
-    names = named(numbers)
+    names = unique_names(numbers)
     result = Result(
         id=experiment.result,
         name=experiment.name,

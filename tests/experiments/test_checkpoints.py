@@ -108,14 +108,14 @@ def test_nothing_is_kept_where_there_is_nothing(work: Path, tmp_path: Path) -> N
 def test_files_that_change_while_they_are_copied_are_not_kept(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = checkpoints._streamed
+    stream = checkpoints._copy_and_hash
 
     def written_meanwhile(source: Path, target: Path, stop: object = None) -> tuple[int, str]:
         done = stream(source, target)
         fill(work, 9)
         return done
 
-    monkeypatch.setattr(checkpoints, "_streamed", written_meanwhile)
+    monkeypatch.setattr(checkpoints, "_copy_and_hash", written_meanwhile)
     with pytest.raises(Unsettled, match="change all the time"):
         Checkpoints(tmp_path / "store", ONE).save(work, ["ckpt"], 1)
     assert snapshots(tmp_path / "store") == []

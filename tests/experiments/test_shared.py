@@ -154,12 +154,12 @@ def test_what_others_removed_is_gone_here(remote: Remote, opened: Opened, git: G
     one, wanted = opened(remote, "one"), [remote.experiment(name, number=i) for i, name in enumerate("ab")]
     assert one.keep_all([(each, None) for each in wanted]) == [True, True]
     git(remote.bare, "update-ref", "-d", PREFIX + wanted[0].id)
-    assert [kept.experiment.name for kept in one.fetched()[0]] == ["a", "b"]
+    assert [kept.experiment.name for kept in one.survey_fetched()[0]] == ["a", "b"]
     assert [kept.experiment.name for kept in one.all()] == ["b"]
-    assert [kept.experiment.name for kept in one.fetched()[0]] == ["b"]
+    assert [kept.experiment.name for kept in one.survey_fetched()[0]] == ["b"]
     git(remote.bare, "update-ref", "-d", PREFIX + wanted[1].id)
     assert one.read(wanted[1].id) is None
-    assert one.fetched() == ((), ())
+    assert one.survey_fetched() == ((), ())
 
 
 @pytest.mark.parametrize("how", ["hook", "hidden"])
@@ -185,7 +185,7 @@ def test_a_remote_that_does_not_answer_is_an_error_and_nothing_is_taken_for_gone
     for look in (laptop.all, lambda: laptop.read(wanted.id), lambda: laptop.create(wanted)):
         with pytest.raises(GitError, match=r"git (fetch|ls-remote) failed"):
             look()
-    assert [kept.experiment.name for kept in laptop.fetched()[0]] == ["one"]
+    assert [kept.experiment.name for kept in laptop.survey_fetched()[0]] == ["one"]
 
 
 class Cut(Git):

@@ -44,7 +44,7 @@ class AllExperiments:
             if error.message != self._warned:  # who waits asks again and again
                 self._warn(f"{error.message} What it had when it was asked last is shown.")
             self._warned = error.message
-            there, damaged = self.shared.fetched()
+            there, damaged = self.shared.survey_fetched()
         self.damaged += damaged
         return latest_of_each((*here, *there))
 

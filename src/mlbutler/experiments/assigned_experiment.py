@@ -48,17 +48,17 @@ class AssignedExperiment:
         """
         reason = ""
 
-        def taken(now: Experiment) -> Experiment | None:
+        def begin(now: Experiment) -> Experiment | None:
             nonlocal reason
-            after, reason = self._claimed(now)
+            after, reason = self._begin_attempt(now)
             return after
 
-        self._kept = kept = self._experiments.change(self._id, taken)
+        self._kept = kept = self._experiments.change(self._id, begin)
         if kept is None:
             raise UsageError(f"There is no experiment {self._id}.", "`mlbutler train list` shows them.")
         return Claim(kept, reason)
 
-    def _claimed(self, now: Experiment) -> tuple[Experiment | None, str]:
+    def _begin_attempt(self, now: Experiment) -> tuple[Experiment | None, str]:
         """Return the experiment as this attempt begins it (None: as it is), and why it does not."""
         if now.state in ENDED:
             return None, f"it is {now.state} already"
@@ -69,7 +69,7 @@ class AssignedExperiment:
             if now.state in ENDED:
                 return now, now.reason
         if now.cancel is not None:
-            return CANCELLED.applied_to(now), "it was cancelled"
+            return CANCELLED.apply_to(now), "it was cancelled"
         return now.with_(
             state=State.PREPARING, started=time.time(), ended=None, attempt=now.attempt + 1, reason="", remedy="",
             build=self._build, agent=self._agent,
@@ -90,7 +90,7 @@ class AssignedExperiment:
             Interrupted: another attempt has begun, or it was ended from elsewhere: nothing is changed.
         """
 
-        def fenced(now: Experiment) -> Experiment | None:
+        def change_if_current(now: Experiment) -> Experiment | None:
             if now == self._sent:
                 return None
             self.require_current(now, attempt)
@@ -98,7 +98,7 @@ class AssignedExperiment:
             return self._sent
 
         self._kept, known = None, self._kept  # unless all goes well, the next change looks
-        self._kept = kept = self._experiments.change(self._id, fenced, log, known)
+        self._kept = kept = self._experiments.change(self._id, change_if_current, log, known)
         if kept is None:
             raise Interrupted("The experiment was removed.", "Nothing of this attempt is kept.")
         self._sent = None
@@ -125,20 +125,18 @@ class AssignedExperiment:
             end: `LOST` where another agent may be able to: it waits for the next attempt then, if there is to be one.
         """
 
-        def changed(now: Experiment) -> Experiment:
+        def end_attempt(now: Experiment) -> Experiment:
             if end.state is not State.LOST:
-                return end.applied_to(now)
+                return end.apply_to(now)
             after = after_loss(now, end.reason, f"could not be prepared on {self._agent}")
-            return (
-                after if after.state is State.WAITING else dataclasses.replace(end, state=after.state).applied_to(now)
-            )
+            return after if after.state is State.WAITING else dataclasses.replace(end, state=after.state).apply_to(now)
 
-        return self.change(attempt, changed)
+        return self.change(attempt, end_attempt)
 
-    def as_aborted(self, now: Experiment) -> Experiment | None:
+    def mark_aborted(self, now: Experiment) -> Experiment | None:
         """Return the experiment as cancelled, where the build was aborted before running it; None to leave it."""
         if now.state is State.WAITING or (now.state in UNDER_WAY and self._is_mine(now)):
-            return AttemptEnd(State.CANCELLED, ABORTED).applied_to(now)
+            return AttemptEnd(State.CANCELLED, ABORTED).apply_to(now)
         return None
 
 

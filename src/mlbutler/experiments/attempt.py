@@ -89,14 +89,14 @@ class Attempt:
         self._began = time.monotonic()
         self._watch = Watch(
             context.stall, context.lease.gpus, lambda: read_utilization(context.environ), context.root,
-            lambda: self._declared().metrics, context.line,
+            lambda: self._declared_paths().metrics, context.line,
         )  # fmt: skip
-        self._saver = context.saver(lambda: self._declared().persisted) if context.saver is not None else None
+        self._saver = context.saver(lambda: self._declared_paths().persisted) if context.saver is not None else None
         self._found: DeclaredPaths | None = None
         self._silent: float | None = None
         self._progress, self._progress_due = "", time.monotonic() + _SIGNS_FIRST
 
-    def _declared(self) -> DeclaredPaths:
+    def _declared_paths(self) -> DeclaredPaths:
         """Return what the stages declare; short runs are not kept waiting for that."""
         if self._found is None and time.monotonic() > self._began + _SETTLED:
             self._found = self._context.declared()
@@ -145,13 +145,15 @@ class Attempt:
             self._saver.close()
         record = read_record(latest_record(context.root))
         if self._ended_by_us is not None:
-            return self._with_leftovers(self._ended_by_us, stage_notes(record, context.root), self._gpus_left(before))
+            return self._with_leftovers(
+                self._ended_by_us, stage_notes(record, context.root), self._release_gpu_memory(before)
+            )
         end = end_from_record(record, process.exit_code, process.tail)
-        for text in (*end.last_lines(), *self._gpus_left(before)):
+        for text in (*end.last_lines(), *self._release_gpu_memory(before)):
             context.line(text)
         return end
 
-    def _gpus_left(self, before: Mapping[str, GpuUtilization]) -> tuple[str, ...]:
+    def _release_gpu_memory(self, before: Mapping[str, GpuUtilization]) -> tuple[str, ...]:
         """End what still holds memory of its GPUs, and return whether that was released."""
         context, gpus = self._context, self._context.lease.gpus
         if not gpus:

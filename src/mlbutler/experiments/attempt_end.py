@@ -31,7 +31,7 @@ class AttemptEnd:
     result: str = ""
     metrics: tuple[Measure, ...] = ()
 
-    def applied_to(self, experiment: Experiment) -> Experiment:
+    def apply_to(self, experiment: Experiment) -> Experiment:
         """Return the experiment with this end."""
         by = f"by {experiment.cancelled_by}" if self.state is State.CANCELLED and experiment.cancelled_by else ""
         return experiment.with_(
@@ -71,9 +71,9 @@ def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Expe
 def after_attempt(now: Experiment, end: AttemptEnd) -> Experiment:
     """Return an experiment with the end of its attempt: a lost one waits again, unless it was to be cancelled."""
     if end.state is not State.LOST:
-        return end.applied_to(now)
+        return end.apply_to(now)
     if now.cancel is not None:
-        return dataclasses.replace(end, state=State.CANCELLED, reason="").applied_to(now)
+        return dataclasses.replace(end, state=State.CANCELLED, reason="").apply_to(now)
     return after_loss(now, end.reason)
 
 

@@ -43,20 +43,20 @@ class Cancelling:
             GitError, AccessDenied, OutsideError: remote or controller does not answer; what was asked for stays so.
         """
         by, change = self._job.client.user, self._engine.experiments.change
-        found = [change(one.id, lambda each: _asked(each, grace, by)) for one in experiments]
+        found = [change(one.id, lambda each: _request_cancel(each, grace, by)) for one in experiments]
         asked = [one.experiment for one in found if one is not None]
         self._leave_queue([one for one in asked if one.state is State.CANCELLED])
         running = [one for one in asked if one.state in UNDER_WAY]
         left = running if now else self._softly(running, grace)
         forced = {one.id for one in left if self._goes_on(one)}
         for how in ENDINGS:
-            left = self._forced(left, how)
+            left = self._end_builds(left, how)
         stuck = {one.id for one in left}
         for one in asked:
             kept = None
             if one in running and one.id not in stuck:
                 said = _BY_FORCE if one.id in forced else "its build has ended"
-                kept = self._engine.experiments.change(one.id, lambda each, said=said: _ended(each, said))  # type: ignore[misc]
+                kept = self._engine.experiments.change(one.id, lambda each, said=said: _mark_cancelled(each, said))  # type: ignore[misc]
             kept = kept or self._engine.experiments.read(one.id)
             if kept is not None:
                 yield kept.experiment
@@ -95,7 +95,7 @@ class Cancelling:
         self._say(f"{experiment.name}: asked to end within {grace:.0f} s")
         return True
 
-    def _until_ended(self, experiments: Sequence[Experiment], seconds: float) -> list[Experiment]:
+    def _wait_for_ends(self, experiments: Sequence[Experiment], seconds: float) -> list[Experiment]:
         """Wait for builds to end; return the experiments whose builds have not."""
         until = time.monotonic() + seconds
         left = list(experiments)
@@ -110,24 +110,24 @@ class Cancelling:
         build = self._job.build(number) if number is not None else None
         return build is not None and build.building
 
-    def _forced(self, experiments: Sequence[Experiment], how: str) -> list[Experiment]:
+    def _end_builds(self, experiments: Sequence[Experiment], how: str) -> list[Experiment]:
         """End builds in one way; return the experiments whose builds go on all the same."""
         for one in experiments:
             number = self._job.number(one.build)
             if number is not None and self._goes_on(one):
                 self._say(f"{one.name}: {how} of build {number}")
                 self._job.end(number, how)
-        return self._until_ended(experiments, _HARDER)
+        return self._wait_for_ends(experiments, _HARDER)
 
 
-def _asked(now: Experiment, grace: float, by: str) -> Experiment | None:
+def _request_cancel(now: Experiment, grace: float, by: str) -> Experiment | None:
     if now.state is State.WAITING:
-        return AttemptEnd(State.CANCELLED, "before it began").applied_to(now.with_(cancel=grace, cancelled_by=by))
+        return AttemptEnd(State.CANCELLED, "before it began").apply_to(now.with_(cancel=grace, cancelled_by=by))
     return now.with_(cancel=grace, cancelled_by=by) if now.state in UNDER_WAY else None
 
 
-def _ended(now: Experiment, reason: str) -> Experiment | None:
+def _mark_cancelled(now: Experiment, reason: str) -> Experiment | None:
     """Return an experiment whose build has ended without saving its end."""
     if now.state in ENDED:
         return None
-    return AttemptEnd(State.CANCELLED, reason).applied_to(now)
+    return AttemptEnd(State.CANCELLED, reason).apply_to(now)

@@ -49,13 +49,15 @@ def capture_work_tree(git: Git, copied: Sequence[str] = ()) -> Captured:
     _refuse_conflicts(git)
     files = list(_untracked_files(git, copied))
     _refuse_large(git, files)
-    with _copied_index(git) as index:
+    with _copy_index(git) as index:
         git.run("add", "--update", "--", ":/", extra=index)
         if files:
             listed = b"".join(os.fsencode(path) + b"\0" for path in files)
             git.run("update-index", "--add", "--replace", "-z", "--stdin", input=listed, extra=index)
         tree = git.run("write-tree", extra=index).text
-    return Captured(baseline, tree, tuple(path for path in _listed(git, "--exclude-standard") if path not in files))
+    return Captured(
+        baseline, tree, tuple(path for path in _list_untracked(git, "--exclude-standard") if path not in files)
+    )
 
 
 @frozen
@@ -81,7 +83,7 @@ def add_commit(new: NewObjects, baseline: Baseline, tree: str) -> str:
 
 
 @contextmanager
-def _copied_index(git: Git) -> Iterator[dict[str, str]]:
+def _copy_index(git: Git) -> Iterator[dict[str, str]]:
     """Yield variables that make git use a copy of the index, which is removed afterwards.
 
     An index that is read from HEAD instead would not have files that were just added, and would have what
@@ -114,13 +116,13 @@ def _untracked_files(git: Git, copied: Sequence[str]) -> Iterator[str]:
             raise UsageError(
                 f"--copy-paths: {path} is never sent: it belongs to this clone.", "Name the files that a stage needs."
             )
-        found = _listed(git, "--", path)
+        found = _list_untracked(git, "--", path)
         if not found and not git.run("ls-files", "-z", "--", path, extra=_LITERAL).out:
             raise UsageError(f"--copy-paths: there is no file in {path}.", "Name the files that a stage needs.")
         yield from found
 
 
-def _listed(git: Git, *options: str) -> tuple[str, ...]:
+def _list_untracked(git: Git, *options: str) -> tuple[str, ...]:
     out = git.run("ls-files", "--others", "-z", *options, extra=_LITERAL).out
     found = (os.fsdecode(item) for item in out.split(b"\0") if item)
     return tuple(path for path in found if ".mlbutler" not in path.split("/"))

@@ -65,7 +65,7 @@ class Checkpoints:
 
     def __init__(self, store: Path, id: str) -> None:
         self._folder = store / id
-        self._turn = max((_order(one)[0] for one in self._numbered()), default=0) + 1
+        self._turn = max((_order(one)[0] for one in self._list_snapshots()), default=0) + 1
 
     def save(
         self, root: Path, paths: Sequence[str], attempt: int, stop: Callable[[], bool] = lambda: False
@@ -89,13 +89,13 @@ class Checkpoints:
         signature = _signature(sure) if len(sure) == len(before) else ""
         if last is not None and signature and signature == last[1].get("signature"):
             return None
-        name = f"{self._turn}-{max([time.time_ns(), *(_order(one)[1] + 1 for one in self._numbered())])}"
+        name = f"{self._turn}-{max([time.time_ns(), *(_order(one)[1] + 1 for one in self._list_snapshots())])}"
         new = self._folder / f"{_NEW}{name}"
         try:
             new.mkdir(parents=True)
             _refuse_full(new, sum(size_in(one.text) for one in before.values()))
             known = last if last is not None else (None, {})
-            files = {path: _copied(root, new, path, sure.get(path, ""), known, stop) for path in before}
+            files = {path: _copy_or_link(root, new, path, sure.get(path, ""), known, stop) for path in before}
             if _fingerprints(root, paths) != before:
                 raise Unsettled("they change all the time")
             saved = time.time()
@@ -136,7 +136,7 @@ class Checkpoints:
         """Remove all of them."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _numbered(self) -> list[Path]:
+    def _list_snapshots(self) -> list[Path]:
         with contextlib.suppress(OSError):
             found = [one for one in self._folder.iterdir() if _NAME.fullmatch(one.name) and not one.is_symlink()]
             return sorted(found, key=_order, reverse=True)
@@ -144,12 +144,12 @@ class Checkpoints:
 
     def _whole(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield the snapshots whose manifest can be read, the newest first."""
-        for folder in self._numbered():
+        for folder in self._list_snapshots():
             if (manifest := _manifest(folder / _MANIFEST)) is not None:
                 yield folder, manifest
 
     def _drop_old(self) -> None:
-        for folder in self._numbered()[_KEPT:]:
+        for folder in self._list_snapshots()[_KEPT:]:
             shutil.rmtree(folder, ignore_errors=True)
         for left in self._folder.glob(f"{_NEW}*"):  # of one that was killed
             shutil.rmtree(left, ignore_errors=True)
@@ -213,7 +213,7 @@ def _refuse_full(place: Path, size: int) -> None:
         raise Unsettled(f"there is no room for them below {place.parent.parent}")
 
 
-def _copied(
+def _copy_or_link(
     root: Path, new: Path, path: str, now: str, known: tuple[Path | None, Mapping[str, Any]],
     stop: Callable[[], bool],
 ) -> dict[str, Any]:  # fmt: skip
@@ -233,12 +233,12 @@ def _copied(
         with contextlib.suppress(OSError):
             os.link(folder / _FILES / path, target)
             return dict(before)
-    size, digest = _streamed(source, target, stop)
+    size, digest = _copy_and_hash(source, target, stop)
     shutil.copymode(source, target)
     return {"size": size, "digest": digest, "fingerprint": now}
 
 
-def _streamed(source: Path, target: Path, stop: Callable[[], bool] = lambda: False) -> tuple[int, str]:
+def _copy_and_hash(source: Path, target: Path, stop: Callable[[], bool] = lambda: False) -> tuple[int, str]:
     """Copy a file; return its size and digest."""
     digest, size = hashlib.blake2b(digest_size=32), 0
     with source.open("rb") as old, target.open("xb") as new:
@@ -260,7 +260,7 @@ def _is_brought(source: Path, target: Path, entry: Mapping[str, Any]) -> bool:
             return True
         if source.is_symlink() or not source.is_file():
             return False
-        done = _streamed(source, target)
+        done = _copy_and_hash(source, target)
         shutil.copymode(source, target)
     except OSError:
         return False

@@ -20,7 +20,9 @@ _LARGEST = 1024 * 1024
 _SHOWN = 5
 
 
-def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured, targets: Collection[str] = ()) -> None:
+def refuse_unsent_files(
+    git: Git, project: Project, prefix: str, captured: Captured, targets: Collection[str] = ()
+) -> None:
     """Refuse a work tree with files that a stage needs and that are not sent.
 
     Args:
@@ -34,7 +36,7 @@ def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured,
         raise UsageError("The folder .dvc is not in Git: what is sent is not a DVC project.", "git add .dvc")
     found: dict[str, str] = {}
     for stage, path in _read(project.stages, targets):
-        for file in _not_sent(project, prefix, path, sent, captured.untracked):
+        for file in _unsent_files(project, prefix, path, sent, captured.untracked):
             found.setdefault(file, stage)
     if not found:
         return
@@ -68,7 +70,7 @@ def _read(stages: Stages, targets: Collection[str]) -> Iterator[tuple[str, str]]
         yield from ((stage.name, path) for path in paths if stages.owner(path) is None)
 
 
-def _not_sent(
+def _unsent_files(
     project: Project, prefix: str, path: str, sent: frozenset[str], untracked: Sequence[str]
 ) -> Iterator[str]:
     """Yield the files at or below `path` that are in the work tree and not among those `sent`.

@@ -25,7 +25,7 @@ class DeclaredPaths:
     persisted: tuple[str, ...] = ()
 
 
-def declared_by(stages: Stages) -> DeclaredPaths:
+def collect_declared(stages: Stages) -> DeclaredPaths:
     """Return what these stages declare."""
     outputs = [out for stage in stages.pipeline() for out in stage.outputs if not out.external]
     metrics = dict.fromkeys([out.path for out in outputs if out.kind == "metric"] + [DVCLIVE])
@@ -37,7 +37,7 @@ def read_declared(root: Path) -> DeclaredPaths:
     from mlbutler.project.project import Project
 
     try:
-        return declared_by(Project(root, {}).stages)
+        return collect_declared(Project(root, {}).stages)
     except MlbutlerError:
         return DeclaredPaths()
 

@@ -59,10 +59,10 @@ def read_queue(git: Git, prefix: str) -> tuple[QueueEntry, ...]:
     Raises:
         UsageError: an entry was queued with options that change what is run, or cannot be read.
     """
-    return tuple(_queued(git, prefix))
+    return tuple(_queue_entries(git, prefix))
 
 
-def _queued(git: Git, prefix: str) -> Iterator[QueueEntry]:
+def _queue_entries(git: Git, prefix: str) -> Iterator[QueueEntry]:
     done = git.run("log", "--walk-reflogs", "--format=%H %gs", _REF, "--", check=False)
     lines = done.text.splitlines() if done.code == 0 else []
     for line in reversed(lines):

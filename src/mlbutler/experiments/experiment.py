@@ -138,7 +138,7 @@ class Experiment:
         return dataclasses.replace(self, **changes)
 
 
-def _made(kind: type, checks: dict[str, Check]) -> Check:
+def _instance_of(kind: type, checks: dict[str, Check]) -> Check:
     return lambda found: kind(**{name: checks[name](value) for name, value in dict(found).items()})
 
 
@@ -151,18 +151,18 @@ _CHECKS: dict[str, Check] = {
     "max_failures": fields.optional(_COUNT), "time_limit": _SECONDS, "host": fields.sentence, "place": fields.place,
     "submitted": fields.number, "started": _SECONDS, "ended": _SECONDS, "attempt": _COUNT, "state": State,
     "reason": fields.sentence, "remedy": fields.sentence, "tail": fields.several(fields.sentence),
-    "stages": fields.several(_made(StageNote, {
+    "stages": fields.several(_instance_of(StageNote, {
         "name": fields.sentence, "outcome": fields.sentence, "seconds": fields.number,
     })),
     "cancel": _SECONDS, "cancelled_by": fields.sentence, "result": fields.commit_or_none,
-    "metrics": fields.several(_made(Measure, {
-        "file": fields.sentence, "name": fields.sentence, "value": fields.measured,
-        "before": fields.optional(fields.measured),
+    "metrics": fields.several(_instance_of(Measure, {
+        "file": fields.sentence, "name": fields.sentence, "value": fields.metric_value,
+        "before": fields.optional(fields.metric_value),
     })),
     "engine": fields.one_of(ENGINES), "user": fields.sentence, "label": fields.label,
     "gpus": fields.integer(0, MOST_GPUS), "retries": fields.integer(0, MOST_RETRIES), "asked": _SECONDS,
     "build": fields.address, "agent": fields.sentence, "resumed": fields.sentence,
-    "search": fields.optional(_made(Search, {
+    "search": fields.optional(_instance_of(Search, {
         "metric": fields.sentence, "goal": fields.one_of(GOALS), "trials": fields.integer(1, MOST_TRIALS),
         "params": fields.several(fields.sentence), "base": fields.commit,
     })),

@@ -104,7 +104,7 @@ def seconds(value: Any) -> float:
     return found
 
 
-def measured(value: Any) -> float:
+def metric_value(value: Any) -> float:
     """Return a metric's value."""
     if isinstance(value, bool) or (found := as_float(value)) is None:
         raise ValueError(value)
@@ -130,9 +130,9 @@ def optional(check: Check) -> Check:
 def several(check: Check) -> Check:
     """Return a check for a list."""
 
-    def checked(value: Any) -> tuple[Any, ...]:
+    def check_each(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise ValueError(value)
         return tuple(map(check, value))
 
-    return checked
+    return check_each

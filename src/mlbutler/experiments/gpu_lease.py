@@ -113,11 +113,11 @@ class GpuRequest:
         """
         there = self._visible()
         if self._turn is None:
-            self._turn = _locked(self._folder, _TURN)
+            self._turn = _lock_file(self._folder, _TURN)
         if self._turn is None:
             return None
         for gpu in there:
-            if gpu not in self._held and (fd := _locked(self._folder, gpu.uuid)) is not None:
+            if gpu not in self._held and (fd := _lock_file(self._folder, gpu.uuid)) is not None:
                 self._held[gpu] = fd
         if len(self._held) < self._count:
             return None
@@ -179,7 +179,7 @@ def _shared_folder() -> Path:
     return Path(_FOLDERS[-1])
 
 
-def _locked(folder: Path, name: str) -> int | None:
+def _lock_file(folder: Path, name: str) -> int | None:
     """Return the descriptor of a file that is locked now, None where another process has the lock.
 
     Raises:
@@ -188,11 +188,11 @@ def _locked(folder: Path, name: str) -> int | None:
     path = folder / f"mlbutler-gpu-{name.replace('/', '-')}.lock"
     for _ in range(_TRIES):
         try:
-            fd = _opened(path)
+            fd = _open_file(path)
         except FileNotFoundError:  # removed since it was seen to be there
             continue
         except OSError as error:
-            raise _refused(path, str(error.strerror)) from error
+            raise _lock_error(path, str(error.strerror)) from error
         try:
             if _lock(fd, path):
                 return fd
@@ -203,7 +203,7 @@ def _locked(folder: Path, name: str) -> int | None:
             os.close(fd)
             raise
         os.close(fd)
-    raise _refused(path, "it comes and goes, or its folder is missing")
+    raise _lock_error(path, "it comes and goes, or its folder is missing")
 
 
 def _lock(fd: int, path: Path) -> bool:
@@ -213,7 +213,7 @@ def _lock(fd: int, path: Path) -> bool:
         BlockingIOError: another has the lock. OutsideError: it is no file.
     """
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise _refused(path, "it is not a file")
+        raise _lock_error(path, "it is not a file")
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         return os.path.samestat(os.fstat(fd), os.lstat(path))
@@ -221,7 +221,7 @@ def _lock(fd: int, path: Path) -> bool:
         return False
 
 
-def _opened(path: Path) -> int:
+def _open_file(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | _FLAGS)
     except PermissionError:
@@ -236,7 +236,7 @@ def _opened(path: Path) -> int:
     return fd
 
 
-def _refused(path: Path, why: str) -> OutsideError:
+def _lock_error(path: Path, why: str) -> OutsideError:
     return OutsideError(
         f"The GPUs of this machine cannot be given out: {path}: {why}.",
         f"Look at who made {path}, and remove it; it is an empty file that mlbutler locks.",

@@ -53,15 +53,15 @@ class LocalEngine:
         if left:  # it would work on beside its replacement
             return None
 
-        def lost(now: Experiment) -> Experiment | None:
+        def mark_lost(now: Experiment) -> Experiment | None:
             if now.state not in UNDER_WAY:
                 return None
             if now.cancel is not None:
                 said = "none of its processes is left"
-                return AttemptEnd(State.CANCELLED, said).applied_to(now)
+                return AttemptEnd(State.CANCELLED, said).apply_to(now)
             return after_loss(now, "the process that ran it is gone")
 
-        now = self._experiments.change(id, lost, read_log(self._folder.log_file(id)))
+        now = self._experiments.change(id, mark_lost, read_log(self._folder.log_file(id)))
         return now.experiment if now is not None and now.experiment.cancel is None else None
 
     def is_idle(self, among: Iterable[StoredExperiment] | None = None) -> bool:

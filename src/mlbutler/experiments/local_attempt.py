@@ -62,14 +62,14 @@ class LocalAttempt:
             try:
                 root = self._prepare(experiment, top)
                 own = Checkpoints(self._folder.checkpoints, experiment.id)
-                experiment = self._resumed(experiment, own, top, root, log)
+                experiment = self._resume(experiment, own, top, root, log)
                 if self._grace(experiment) is not None:
                     return CANCELLED
                 self._keep(experiment, State.RUNNING)
                 end = Attempt(experiment, self._workplace(experiment, root, log, lease, own)).run()
                 if end.state is not State.DONE:
                     return with_metrics(end, self._git, experiment, root)
-                end = self._saved(experiment, top, root, end)
+                end = self._save_results(experiment, top, root, end)
                 if end.state is State.DONE:
                     own.discard()
                 return end
@@ -86,7 +86,7 @@ class LocalAttempt:
             Git(top, environ).run("remote", "add", "--", remote, os.fspath(top))
         return root
 
-    def _resumed(self, experiment: Experiment, own: Checkpoints, top: Path, root: Path, log: LogFile) -> Experiment:
+    def _resume(self, experiment: Experiment, own: Checkpoints, top: Path, root: Path, log: LogFile) -> Experiment:
         """Bring back the newest checkpoint of an earlier attempt; return the experiment with what it goes on from."""
         links = Symlinks(root, Git(top, project_environment(self._environ)), every=True)
         said = restore_checkpoint(own, root, links, log.line)
@@ -105,7 +105,7 @@ class LocalAttempt:
             folder=self._folder.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
             line=log.line, declared=lambda: read_declared(root), lease=lease, stall=train.stall or None,
-            stalled=lambda seconds: self._stalled(experiment, seconds),
+            stalled=lambda seconds: self._mark_stalled(experiment, seconds),
             saver=saver_factory(own, root, train, experiment.attempt, log.line),
             nearly_over=lambda left: self._tell(time_notice(experiment, left), log),
         )  # fmt: skip
@@ -113,13 +113,13 @@ class LocalAttempt:
     def _tell(self, notice: Notice, log: LogFile) -> None:
         deliver_in_background(notice, self._settings, self._environ, log.line)
 
-    def _saved(self, experiment: Experiment, top: Path, root: Path, end: AttemptEnd) -> AttemptEnd:
+    def _save_results(self, experiment: Experiment, top: Path, root: Path, end: AttemptEnd) -> AttemptEnd:
         if self._grace(experiment) is not None:
             return CANCELLED
         self._keep(experiment, State.SAVING)
         return with_results(end, self._git, experiment, top, root)
 
-    def _stalled(self, experiment: Experiment, seconds: float | None) -> None:
+    def _mark_stalled(self, experiment: Experiment, seconds: float | None) -> None:
         state = State.RUNNING if seconds is None else State.STALLED
         why = "" if seconds is None else f"no output, change of a metric or GPU use for {human_seconds(seconds)}"
         self._experiments.change(

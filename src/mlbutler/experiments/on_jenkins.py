@@ -120,11 +120,11 @@ class JenkinsEngine:
         seen = next((one for one in self._snapshot.builds if one.number == number), None)
         if seen is None:
             if number not in self._asked:
-                self._asked[number] = self._asked_again(number)
+                self._asked[number] = self._read_build(number)
             seen = self._asked[number]
         return seen is not None and seen.building
 
-    def _asked_again(self, number: int) -> JenkinsBuild | None:
+    def _read_build(self, number: int) -> JenkinsBuild | None:
         try:
             return self.job.build(number)
         except MlbutlerError:  # nothing is known of it: it is taken to go on
@@ -143,7 +143,7 @@ class JenkinsEngine:
         if build is not None and build.started > experiment.submitted and not experiment.reason:
             url = self.job.build_url(build.number)
             return f"build {build.number} ended before it began ({build.result}): see {url}"
-        grid = [self._as_shown(one) for one in self._all_experiments if one.grid == experiment.grid]
+        grid = [self._with_effective_state(one) for one in self._all_experiments if one.grid == experiment.grid]
         if experiment.id in {one.id for one in due_experiments(grid, self.started_ids())}:
             return experiment.reason or "nothing has started it"
         earlier = sum(one.state is State.WAITING and one.number < experiment.number for one in grid)
@@ -188,7 +188,7 @@ class JenkinsEngine:
         here = [one.experiment for one in kept if one.experiment.engine == JENKINS]
         started, found = self.started_ids(), []
         for grid in dict.fromkeys(one.grid for one in here if one.state is State.WAITING):
-            members = [self._as_shown(one) for one in here if one.grid == grid]
+            members = [self._with_effective_state(one) for one in here if one.grid == grid]
             found += due_experiments(members, started)
         room: dict[str, int] = {}
         for one in here:
@@ -216,15 +216,15 @@ class JenkinsEngine:
         self._snapshot, self.error = self._take_snapshot(), None
         self._asked.clear()
         for one in self.due_experiments(kept):
-            if (end := self._given_up(one)) is not None:
+            if (end := self._change_after_failed_builds(one)) is not None:
                 self.experiments.change(one.id, end)
                 continue
             self.job.start({EXPERIMENT: one.id} | ({LABEL: one.label} if one.label else {}))
             begun(one)
             if one.id not in requested_ids([one], time.time()):
-                self.experiments.change(one.id, _asked_now)
+                self.experiments.change(one.id, _mark_requested)
 
-    def _given_up(self, experiment: Experiment) -> Callable[[Experiment], Experiment | None] | None:
+    def _change_after_failed_builds(self, experiment: Experiment) -> Callable[[Experiment], Experiment | None] | None:
         """Return a change that ends an experiment whose builds came to nothing, each before it began with it."""
         assert self._snapshot is not None
         failed = [one for one in self._snapshot.builds if one.parameters.get(EXPERIMENT) == experiment.id
@@ -242,7 +242,7 @@ class JenkinsEngine:
 
         return change
 
-    def _as_shown(self, experiment: Experiment) -> Experiment:
+    def _with_effective_state(self, experiment: Experiment) -> Experiment:
         """Return the experiment, one that is lost as one that takes no room."""
         lost = self.effective_state(experiment) is State.LOST
         return experiment.with_(state=State.LOST) if lost else experiment
@@ -254,7 +254,7 @@ class JenkinsEngine:
                 self.experiments.change(one.experiment.id, _again(one.experiment))
 
 
-def _asked_now(now: Experiment) -> Experiment | None:
+def _mark_requested(now: Experiment) -> Experiment | None:
     return now.with_(asked=time.time()) if now.state is State.WAITING else None
 
 
@@ -263,7 +263,7 @@ def _again(lost: Experiment) -> Callable[[Experiment], Experiment | None]:
         if now.state not in UNDER_WAY or (now.attempt, now.build) != (lost.attempt, lost.build):
             return None
         if now.cancel is not None:
-            return AttemptEnd(State.CANCELLED, "its build has ended").applied_to(now)
+            return AttemptEnd(State.CANCELLED, "its build has ended").apply_to(now)
         return after_loss(now, f"its build ended without saving: {now.build}")
 
     return change

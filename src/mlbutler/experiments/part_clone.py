@@ -35,7 +35,7 @@ class PartClone:
             experiment.input,
             experiment.project,
             environ,
-            lay_out=lambda _: self._lay_out(self._described()),
+            lay_out=lambda _: self._lay_out(self._project_files()),
         )
 
     def go_to(self, experiment: Experiment) -> None:
@@ -45,7 +45,7 @@ class PartClone:
             self._there.discard(path)
         self._git.run("read-tree", "--reset", experiment.input)
         self._input = experiment.input
-        self._lay_out(self._described())
+        self._lay_out(self._project_files())
         self._lay_out(self._below())
 
     def lay_out(self, paths: Iterable[str]) -> None:
@@ -58,7 +58,7 @@ class PartClone:
         self._wanted |= {path for path in named if not path.startswith(("/", "../"))}
         self._lay_out(self._below())
 
-    def _described(self) -> list[str]:
+    def _project_files(self) -> list[str]:
         out = self._git.run("ls-files", "-z", "--", *_DESCRIBED).out
         return [os.fsdecode(path) for path in out.split(b"\0") if path]
 

@@ -55,14 +55,14 @@ def plan_experiments(
             else:
                 clone.go_to(experiment)
             with contextlib.chdir(clone.root):  # DVC names stages relative to the current directory
-                project = _opened(clone, main, environ)
+                project = _open_project(clone, main, environ)
                 stages = project.planning.plan(experiment.targets)
                 yield ExperimentPlan(stages, project.planning.missing_bytes(stages))
     finally:
         shutil.rmtree(clone_folder, ignore_errors=True)
 
 
-def _opened(clone: PartClone, main: Project, environ: Mapping[str, str]) -> Project:
+def _open_project(clone: PartClone, main: Project, environ: Mapping[str, str]) -> Project:
     """Open the project in a clone in which all lies that its stages read."""
     try:
         clone.lay_out(read_paths(Project(clone.root, environ).stages))

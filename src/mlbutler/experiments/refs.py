@@ -73,13 +73,13 @@ class Experiments:
         """Return every experiment, in the order of submission, and the refs that hold none."""
         lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", self._prefix).text.splitlines()
         refs = [(commit, ref.removeprefix(self._prefix)) for commit, _, ref in (line.partition(" ") for line in lines)]
-        read = [self._known(id, commit) for commit, id in refs]
+        read = [self._find_known(id, commit) for commit, id in refs]
         new = [f"{commit}:{_STATE}" for (commit, _), known in zip(refs, read, strict=True) if known is None]
         contents = self._contents(list(dict.fromkeys(new)))
         found, damaged = [], []
         for (commit, id), known in zip(refs, read, strict=True):
             try:
-                found.append(known or self._kept(id, contents.get(f"{commit}:{_STATE}"), commit))
+                found.append(known or self._parse_state(id, contents.get(f"{commit}:{_STATE}"), commit))
             except ProjectError as error:
                 damaged.append(DamagedRef(clean(self._prefix + id), error.message, error.remedy))
         return sort_by_submission(found), tuple(damaged)
@@ -97,23 +97,23 @@ class Experiments:
         """Return the state at a commit; on a CI server the clone's objects are open to the project's code.
 
         Raises:
-            ProjectError: as `_kept`. GitError: an object is not what its id says.
+            ProjectError: as `_parse_state`. GitError: an object is not what its id says.
         """
         is_open = self._git.access is not None
-        if not is_open and (known := self._known(id, commit)) is not None:
+        if not is_open and (known := self._find_known(id, commit)) is not None:
             return known
         name = f"{commit}:{_STATE}"
         content = self._contents([name]).get(name)
         if content is not None and is_open:
             content = git_verified.file_at(self._git, commit, _STATE)
-        return self._kept(id, content, commit)
+        return self._parse_state(id, content, commit)
 
-    def _known(self, id: str, commit: str) -> StoredExperiment | None:
+    def _find_known(self, id: str, commit: str) -> StoredExperiment | None:
         """Return the experiment where its ref pointed at this commit when it was read last."""
         found = self._last.get(id)
         return found if found is not None and found.commit == commit else None
 
-    def _kept(self, id: str, content: bytes | None, commit: str) -> StoredExperiment:
+    def _parse_state(self, id: str, content: bytes | None, commit: str) -> StoredExperiment:
         """Return the state that the ref of this id holds.
 
         Args:
@@ -154,7 +154,7 @@ class Experiments:
         Returns:
             For each False where somebody else has changed it since it was read.
         """
-        return [bool(commit) for commit in self._written([
+        return [bool(commit) for commit in self._write([
             (new, kept.commit if kept is not None else "", None) for new, kept in wanted
         ])]  # fmt: skip
 
@@ -166,8 +166,8 @@ class Experiments:
         Args:
             log: kept with it; without one the log that it has stays.
         """
-        content = log if log is not None else self._kept_log(kept)
-        commit = self._written([(experiment, kept.commit, content)])[0]
+        content = log if log is not None else self._log_id(kept)
+        commit = self._write([(experiment, kept.commit, content)])[0]
         return StoredExperiment(experiment, commit) if commit else None
 
     def change(
@@ -206,19 +206,19 @@ class Experiments:
 
     def remove(self, kept: StoredExperiment) -> bool:
         """Remove it; return False where somebody has changed it since it was read."""
-        return self._moved([RefMove(kept.experiment.id, "", kept.commit)])[0]
+        return self._move_all([RefMove(kept.experiment.id, "", kept.commit)])[0]
 
     def _contents(self, names: list[str]) -> Mapping[str, bytes]:
         found = read_blobs(self._git, names, _LARGEST)
         return {name: blob.content for name, blob in found.items() if blob.content is not None}
 
-    def _kept_log(self, kept: StoredExperiment) -> str | None:
+    def _log_id(self, kept: StoredExperiment) -> str | None:
         """Return the id of the log that was kept with it."""
         if (log := self._logs.get(kept.commit)) is None:
             log = self._git.run("rev-parse", "--verify", "--quiet", f"{kept.commit}:{_LOG}", check=False).text
         return log or None
 
-    def _written(self, wanted: Sequence[tuple[Experiment, str, bytes | str | None]]) -> list[str]:
+    def _write(self, wanted: Sequence[tuple[Experiment, str, bytes | str | None]]) -> list[str]:
         """Keep experiments, each in place of a commit, with a log: its content, or its id.
 
         Returns:
@@ -229,7 +229,7 @@ class Experiments:
         new = NewObjects(wanted[0][0].input)
         made = [self._commit(new, experiment, log) for experiment, _, log in wanted]
         new.write(self._git)
-        done = self._moved(
+        done = self._move_all(
             [RefMove(one.id, commit, old) for (one, old, _), (commit, *_) in zip(wanted, made, strict=True)]
         )
         for (one, _, _), (commit, content, log), is_kept in zip(wanted, made, done, strict=True):
@@ -253,7 +253,7 @@ class Experiments:
         date = f"{int(time.time())} {time.strftime('%z')}"
         return new.commit(new.tree(entries), parents, message, AUTHOR, date), content, log
 
-    def _moved(self, moves: Sequence[RefMove]) -> list[bool]:
+    def _move_all(self, moves: Sequence[RefMove]) -> list[bool]:
         """Change experiments, which `RefMove.ref` names by their ids; return for each whether it was as was read."""
         return [self._move(move) for move in moves]
 

@@ -108,7 +108,7 @@ def send_results(git: Git, remote: str, experiment: Experiment, stages: Stages) 
         GitError, AccessDenied: the remote did not answer, or took neither.
     """
     refs = experiment.result_refs
-    if (before := _sent(git, remote, experiment, refs)) is not None:
+    if (before := _fetch_sent_commit(git, remote, experiment, refs)) is not None:
         return before
     commit = _commit(git, experiment, git, stages)
     if git_verified.parents(git_verified.read_objects(git, [commit]).get(commit, b"")) != [experiment.input]:
@@ -119,12 +119,12 @@ def send_results(git: Git, remote: str, experiment: Experiment, stages: Stages) 
             return commit, ref
         if not any(line.startswith("!") for line in done.text.splitlines()):  # it was not the ref that was refused
             break
-        if (before := _sent(git, remote, experiment, refs)) is not None:  # the answer to what took it was lost
-            return before
+        if (before := _fetch_sent_commit(git, remote, experiment, refs)) is not None:
+            return before  # the answer to what took it was lost
     raise Git.failure("push", done.err)
 
 
-def _sent(git: Git, remote: str, experiment: Experiment, refs: Sequence[str]) -> tuple[str, str] | None:
+def _fetch_sent_commit(git: Git, remote: str, experiment: Experiment, refs: Sequence[str]) -> tuple[str, str] | None:
     """Return the commit, and its ref, that an attempt at this very experiment sent."""
     there = git.remote_refs(remote, *refs)
     for ref in refs:

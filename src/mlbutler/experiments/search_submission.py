@@ -52,7 +52,7 @@ def resolve_search(
     like = experiment_template(captured, prefix, folder, options, grid).with_(search=search)
     everything = {id: kept.experiment for id, kept in known.stored.items() if kept.experiment.project == prefix}
     if found := trials_of(everything.values(), grid):
-        return (_gone_on_with(found[-1], like, known),)
+        return (_continue_search(found[-1], like, known),)
     for taken in known.names:
         if taken.startswith(f"{grid}-") and taken.removeprefix(f"{grid}-").isdigit():
             names.refuse_taken(taken)
@@ -62,7 +62,7 @@ def resolve_search(
     return (SubmittedExperiment(first, Fate.NEW, known.stored.get(first.id)),)
 
 
-def _gone_on_with(last: Experiment, like: Experiment, known: ExistingExperiments) -> SubmittedExperiment:
+def _continue_search(last: Experiment, like: Experiment, known: ExistingExperiments) -> SubmittedExperiment:
     """Return the last trial of a search that is asked for again.
 
     Raises:

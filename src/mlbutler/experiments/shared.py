@@ -58,9 +58,9 @@ class SharedExperiments(Experiments):
         done = self._git.mirror_refs(self.remote, PREFIX, self._prefix)
         if done.code != 0:
             raise Git.failure("fetch", done.err)
-        return self.fetched()
+        return self.survey_fetched()
 
-    def fetched(self) -> tuple[tuple[StoredExperiment, ...], tuple[DamagedRef, ...]]:
+    def survey_fetched(self) -> tuple[tuple[StoredExperiment, ...], tuple[DamagedRef, ...]]:
         """Return what the remote had when it was asked last."""
         return super().survey()
 
@@ -100,7 +100,7 @@ class SharedExperiments(Experiments):
     def _how_to_remove(self, id: str) -> str:
         return f"If no one knows what it is: git push {shlex.quote(self.remote)} :{shlex.quote(PREFIX + id)}"
 
-    def _moved(self, moves: Sequence[RefMove]) -> list[bool]:
+    def _move_all(self, moves: Sequence[RefMove]) -> list[bool]:
         """Move refs on the remote, as `Experiments` does here.
 
         Raises:
@@ -108,10 +108,10 @@ class SharedExperiments(Experiments):
         """
         found: list[bool] = []
         for at in range(0, len(moves), _AT_ONCE):
-            found += self._pushed(moves[at : at + _AT_ONCE])
+            found += self._push(moves[at : at + _AT_ONCE])
         return found
 
-    def _pushed(self, moves: Sequence[RefMove]) -> list[bool]:
+    def _push(self, moves: Sequence[RefMove]) -> list[bool]:
         done, answers = self._git.move_refs(
             self.remote, [RefMove(PREFIX + move.ref, move.new, move.old) for move in moves]
         )

@@ -89,11 +89,11 @@ class TrainFolder:
             timeout: seconds to wait for it; negative: forever.
         """
         self.prepare()
-        with self._locked(name, timeout) as ours:
+        with self._acquire(name, timeout) as ours:
             yield ours
 
     @contextmanager
-    def _locked(self, name: str, timeout: float) -> Iterator[bool]:
+    def _acquire(self, name: str, timeout: float) -> Iterator[bool]:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / f"{name}.lock", timeout=timeout)
@@ -112,7 +112,7 @@ class TrainFolder:
         if not os.path.exists(self.path / f"{name}.lock"):  # noqa: PTH110 - False for what must not be looked at
             return False
         try:
-            with self._locked(name, 0) as ours:
+            with self._acquire(name, 0) as ours:
                 return not ours
         except OSError:  # of another user
             return False

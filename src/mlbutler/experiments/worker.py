@@ -108,7 +108,7 @@ class Worker:
         if any(new):
             mine = self._engine.own_experiments()
         found = [one for one in mine if one.experiment.state is State.WAITING]
-        return [one for one in found if not self._given_up(one, mine)]
+        return [one for one in found if not self._cancel_after_failures(one, mine)]
 
     def _next(self, slot: int) -> StoredExperiment | None:
         return next((one for one in self._waiting() if one.experiment.jobs > slot), None)
@@ -124,12 +124,12 @@ class Worker:
             self._say(f"The search {grid} is stalled: {error.message} {error.remedy}")
             return False
 
-    def _given_up(self, kept: StoredExperiment, mine: Sequence[StoredExperiment]) -> bool:
+    def _cancel_after_failures(self, kept: StoredExperiment, mine: Sequence[StoredExperiment]) -> bool:
         """Cancel an experiment of a grid of which too many have failed."""
         end = end_by_failures(kept.experiment, [one.experiment for one in mine])
         if end is None:
             return False
-        self._end(kept.experiment.id, lambda now: end.applied_to(now) if now.state is State.WAITING else None)
+        self._end(kept.experiment.id, lambda now: end.apply_to(now) if now.state is State.WAITING else None)
         return True
 
     def _take(self, kept: StoredExperiment) -> None:
@@ -139,17 +139,17 @@ class Worker:
             if now is None:
                 return
             try:
-                with self._leased(now.experiment) as lease:
+                with self._wait_for_gpus(now.experiment) as lease:
                     self._begin(id, lease)
             except OutsideError as error:
                 end = AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
-                self._end(id, lambda now: end.applied_to(now) if now.state is State.WAITING else None)
+                self._end(id, lambda now: end.apply_to(now) if now.state is State.WAITING else None)
 
     def _waiting_still(self, id: str) -> StoredExperiment | None:
         now = self._experiments.read(id)
         return now if now is not None and now.experiment.state is State.WAITING else None
 
-    def _leased(self, experiment: Experiment) -> AbstractContextManager[GpuLease | None]:
+    def _wait_for_gpus(self, experiment: Experiment) -> AbstractContextManager[GpuLease | None]:
         """Wait for the experiment's GPUs, for as long as it is to be run at all."""
 
         def go_on(waits: str) -> bool:
@@ -172,7 +172,7 @@ class Worker:
     def _run(self, taken: StoredExperiment, lease: GpuLease) -> None:
         id = taken.experiment.id
         self._folder.clear(id)
-        end = self._attempted(taken, lease)
+        end = self._attempt(taken, lease)
         log = read_log(self._folder.log_file(id))
         end = end.redacted(self._redactor)
         self._end(id, lambda now: with_end(now, end), log)
@@ -206,7 +206,7 @@ class Worker:
     def _say(self, text: str) -> None:
         print(self._redactor.hide(text), file=sys.stderr, flush=True)
 
-    def _attempted(self, taken: StoredExperiment, lease: GpuLease) -> AttemptEnd:
+    def _attempt(self, taken: StoredExperiment, lease: GpuLease) -> AttemptEnd:
         try:
             settings = load(self._folder.root, self._environ).settings
             return LocalAttempt(self._git, self._experiments, self._folder, settings, self._environ).run(taken, lease)

@@ -25,7 +25,7 @@ def with_trainings(git: Git, prefix: str, remote: str | None, rows: Sequence[Boa
         git: at the repository's root. prefix: the project's path from there. remote: the Git remote's name.
     """
     kept, _ = Experiments(git).survey()
-    there = SharedExperiments(git, remote).fetched()[0] if remote is not None else ()
+    there = SharedExperiments(git, remote).survey_fetched()[0] if remote is not None else ()
     ours = [one.experiment for one in latest_of_each((*kept, *there)) if one.experiment.project == prefix]
     known = {one.result: one for one in ours if one.result}
     shown = {row.commit for row in rows}

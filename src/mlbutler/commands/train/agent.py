@@ -17,7 +17,7 @@ from mlbutler.experiments.attempt import Attempt, AttemptContext, Stopped, run_e
 from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd
 from mlbutler.experiments.attempt_files import AttemptFiles
 from mlbutler.experiments.checkpoints import Checkpoints, remove_old_checkpoints
-from mlbutler.experiments.declared import DeclaredPaths, declared_by
+from mlbutler.experiments.declared import DeclaredPaths, collect_declared
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.gpu_lease import lease_gpus
 from mlbutler.experiments.log import LogFile
@@ -79,7 +79,7 @@ def _check_links(build: ExperimentBuild) -> AttemptEnd | None:
 
 def _as_running(now: Experiment) -> Experiment:
     if now.cancel is not None:
-        return AttemptEnd(State.CANCELLED, "before its first stage").applied_to(now)
+        return AttemptEnd(State.CANCELLED, "before its first stage").apply_to(now)
     return now.with_(state=State.RUNNING)
 
 
@@ -99,7 +99,7 @@ def _bring_data(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths
         with build.open_run(experiment) as context:
             code, last = run_steps(context, "plan", "sync")
             if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
-                return declared_by(context.project.stages)
+                return collect_declared(context.project.stages)
     except Interrupted:
         raise
     except MlbutlerError as error:
@@ -140,7 +140,7 @@ def run(directory: Path, console: Console) -> int:
             raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
         except MlbutlerError as error:
             end = AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
-    files.write_end(end.redacted(console.redactor).applied_to(experiment))
+    files.write_end(end.redacted(console.redactor).apply_to(experiment))
     console.line(f"{experiment.name}: {end.state}{': ' if end.reason else ''}{end.reason}")
     return EXIT_PASSED
 

@@ -71,6 +71,6 @@ def _cancel_after_failures(
     if end is None:
         return kept
     changed = build.experiments.change(
-        kept.experiment.id, lambda now: end.applied_to(now) if now.state is State.WAITING else None
+        kept.experiment.id, lambda now: end.apply_to(now) if now.state is State.WAITING else None
     )
     return changed or kept

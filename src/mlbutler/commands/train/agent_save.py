@@ -141,7 +141,7 @@ def _read_attempt() -> int | None:
 
 def _cancel_unprepared(build: ExperimentBuild) -> int:
     """Cancel an experiment whose build was aborted before it was ready to be run."""
-    kept = build.experiments.change(build.id, build.assigned.as_aborted)
+    kept = build.experiments.change(build.id, build.assigned.mark_aborted)
     return EXIT_INTERRUPTED if kept is not None and kept.experiment.state in ENDED else EXIT_PASSED
 
 

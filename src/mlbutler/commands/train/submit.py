@@ -19,7 +19,7 @@ from mlbutler.commands.train.submitters import JenkinsSubmitter, LocalSubmitter
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.experiments.capture import Captured, capture_work_tree
-from mlbutler.experiments.checks import refuse_changed_data, refuse_credentials, refuse_left_out
+from mlbutler.experiments.checks import refuse_changed_data, refuse_credentials, refuse_unsent_files
 from mlbutler.experiments.choices import JENKINS, LOCAL
 from mlbutler.experiments.dvc_queue import QueueEntry, read_queue, remove_from_queue, resolve_queued
 from mlbutler.experiments.experiment import OPTION_CHECKS
@@ -231,7 +231,7 @@ def _check(training: Training, main: Project, captured: Captured, options: Exper
             "-S holds what looks like a credential: it would be kept in Git.",
             "Let the program read it from its environment.",
         )
-    refuse_left_out(training.git, main, training.prefix, captured, options.targets)
+    refuse_unsent_files(training.git, main, training.prefix, captured, options.targets)
     refuse_changed_data(main, options.targets)
     refuse_credentials(training.git, captured, redactor)
 

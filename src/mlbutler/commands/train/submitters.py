@@ -129,7 +129,7 @@ class JenkinsSubmitter:
         """Mark those that begin at once as having a build requested, so that builds that end meanwhile request none."""
         new = [one.experiment for one in submitted if one.fate is not Fate.REUSED]
         grids = {one.grid for one in new}
-        there = [kept.experiment for kept in self._shared.fetched()[0] if kept.experiment.grid in grids]
+        there = [kept.experiment for kept in self._shared.survey_fetched()[0] if kept.experiment.grid in grids]
         others = [one for one in there if one.id not in {each.id for each in new}]
         first = {one.id for one in due_experiments([*others, *new])}
         return [
@@ -184,7 +184,7 @@ def start_builds(training: Training, experiments: Sequence[Experiment]) -> None:
     shared, engine = training.experiments.shared, training.engines.jenkins
     assert shared is not None
     grids = {one.grid for one in experiments if training.engines.runs_on_jenkins(one)}
-    found = [kept for kept in shared.fetched()[0] if kept.experiment.grid in grids]
+    found = [kept for kept in shared.survey_fetched()[0] if kept.experiment.grid in grids]
 
     def say(one: Experiment) -> None:
         training.console.line(f"{one.name}: build asked for: {engine.job.url}")

@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.project.stage_order import _after_their_own, ordered
+from mlbutler.project.stage_order import _after_their_own, order_stages
 
 numbers = st.integers(0, 7)
 
@@ -50,7 +50,7 @@ class Named(int):
 def test_a_project_is_read_as_dvc_reads_it(tmp_path: Path, text: str, wrong: bool) -> None:
     Repo.init(str(tmp_path), no_scm=True).close()
     (tmp_path / "dvc.yaml").write_text(text)
-    (theirs, said), (ours, why) = (found(Repo(str(tmp_path)), how) for how in (by_dvc, ordered))
+    (theirs, said), (ours, why) = (found(Repo(str(tmp_path)), how) for how in (by_dvc, order_stages))
     assert (ours, bool(why)) == (theirs, wrong)
     assert sorted(re.findall(r"[\w']+", why)) == sorted(re.findall(r"[\w']+", said))  # a cycle begins anywhere
 

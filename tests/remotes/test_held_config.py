@@ -47,7 +47,7 @@ def test_the_password_goes_with_the_address_that_was_judged(root: Path) -> None:
     assert opened.remote_config("origin")["password"] == ENVIRON["MLBUTLER_REMOTE_PASSWORD"]
     opened.repo._reset()  # as DVC does when it has fetched imports
     assert opened.repo.config["remote"]["origin"]["url"] == OURS
-    assert opened.opened_again().config["remote"]["origin"]["url"] == OURS
+    assert opened.open_another_repo().config["remote"]["origin"]["url"] == OURS
 
 
 def test_what_is_judged_next_is_what_is_there_then(root: Path) -> None:
@@ -66,7 +66,7 @@ def test_no_credential_of_the_files_comes_back_for_a_fork(root: Path) -> None:
     assert "password" not in opened.remote_config("origin")
     opened.repo._reset()
     assert "password" not in opened.remote_config("origin")
-    assert "password" not in opened.opened_again().config["remote"]["origin"]
+    assert "password" not in opened.open_another_repo().config["remote"]["origin"]
 
 
 def test_a_configuration_that_is_no_file_is_an_error(root: Path) -> None:

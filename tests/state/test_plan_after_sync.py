@@ -49,7 +49,7 @@ def root(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def opened(root: Path, *words: str) -> bool:
     """Take a step; did it open DVC's project?"""
     found: list[Path] = []
-    made = Project._opened
+    made = Project._open_repo
 
     def opening(self: Project, config: Any) -> Any:
         found.append(self.root)
@@ -60,7 +60,7 @@ def opened(root: Path, *words: str) -> bool:
         "check": lambda context: check.run(context, words[1:]),
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Project, "_opened", opening)
+        patch.setattr(Project, "_open_repo", opening)
         code = step(root, Console(quiet=True), words[0], call=calls.get(words[0]))
     outcome = json.loads((root / ".mlbutler" / "record.json").read_text())[words[0]]["outcome"]
     assert (code == 0) == (outcome == "passed")

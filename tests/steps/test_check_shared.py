@@ -63,13 +63,13 @@ def pushed(root: Path, *, anew: bool = False) -> tuple[dict[str, Any], bool]:
     """What `mlbutler check pushed` leaves in the record, and whether it opened the project for that."""
     opened: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
-        made = Project._opened
+        made = Project._open_repo
 
         def opening(self: Project, config: Any) -> Any:
             opened.append(self.root)
             return made(self, config)
 
-        patch.setattr(Project, "_opened", opening)
+        patch.setattr(Project, "_open_repo", opening)
         step(root, Console(quiet=True), "check", call=lambda context: check.run(context, ("pushed",), anew=anew))
     return json.loads((root / ".mlbutler" / "record.json").read_text())["check"], bool(opened)
 

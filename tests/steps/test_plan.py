@@ -141,7 +141,7 @@ def test_a_second_run_on_a_laptop_takes_the_plan_of_the_first_where_that_still_h
     root = clone(tmp_path / "clone", remote.url)
     monkeypatch.chdir(root)
     opened: list[object] = []
-    monkeypatch.setattr(OpenedProject, "_opened", _noting(OpenedProject._opened, opened))
+    monkeypatch.setattr(OpenedProject, "_open_repo", _noting(OpenedProject._open_repo, opened))
 
     def again() -> tuple[PlanResult | None, bool]:
         opened.clear()

@@ -18,7 +18,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.git.objects import Commit, first_parents
-from mlbutler.project.metric_history import CommitMetrics, declared, metric_history
+from mlbutler.project.metric_history import CommitMetrics, find_declared_metrics, metric_history
 from mlbutler.record import MetricHistory, PastValue
 from mlbutler.report.history import finite
 from mlbutler.report.model import Column, Table, cell
@@ -81,7 +81,7 @@ def _find(context: RunContext, branch: str | None, commits: int) -> _Found:
     looked = first_parents(context.git, tip, commits)
     if len(looked) < commits and context.git.is_shallow() and git_history.deepen(commits, tip):
         looked = first_parents(context.git, tip, commits)
-    named = declared(context.project.snapshots, context.prefix, looked)
+    named = find_declared_metrics(context.project.snapshots, context.prefix, looked)
     past = metric_history(context.project.snapshots, context.prefix, tip, commits, remote=context.trusted)
     goals = {
         gate.metric: gate.goal for gate in context.settings.gate if gate.metric is not None and gate.goal is not None

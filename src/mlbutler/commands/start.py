@@ -158,9 +158,9 @@ def _context(stack: ExitStack, clone: _OpenedClone, found: _Begun, console: Cons
     )  # fmt: skip
     context.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
     if reached is not None:
-        from mlbutler.project.unseen import limited_to
+        from mlbutler.project.unseen import limit_reading
 
-        stack.enter_context(limited_to(git.toplevel(), lambda: _visible_paths(context)))
+        stack.enter_context(limit_reading(git.toplevel(), lambda: _visible_paths(context)))
     return context
 
 

@@ -56,7 +56,7 @@ def _needed(stages: Stages, targets: Collection[str]) -> tuple[Stage, ...]:
     """Return the stages that are to be run, and the .dvc files whose data they read."""
     if not targets:
         return stages.ordered
-    wanted = stages.wanted(targets)
+    wanted = stages.select(targets)
     names = {stage.name for stage in wanted} | {made.name for stage in wanted for made, _ in stages.producers(stage)}
     return tuple(stage for stage in stages.ordered if stage.name in names)
 

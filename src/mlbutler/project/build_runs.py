@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mlbutler.project.run_cache import newest, parsed
+from mlbutler.project.run_cache import newest, parse_entry
 from mlbutler.store.runs import newest_in, put_entry
 
 
@@ -44,7 +44,7 @@ class BuildRuns:
             fetch: brings into a folder what the remote has for the key; True when that is anything.
         """
         if key in self._known:
-            return parsed(self._known[key][1])
+            return parse_entry(self._known[key][1])
         found = newest([self.mirror / "runs"] if self.mirror is not None else [], key)
         if found is not None:
             return found
@@ -52,9 +52,9 @@ class BuildRuns:
             file = newest_in(Path(folder, "runs", key[:2], key)) if fetch(Path(folder)) else None
             if file is not None:
                 self._known[key] = file.name, file.read_bytes()
-        return parsed(self._known[key][1]) if key in self._known else None
+        return parse_entry(self._known[key][1]) if key in self._known else None
 
-    def made(self, entries: Mapping[str, str], cache: Path) -> None:
+    def add_entries(self, entries: Mapping[str, str], cache: Path) -> None:
         """Take over what DVC kept of a run: ``<key>/<value>`` -> content; into `cache` too, where `push` finds it.
 
         Raises:
@@ -66,7 +66,7 @@ class BuildRuns:
             put_entry(cache, f"runs/{key[:2]}/{name}", text.encode())
 
     @contextmanager
-    def told(self) -> Iterator[dict[str, Any]]:
+    def worker_view(self) -> Iterator[dict[str, Any]]:
         """Yield what the worker has to know while one stage runs; see `mlbutler.reproduce.run_cache_view`."""
         known = {key: [value, content.decode(errors="replace")] for key, (value, content) in self._known.items()}
         with TemporaryDirectory(prefix="mlbutler-runs-") as folder:

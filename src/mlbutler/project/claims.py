@@ -12,7 +12,7 @@ Content = Callable[[str], bytes | None]
 """A file's content, by its path from the project's root; None where there is none."""
 
 
-def claimed(stages: Stages, before: Content, now: Content) -> tuple[str, ...]:
+def claimed_stages(stages: Stages, before: Content, now: Content) -> tuple[str, ...]:
     """Return the stages whose entry in dvc.lock is new or differs, in order; all where a dvc.lock cannot be read."""
     files: dict[str, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]] = {}
     found = []

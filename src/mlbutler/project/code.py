@@ -33,7 +33,7 @@ def code_changes(project: OpenedProject, git: Git, prefix: str, base: str) -> tu
     params = {file.path for stage in stages.pipeline() for file in stage.params} | {"params.yaml"}
     changed = {
         path: kind
-        for path, kind in _changed(git, prefix, base)
+        for path, kind in _changed_files(git, prefix, base)
         if posixpath.basename(path) not in _DVCS
         and not path.endswith(".dvc")
         and not path.startswith(".dvc/")
@@ -54,7 +54,7 @@ def code_changes(project: OpenedProject, git: Git, prefix: str, base: str) -> tu
     )
 
 
-def used_undeclared(root: Path, stages: Stages, stage: Stage, files: Iterable[str]) -> dict[str, str]:
+def find_undeclared_uses(root: Path, stages: Stages, stage: Stage, files: Iterable[str]) -> dict[str, str]:
     """Return those of `files` that a stage's command names or its Python code imports undeclared, with why it seems so.
 
     Args:
@@ -72,7 +72,7 @@ def python_sources(root: Path, stage: Stage) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*entries, *imported_files(root, entries, _search(stage)))))
 
 
-def _changed(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
+def _changed_files(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
     """Yield (path from the project's root, kind) of what differs from `base` in the work tree."""
     out = git.run("diff", "--name-status", "--no-renames", "-z", base, "--", ":/").out
     items = iter(out.decode("utf-8", "surrogateescape").split("\0"))

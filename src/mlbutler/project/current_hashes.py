@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stages
-from mlbutler.project.overlooked import overlooked
+from mlbutler.project.overlooked import find_overlooked_file
 from mlbutler.project.worktree import NotListed, WorkTree
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class CurrentHashes:
         """Tell whether it is in the work tree, or at that place on this machine."""
         return self._tree.exists(path)
 
-    def overlooked(self, path: str) -> str:
+    def overlooked_file(self, path: str) -> str:
         """Return the .dvc file here that tracks `path` and that DVC does not read; '' for none."""
-        return overlooked(self._tree.root, self._stages, path)
+        return find_overlooked_file(self._tree.root, self._stages, path)
 
     def dependency(self, dependency: Dependency) -> Now:
         """Return what a dependency's content is.

@@ -156,10 +156,10 @@ def _files(ignores: Any, top: str, fingerprint: TreeFingerprint) -> Iterator[tup
             folders, _ = pattern(folder, folders, [])
         waiting += [prefix + name for name in folders]
         names = _without_ignored(pattern, folder, found) if pattern else found
-        yield folder, [(name, status) for name in names if (status := _followed(prefix + name, found[name]))]
+        yield folder, [(name, status) for name in names if (status := _file_status(prefix + name, found[name]))]
 
 
-def _followed(path: str, status: os.stat_result) -> os.stat_result | None:
+def _file_status(path: str, status: os.stat_result) -> os.stat_result | None:
     """Return the status of a file, None for a link to a folder: DVC passes over it."""
     if not stat.S_ISREG(status.st_mode):
         if stat.S_ISLNK(status.st_mode):

@@ -21,7 +21,7 @@ _locks: list[tuple[str, Any]] = []
 """The dvc.lock that DVC read last, and what it holds: of thousands of stages that takes a second."""
 
 
-def lock_parsed(text: str) -> Any:
+def cached_lock(text: str) -> Any:
     """Return what DVC has just read from this text of a dvc.lock, not to be changed; None where it read another."""
     return next((made for known, made in _locks if known == text), None)
 
@@ -80,10 +80,10 @@ def _compile_stage_schemas() -> None:
     for validate in SINGLE_PIPELINE_STAGE_SCHEMA.values():
         for cell in getattr(validate, "__closure__", None) or ():
             if isinstance(cell.cell_contents, dict):
-                cell.cell_contents = _compiled_once(cell.cell_contents)
+                cell.cell_contents = _compile_lazily(cell.cell_contents)
 
 
-def _compiled_once(schema: dict[Any, Any]) -> Callable[[Any], Any]:
+def _compile_lazily(schema: dict[Any, Any]) -> Callable[[Any], Any]:
     """Return what validates as the schema does; it is compiled when it is first needed."""
     from voluptuous import Schema
 

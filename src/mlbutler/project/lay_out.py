@@ -183,7 +183,7 @@ class _Filling:
         items = list(files.items())
         try:
             if verified is not None and not self._executable and len(items) >= MANY:
-                statuses = self._linked(items, verified, state_writer, begun)
+                statuses = self._hardlink_all(items, verified, state_writer, begun)
                 items = [item for item in items if item[0] not in statuses]
             elif begun is not None:
                 begun.stop()
@@ -201,7 +201,7 @@ class _Filling:
             raise explain_os_error(error, "putting data into the work tree", self._scratch.parent) from error
         return statuses
 
-    def _linked(
+    def _hardlink_all(
         self,
         items: list[tuple[str, ObjectId]],
         verified: VerifiedObjects,

@@ -36,11 +36,11 @@ class LeftByStages:
         self._root, self._segment = root, Segment(root / ".mlbutler", _KIND)
         self._left = {path: text for path, text in self._segment.read().items() if isinstance(text, str)}
 
-    def begins(self, stage: Stage) -> None:
+    def note_start(self, stage: Stage) -> None:
         """Note that a stage is about to write its outputs."""
         self._keep({output.path: _RUNNING for output in stage.outputs if not output.external})
 
-    def ended(self, stage: Stage, *, well: bool) -> None:
+    def note_end(self, stage: Stage, *, well: bool) -> None:
         """Note what is there now that the stage has ended.
 
         Args:

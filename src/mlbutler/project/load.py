@@ -13,10 +13,10 @@ from typing import Any
 
 from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
-from mlbutler.project.dvc_yaml import guard, lock_parsed
+from mlbutler.project.dvc_yaml import cached_lock, guard
 from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.project.plain_paths import plain_paths
-from mlbutler.project.stage_order import ordered
+from mlbutler.project.stage_order import order_stages
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.missing_plugins import stood_in_for
 
@@ -37,7 +37,7 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
     guard()
     try:
         with stood_in_for(), plain_paths():
-            found = ordered(repo.index)
+            found = order_stages(repo.index)
         locks = _Locks(repo)
         stages = tuple(_stage(repo, stage, locks, read_params) for stage in found)
         return Stages(stages, orphans=tuple(_orphans(repo, found, locks)))
@@ -187,7 +187,7 @@ def _with_record(repo: Any, item: Any) -> tuple[str, Recorded | None, bool]:
     path, external = relative(repo, item)
     if "\0" in path or not is_text(path):
         raise ProjectError(f"The project names a file that there cannot be: {path[:100]!r}.", "Fix its name.")
-    return path, recorded(item), external
+    return path, recorded_hash(item), external
 
 
 def is_text(text: str) -> bool:
@@ -195,7 +195,7 @@ def is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def recorded(item: Any) -> Recorded | None:
+def recorded_hash(item: Any) -> Recorded | None:
     """Return the hash that dvc.lock or a .dvc file records for a DVC output or dependency.
 
     Raises:
@@ -236,7 +236,7 @@ def _params(repo: Any, dep: Any, lock: Any, read: bool) -> ParamsFile:
     path, _ = relative(repo, dep)
     value = dep.hash_info.value if dep.hash_info else None
     written = ""
-    if not value and (elsewhere := _recorded_as_dvc_writes(dep, lock)) is not None:
+    if not value and (elsewhere := _values_under_plain_path(dep, lock)) is not None:
         value, written = elsewhere, str(dep.def_path)
     current: Mapping[str, Any] | None = None
     problem = ""
@@ -257,7 +257,7 @@ def _params(repo: Any, dep: Any, lock: Any, read: bool) -> ParamsFile:
     )
 
 
-def _recorded_as_dvc_writes(dep: Any, lock: Any) -> Mapping[str, Any] | None:
+def _values_under_plain_path(dep: Any, lock: Any) -> Mapping[str, Any] | None:
     """Return the values that dvc.lock has where DVC looks under the path as dvc.yaml writes it, but records another.
 
     Args:
@@ -312,7 +312,7 @@ class _Locks:
         try:
             with self._repo.fs.open(path, mode="rb") as file:
                 text = decoded(file.read(), path)
-            content = known if (known := lock_parsed(text)) is not None else parse_yaml(text, path)
+            content = known if (known := cached_lock(text)) is not None else parse_yaml(text, path)
         except (FileNotFoundError, IsADirectoryError):
             return {}
         except Unreadable as error:

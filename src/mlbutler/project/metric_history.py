@@ -41,7 +41,7 @@ class DeclaredMetrics:
 _MOST_UNREADABLE = 20
 
 
-def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) -> DeclaredMetrics:
+def find_declared_metrics(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) -> DeclaredMetrics:
     """Return what the newest of the commits whose dvc.yaml can be read declares.
 
     Args:
@@ -72,10 +72,11 @@ def _are_all_read(side: RevisionReader, paths: Sequence[str]) -> bool:
 def metric_history(
     snapshots: SnapshotReader, prefix: str, tip: str, limit: int, *, remote: bool = False
 ) -> tuple[CommitMetrics, ...]:
-    """Return the last `limit` first-parent commits up to `tip`, newest first, with the metrics that `declared` finds.
+    """Return the last `limit` first-parent commits up to `tip`, newest first, with their metrics.
 
-    Files in Git are read through one process, however many commits there are. Files that DVC keeps are read
-    from cache or mirror; one that is in neither has no content there.
+    The newest whose dvc.yaml can be read declares them for all. Files in Git are read through one process, however
+    many commits there are. Files that DVC keeps are read from cache or mirror; one that is in neither has no content
+    there.
 
     Args:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``. remote: may the remote be asked
@@ -86,7 +87,7 @@ def metric_history(
     """
     git = snapshots.git
     commits = first_parents(git, tip, limit)
-    named = declared(snapshots, prefix, commits)
+    named = find_declared_metrics(snapshots, prefix, commits)
     if named.side is None:
         return ()
     side, paths = named.side, named.paths
@@ -96,12 +97,12 @@ def metric_history(
     sources: dict[str, Source] = {}
     objects = _objects(snapshots, prefix, git, commits, side, kept, remote=remote)
     return tuple(
-        CommitMetrics(commit, {**_tracked(commit, prefix, tracked, blobs, sources), **stored})
+        CommitMetrics(commit, {**_tracked_sources(commit, prefix, tracked, blobs, sources), **stored})
         for commit, stored in zip(commits, objects, strict=True)
     )
 
 
-def _tracked(
+def _tracked_sources(
     commit: Commit, prefix: str, paths: Sequence[str], blobs: Mapping[str, Blob], sources: dict[str, Source]
 ) -> dict[str, Source]:
     found = {}
@@ -141,7 +142,7 @@ def _then(
     snapshots: SnapshotReader, prefix: str, commit: Commit, paths: Sequence[str], *, remote: bool
 ) -> dict[str, Source]:
     try:
-        then = snapshots.opened_at(commit.oid, prefix)
+        then = snapshots.open_at_commit(commit.oid, prefix)
     except ProjectError as error:
         return {path: Source(None, error.message) for path in paths}
     found = then.sources(paths, remote=remote) if then is not None else {}

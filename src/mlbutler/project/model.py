@@ -192,7 +192,7 @@ class Stages:
         """Return the stages that have a command."""
         return tuple(stage for stage in self.ordered if not stage.data_source)
 
-    def wanted(self, targets: Collection[str]) -> tuple[Stage, ...]:
+    def select(self, targets: Collection[str]) -> tuple[Stage, ...]:
         """Return the stages with a command that are meant by `targets`, and those that they depend on; all if empty.
 
         Args:

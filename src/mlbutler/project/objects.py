@@ -107,7 +107,7 @@ class Objects:
         if name is None:
             return None
         try:
-            store = self._asked_quickly(name)
+            store = self._open_quick_remote(name)
         except MlbutlerError as error:
             return error
         return store.missing_directory_error() if isinstance(store, LocalStore) else None
@@ -161,7 +161,7 @@ class Objects:
         if not self._may_ask(name := self._remote_of(oid)):
             return False
         try:
-            brought = bring([oid], open_cache(self._project), None, self._asked_quickly(name))
+            brought = bring([oid], open_cache(self._project), None, self._open_quick_remote(name))
         except StoreError as error:
             self.problem = self._failed[oid] = error
             return False
@@ -175,7 +175,7 @@ class Objects:
         """Tell whether there is a remote that has answered so far; one that is down is not asked again and again."""
         return name is not None and self.problem is None
 
-    def _asked_quickly(self, name: str | None) -> Store:
+    def _open_quick_remote(self, name: str | None) -> Store:
         """Return a remote for optional questions: a run goes on without an answer."""
         from mlbutler.remotes.opening import open_remote
         from mlbutler.store.retry import RetryPolicy
@@ -224,7 +224,7 @@ class Objects:
         from mlbutler.store.other import OtherStore
         from mlbutler.store.runs import fetch_runs
 
-        remote = self._asked_quickly(name)
+        remote = self._open_quick_remote(name)
         return isinstance(remote, LocalStore | OtherStore) and fetch_runs(LocalStore("cache", place), remote, key) > 0
 
     def obtainable(self, oid: ObjectId) -> bool:
@@ -232,10 +232,10 @@ class Objects:
         if self.holds_whole(oid):
             return True
         if oid not in self._on_remote:
-            self._on_remote[oid] = self._asked(oid)
+            self._on_remote[oid] = self._is_on_remote(oid)
         return self._on_remote[oid]
 
-    def _asked(self, oid: ObjectId) -> bool:
+    def _is_on_remote(self, oid: ObjectId) -> bool:
         from mlbutler.store.interface import Presence
         from mlbutler.store.send import ask_all
 
@@ -249,7 +249,7 @@ class Objects:
                     return False
                 oids += [ObjectId(md5, oid.legacy) for md5 in manifest.values()]
             lacking = [one for one in oids if not self.holds(one)]
-            answers = ask_all(self._asked_quickly(name), lacking)
+            answers = ask_all(self._open_quick_remote(name), lacking)
         except MlbutlerError as error:  # then it has to run
             self.problem = error
             return False
@@ -272,7 +272,7 @@ class Objects:
         if not oids or not self._may_ask(name):
             return frozenset()
         try:
-            answers = ask_all(self._asked_quickly(name), oids)
+            answers = ask_all(self._open_quick_remote(name), oids)
         except MlbutlerError as error:
             self.problem = error
             return frozenset()

@@ -112,19 +112,19 @@ class OpenedProject:
             self.refused = refused_remotes(
                 self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen, texts=texts
             )
-            repo = self._opened(texts)
+            repo = self._open_repo(texts)
             self._last = texts, repo
         # ``cache.dir`` may have come with the change.
         self.symlinks.check_inside(Path(str(repo.cache.legacy.path)), untracked=False)
         return repo
 
-    def opened_again(self) -> Any:
+    def open_another_repo(self) -> Any:
         """Return another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
         _ = self.repo  # judges the configuration
         assert self._last is not None
-        return self._opened(self._last[0])
+        return self._open_repo(self._last[0])
 
-    def _opened(self, texts: Texts) -> Any:
+    def _open_repo(self, texts: Texts) -> Any:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         from dvc.exceptions import NotDvcRepoError
 

@@ -44,10 +44,10 @@ class Outside:
     def ask(self, path: str) -> Answer:
         """Return what is there now; None when it certainly is not there."""
         if self._answers is None:
-            self._answers = self._asked()
+            self._answers = self._ask_all()
         return self._answers.get(path, NotKnown("it was not asked for"))
 
-    def _asked(self) -> dict[str, Answer]:
+    def _ask_all(self) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
         wanted: queue.Queue[tuple[str, Any]] = queue.Queue()
         for path, item in self._items():
@@ -103,30 +103,30 @@ def _ask_each(wanted: queue.Queue[tuple[str, Any]], told: queue.Queue[tuple[str,
             path, item = wanted.get_nowait()
         except queue.Empty:
             return
-        told.put((path, _asked_of(item)))
+        told.put((path, _ask(item)))
 
 
-def _asked_of(item: Any) -> Answer:
+def _ask(item: Any) -> Answer:
     try:
         _, info = item._get_hash_meta()
     except FileNotFoundError as error:
-        return _judged(error)
+        return _explain_not_found(error)
     except Exception as error:  # whatever the plugin of that storage raises
-        return _failed(error)
+        return _explain_failure(error)
     if not info or not isinstance(info.value, str):
         return NotKnown("its server tells neither a checksum nor a version")
     return Recorded(info.name, info.value)
 
 
-def _judged(error: FileNotFoundError) -> Answer:
+def _explain_not_found(error: FileNotFoundError) -> Answer:
     """Return None where it is gone, else the failure, which some plugins call "not found" and keep as the cause."""
     cause = error.__cause__
     if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) in _GONE:
         return None
-    return _failed(cause)
+    return _explain_failure(cause)
 
 
-def _failed(error: BaseException) -> NotKnown:
+def _explain_failure(error: BaseException) -> NotKnown:
     status = getattr(error, "status", None)
     if isinstance(status, int):
         remedy = "Give this agent the credentials." if status in _REFUSED else "Run again when the server answers."

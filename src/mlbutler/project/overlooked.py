@@ -14,7 +14,7 @@ from mlbutler.git import Git
 from mlbutler.project.model import Stages
 
 
-def overlooked(root: Path, stages: Stages, path: str) -> str:
+def find_overlooked_file(root: Path, stages: Stages, path: str) -> str:
     """Return the .dvc file beside `path`, or beside a folder that it lies in, that DVC does not read; '' for none."""
     known = {stage.file for stage in stages.ordered}
     parts = path.split("/")
@@ -36,12 +36,16 @@ def remedy(file: str) -> str:
     )
 
 
-def tracked_and_ignored(git: Git) -> tuple[str, ...]:
+def list_ignored_dvc_files(git: Git) -> tuple[str, ...]:
     """Return the .dvc files that Git keeps although it ignores them, from git's directory."""
     found = git.run("ls-files", "-z", "--cached", "--ignored", "--exclude-standard", "--", "*.dvc").out
     return tuple(os.fsdecode(name) for name in found.split(b"\0") if name)
 
 
-def hidden(root: Path, stages: Stages, paths: Iterable[str]) -> dict[str, str]:
+def find_overlooked_files(root: Path, stages: Stages, paths: Iterable[str]) -> dict[str, str]:
     """Map those of `paths` that an ignored file tracks to that file."""
-    return {path: file for path in paths if stages.owner(path) is None and (file := overlooked(root, stages, path))}
+    return {
+        path: file
+        for path in paths
+        if stages.owner(path) is None and (file := find_overlooked_file(root, stages, path))
+    }

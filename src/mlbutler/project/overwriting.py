@@ -77,7 +77,7 @@ def check_laying_out(project: ProjectData, paths: Iterable[str], *, discard: boo
     found: list[_EndangeredFile] = []
     for path, (stage, output) in owners.items():
         if os.path.lexists(project.root / path):
-            found += _replaced(project, path, stage, output)
+            found += _replaced_files(project, path, stage, output)
     if found and not discard:
         _check(project, found)
 
@@ -97,7 +97,7 @@ def check_running(project: ProjectData, stages: Iterable[Stage], *, discard: boo
     found: list[_EndangeredFile] = []
     for stage, output in outputs:
         if not output.persist and os.path.lexists(project.root / output.path):
-            found += _removed(project, stage, output)
+            found += _removed_files(project, stage, output)
     if found and not discard:
         _check(project, found)
 
@@ -136,12 +136,12 @@ def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
 # ------------------------------------------------------------------------------------- what would go
 
 
-def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> Iterator[_EndangeredFile]:
+def _replaced_files(project: ProjectData, path: str, stage: Stage, output: Output) -> Iterator[_EndangeredFile]:
     """Yield files at `path` that are not those of the record."""
     recorded = output.recorded
     if recorded is None or recorded.oid is None:
         return
-    seen = _known(project.hashes, path, recorded.algorithm)
+    seen = _cached_hash(project.hashes, path, recorded.algorithm)
     if seen is not None and (seen == recorded or (_same_kind(seen, recorded) and _is_local(project.objects, seen))):
         return
     target = _target(project.objects, output, recorded, path)
@@ -155,11 +155,11 @@ def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> 
             yield _EndangeredFile(f"{path}/{name}" if name else path, oid, size, stage, output)
 
 
-def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_EndangeredFile]:
+def _removed_files(project: ProjectData, stage: Stage, output: Output) -> Iterator[_EndangeredFile]:
     """Yield files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
     recorded = output.recorded
     algorithm = recorded.algorithm if recorded is not None and recorded.oid is not None else MD5
-    seen = _known(project.hashes, output.path, algorithm)
+    seen = _cached_hash(project.hashes, output.path, algorithm)
     if seen is not None and not output.cached and seen == recorded:
         return
     known: Mapping[str, str] = {}
@@ -175,7 +175,7 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_En
             yield _EndangeredFile(f"{output.path}/{name}" if name else output.path, oid, size, stage, output)
 
 
-def _known(hashes: HashCache, path: str, algorithm: str) -> Recorded | None:
+def _cached_hash(hashes: HashCache, path: str, algorithm: str) -> Recorded | None:
     found = hashes.get(path, algorithm)
     return Recorded(*found) if found is not None else None
 
@@ -216,7 +216,7 @@ def _contents(project: ProjectData, path: str, algorithm: str, *, ignored: bool)
     """
     refuse_special(project.root, path)
     top = _top(project.root, path)
-    value, hashed = _hashed(project.repo, project.root, path, algorithm)
+    value, hashed = _hash_files(project.repo, project.root, path, algorithm)
     files: dict[str, tuple[ObjectId | None, int]] = {}
     links: list[str] = []
     for name, status in statuses(top):
@@ -256,7 +256,7 @@ def remove_links(root: Path, paths: Iterable[str]) -> None:
                 os.unlink(name)  # noqa: PTH108
 
 
-def _hashed(repo: Any, root: Path, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
+def _hash_files(repo: Any, root: Path, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
     """Return the whole's hash, and each file's; nothing where one cannot be read, such as a link to nowhere."""
     from dvc.exceptions import DvcException
     from dvc.fs import localfs
@@ -298,7 +298,7 @@ def _check(project: ProjectData, found: Collection[_EndangeredFile]) -> None:
     if loose:
         loose = _in_no_remote(project.objects, loose)
     if loose:
-        raise _unsaved(project.objects, project.repo, project.root, loose)
+        raise _unsaved_error(project.objects, project.repo, project.root, loose)
 
 
 def _is_held(objects: Objects, file: _EndangeredFile) -> bool:
@@ -317,7 +317,7 @@ def _in_no_remote(objects: Objects, files: Collection[_EndangeredFile]) -> list[
     return [file for file in files if file.oid is None or (file.output.remote, file.oid) not in held]
 
 
-def _unsaved(objects: Objects, repo: Any, root: Path, files: Collection[_EndangeredFile]) -> UnsavedWork:
+def _unsaved_error(objects: Objects, repo: Any, root: Path, files: Collection[_EndangeredFile]) -> UnsavedWork:
     problem = objects.problem
     paths = tuple(sorted({file.path for file in files}))
     asked = f" (the remote could not be asked: {problem.message})" if problem is not None else ""

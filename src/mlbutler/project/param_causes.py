@@ -27,7 +27,7 @@ def param_causes(params: ParamsFile) -> list[Cause]:
     if params.current is None or params.problem:
         return []  # see `lacking`
     recorded: Mapping[str, Any] = params.recorded or {}
-    causes = [_written_otherwise(params)] if params.written else []
+    causes = [_spelling_cause(params)] if params.written else []
     for name in params.names or tuple(dict.fromkeys((*params.current, *recorded))):
         subject = f"{params.path}:{name}"
         if name not in params.current:
@@ -61,7 +61,7 @@ def lacking(params: ParamsFile, file: str, hidden_by: str = "") -> Iterator[Caus
     for name in params.names:
         if name not in params.current:
             yield Cause(kind="missing", subject=f"{params.path}:{name}", detail=f"{params.path} has no such parameter",
-                        remedy=_declared(name, params.path, file))  # fmt: skip
+                        remedy=_missing_param_remedy(name, params.path, file))  # fmt: skip
 
 
 def not_recordable(params: ParamsFile) -> Iterator[Cause]:
@@ -74,14 +74,14 @@ def not_recordable(params: ParamsFile) -> Iterator[Cause]:
             )  # fmt: skip
 
 
-def _declared(name: str, path: str, file: str) -> str:
+def _missing_param_remedy(name: str, path: str, file: str) -> str:
     """Return the remedy for a parameter that is missing; ``[./my.yaml:]`` in one line is a text to YAML."""
     if name.endswith(":"):
         return f"In {file}, `{name}` is the name of a parameter; for all of that file write `{name} null`."
     return f"Write it into {path}, or take it out of {file}."
 
 
-def _written_otherwise(params: ParamsFile) -> Cause:
+def _spelling_cause(params: ParamsFile) -> Cause:
     return Cause(
         kind="always", subject=params.path,
         detail=f"DVC runs it every time: dvc.lock has {params.path}, and not {params.written}",
@@ -176,10 +176,10 @@ def texts_differ(before: str, after: str) -> str:
     pairs = zip(before, after, strict=False)
     same = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(before), len(after)))
     start = max(0, same - _BEFORE)
-    return f"{_cut(before, start)} → {_cut(after, start)}"
+    return f"{_excerpt(before, start)} → {_excerpt(after, start)}"
 
 
-def _cut(text: str, start: int) -> str:
+def _excerpt(text: str, start: int) -> str:
     end = start + _BEFORE + _AFTER
     return ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")
 

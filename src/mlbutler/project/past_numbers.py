@@ -131,9 +131,9 @@ class PastNumbers:
     def at(self, commits: Iterable[LoggedCommit]) -> dict[str, Numbers]:
         """Return the numbers of each commit, by its id."""
         commits = tuple({commit.oid: commit for commit in commits}.values())
-        found = {c.oid: numbers for c in commits if (numbers := self._remembered(c.oid)) is not None}
+        found = {c.oid: numbers for c in commits if (numbers := self._cached_numbers(c.oid)) is not None}
         new = [commit for commit in commits if commit.oid not in found]
-        for declared, group in self._by_declared(new):
+        for declared, group in self._group_by_declaration(new):
             found |= self._read(declared, group)
         return found
 
@@ -146,7 +146,7 @@ class PastNumbers:
 
     # ------------------------------------------------------------------------------------ declared
 
-    def _by_declared(self, commits: Sequence[LoggedCommit]) -> Iterator[tuple[DeclaredFiles, dict[str, str]]]:
+    def _group_by_declaration(self, commits: Sequence[LoggedCommit]) -> Iterator[tuple[DeclaredFiles, dict[str, str]]]:
         """Yield what is declared, with the project's tree at each commit where it is that."""
         projects = self._trees.folders([commit.tree for commit in commits], self._prefix)
         keys = Declarations(self._git, self._trees).keys(projects.values())
@@ -156,14 +156,14 @@ class PastNumbers:
                 tree = projects[commit.tree]
                 groups.setdefault(keys[tree], {})[commit.oid] = tree
         for key, group in groups.items():
-            yield self._declared(key, next(iter(group))), group
+            yield self._read_declaration(key, next(iter(group))), group
 
-    def _declared(self, key: str, commit: str) -> DeclaredFiles:
+    def _read_declaration(self, key: str, commit: str) -> DeclaredFiles:
         name = f"{_FORMAT} declared {key}"
         found = from_row(self._known.get(name))
         if found is None:
             try:
-                found = read_declared(self._snapshots.opened_at(commit, self._prefix))
+                found = read_declared(self._snapshots.open_at_commit(commit, self._prefix))
             except ProjectError as error:
                 found = DeclaredFiles(problem=error.message)
             self._new[name] = as_row(found)
@@ -195,7 +195,7 @@ class PastNumbers:
     def _objects(self, commit: str, paths: Sequence[str]) -> Mapping[str, Source]:
         """Return the metrics that DVC keeps, as cache and mirror have them."""
         try:
-            side = self._snapshots.opened_at(commit, self._prefix)
+            side = self._snapshots.open_at_commit(commit, self._prefix)
         except ProjectError as error:
             return {path: Source(None, error.message) for path in paths}
         return side.sources(paths, remote=False) if side is not None else {}
@@ -256,7 +256,7 @@ class PastNumbers:
         values = [name, list(metrics.values()), list(params.values()), blobs, numbers.problems, numbers.away]
         self._new[f"{_FORMAT} at {commit}"] = values
 
-    def _remembered(self, commit: str) -> Numbers | None:
+    def _cached_numbers(self, commit: str) -> Numbers | None:
         try:
             name, metrics, params, blobs, problems, gone = self._known[f"{_FORMAT} at {commit}"]
             names, param_names, curves = self._known[f"{_FORMAT} shape {name}"]

@@ -62,7 +62,7 @@ class Planner:
 
     def plan(self) -> tuple[StagePlan, ...]:
         """Return the state of every planned stage, in an order in which they can run."""
-        chosen = self._stages.wanted(self._targets)
+        chosen = self._stages.select(self._targets)
         forced: set[str] = set()
         while True:  # a producer whose output nobody keeps turns stale when a stale stage needs it
             self._causes, self._cannot, self._restored = {}, set(), {}
@@ -86,7 +86,7 @@ class Planner:
         if stage.name in forced:
             causes.append(Cause(kind="output", subject=stage.name, detail="an output is needed and kept nowhere"))
         if not _is_stale(causes):
-            return causes + list(self._doubted_before(stage))
+            return causes + list(self._upstream_doubts(stage))
         obstacles = [cause for cause in self._obstacles(stage) if cause not in causes]
         if not upstream and not stage.always and stage.name not in forced and not obstacles:
             self._try_restore(stage)
@@ -121,7 +121,7 @@ class Planner:
     def _upstream(self, name: str, detail: str) -> Cause:
         return Cause(kind="upstream", subject=name, detail="cannot run" if name in self._cannot else detail)
 
-    def _doubted_before(self, stage: Stage) -> Iterator[Cause]:
+    def _upstream_doubts(self, stage: Stage) -> Iterator[Cause]:
         for name in sorted({made.name for made, _ in self._stages.producers(stage) if self._is_doubted(made.name)}):
             yield Cause(kind=_NOT_KNOWN, subject=name, detail="whether it has to run before this one")
 
@@ -149,7 +149,7 @@ class Planner:
             if owner is not None and owner[1].cached:  # else the producer is judged by itself
                 yield _doubt(params.path, found)
         elif owner is None or found.current is not None or found.problem:
-            yield from lacking(found, stage.file, self._current.overlooked(params.path))
+            yield from lacking(found, stage.file, self._current.overlooked_file(params.path))
             yield from param_causes(found)
 
     def _dependency_causes(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
@@ -183,7 +183,7 @@ class Planner:
         if dependency.is_url:
             remedy = f"Put it back, or correct the dependency in {stage.file}."
             yield Cause(kind="missing", subject=path, detail="its server says that it is not there", remedy=remedy)
-        elif owner is None and (file := self._current.overlooked(path)):
+        elif owner is None and (file := self._current.overlooked_file(path)):
             yield Cause(kind="missing", subject=path, detail=overlooked.why(file), remedy=overlooked.remedy(file))
         elif owner is None:
             remedy = (
@@ -204,7 +204,7 @@ class Planner:
             if owner is None or not self._is_rerun(owner[0].name):
                 found = self._current.params(params)
                 if isinstance(found, ParamsFile) and (owner is None or found.current is not None or found.problem):
-                    yield from lacking(found, stage.file, self._current.overlooked(params.path))
+                    yield from lacking(found, stage.file, self._current.overlooked_file(params.path))
                     yield from not_recordable(found)
         for dependency in stage.dependencies:
             path = dependency.path

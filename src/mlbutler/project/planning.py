@@ -55,7 +55,7 @@ class Planning:
         by_name = functools.cache(lambda: dvc_stages(repo))
 
         def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
-            found = find_run(repo, by_name()[stage.name], stage, hashes, self._recorded_run)
+            found = find_run(repo, by_name()[stage.name], stage, hashes, self._find_entry)
             objects = [out.oid for out in found.values()] if found else []
             return (
                 found
@@ -77,7 +77,7 @@ class Planning:
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
 
-    def _recorded_run(self, key: str) -> Mapping[str, Any] | None:
+    def _find_entry(self, key: str) -> Mapping[str, Any] | None:
         """Return the entry of DVC's run cache for a key: in the clone, the mirror or the remote."""
         from mlbutler.project.run_cache import newest
 
@@ -120,14 +120,14 @@ class Planning:
 
         stale: dict[str, StagePlan] = {}
         states = (StageState.STALE, StageState.CANNOT_RUN, StageState.NOT_KNOWN)
-        for plan in self.judged():
+        for plan in self.plan_locally():
             own = any(cause.kind not in ("always", "upstream") for cause in plan.causes)
             above = any(cause.kind == "upstream" and cause.subject in stale for cause in plan.causes)
             if plan.state in states and (own or above):
                 stale[plan.name] = plan
         return tuple(stale.values())
 
-    def judged(self) -> tuple[StagePlan, ...]:
+    def plan_locally(self) -> tuple[StagePlan, ...]:
         """Return the state of every stage from what is available here; no cache is asked what it could restore.
 
         Raises:

@@ -50,7 +50,7 @@ def _top_level(
     below: Callable[[str, str], str],
     expanded: Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]],
 ) -> Iterator[PlotDefinition]:
-    found = [(file, name, props) for file, plots in repo.index._plots.items() for name, props in _named(plots)]
+    found = [(file, name, props) for file, plots in repo.index._plots.items() for name, props in _plot_entries(plots)]
     files = expanded(below(file, name) for file, name, props in found if not _by_id(props))
     for dvcfile, name, props in found:
         if _by_id(props):
@@ -62,7 +62,7 @@ def _top_level(
 
 def plot_paths(plots: Any) -> Iterator[str]:
     """Return the files and folders that an entry ``plots:`` of dvc.yaml names, as it writes them."""
-    for name, props in _named(plots):
+    for name, props in _plot_entries(plots):
         yield from ([name] if not _by_id(props) else ())
         yield from (str(file) for axis in ("x", "y") if isinstance(props.get(axis), Mapping) for file in props[axis])
 
@@ -72,7 +72,7 @@ def _by_id(props: Mapping[str, Any]) -> bool:
     return isinstance(props.get("y"), Mapping) or isinstance(props.get("x"), Mapping)
 
 
-def _named(plots: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _plot_entries(plots: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the entries of ``plots:``, which is a mapping or a list of names and mappings."""
     for item in plots if isinstance(plots, list) else [plots]:
         if isinstance(item, Mapping):

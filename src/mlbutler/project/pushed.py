@@ -162,11 +162,11 @@ def _check_group(
     try:
         store = open_store(remote)
     except MlbutlerError as error:
-        result.undetermined += [_unasked(artifact, error, remote) for artifact in group]
+        result.undetermined += [_remote_error_finding(artifact, error, remote) for artifact in group]
         return
     gone = store.missing_directory_error() if isinstance(store, LocalStore) else None
     if gone is not None:
-        result.undetermined += [_unasked(artifact, gone, remote) for artifact in group]
+        result.undetermined += [_remote_error_finding(artifact, gone, remote) for artifact in group]
         return
     if store is None:
         problem = f"{NO_REMOTE}, so it is only where it was made"
@@ -207,7 +207,7 @@ def _judge_file(
     answer = answers[artifact.oid]
     if answer.presence is Presence.UNDETERMINED:
         problem = f"not known whether it is on '{remote}': {answer.reason}"
-        result.undetermined.append(_undetermined(artifact, problem, answer.remedy, remote))
+        result.undetermined.append(_undetermined_finding(artifact, problem, answer.remedy, remote))
     elif answer.presence is Presence.MISSING:
         result.findings.append(_finding(artifact, f"not on '{remote}'", _push(remote, artifact)))
     elif answer.size is not None and artifact.size is not None and answer.size != artifact.size:
@@ -230,7 +230,7 @@ def _judge_directory(
             problem = f"not on '{remote}' (its list of files is missing, and with it all of them)"
             result.findings.append(_finding(artifact, problem, _push(remote, artifact)))
         else:
-            result.undetermined.append(_undetermined(artifact, own.reason or content, own.remedy, remote))
+            result.undetermined.append(_undetermined_finding(artifact, own.reason or content, own.remedy, remote))
         return
     children = {path: answers[ObjectId(md5, artifact.oid.legacy)] for path, md5 in content.items()}
     missing = [path for path, answer in children.items() if answer.presence is Presence.MISSING]
@@ -238,13 +238,13 @@ def _judge_directory(
     if missing or own.presence is Presence.MISSING:
         # DVC takes the .dir for proof of its files and would push nothing.
         remedy = _push(remote, artifact) if own.presence is Presence.MISSING else "mlbutler push"
-        what = _counted(missing, len(children)) if missing else "its list of files"
+        what = _format_count(missing, len(children)) if missing else "its list of files"
         result.findings.append(_finding(artifact, f"not on '{remote}': {what}", remedy))
     elif unknown or own.presence is Presence.UNDETERMINED:
         asked = own if own.reason else children[unknown[0]]
-        what = f" ({_counted(unknown, len(children))})" if unknown else ""
+        what = f" ({_format_count(unknown, len(children))})" if unknown else ""
         problem = f"not known whether it is on '{remote}'{what}: {asked.reason}"
-        result.undetermined.append(_undetermined(artifact, problem, asked.remedy, remote))
+        result.undetermined.append(_undetermined_finding(artifact, problem, asked.remedy, remote))
     elif artifact.size is not None:
         sizes = [answer.size for answer in children.values()]
         there = sum(size for size in sizes if size is not None)
@@ -252,11 +252,11 @@ def _judge_directory(
             problem = f"damaged on '{remote}': its files have {there} bytes there, {artifact.size} are recorded"
             here = {path: size_here(ObjectId(md5, artifact.oid.legacy)) for path, md5 in content.items()}
             differing = [path for path, size in here.items() if size not in (None, children[path].size)]
-            problem += f": {_counted(differing, len(children))}" if differing else ""
+            problem += f": {_format_count(differing, len(children))}" if differing else ""
             result.findings.append(_finding(artifact, problem, "mlbutler push"))
 
 
-def _counted(paths: Sequence[str], total: int) -> str:
+def _format_count(paths: Sequence[str], total: int) -> str:
     examples = ", ".join(sorted(paths)[:_EXAMPLES])
     more = ", ..." if len(paths) > _EXAMPLES else ""
     return f"{len(paths)} of {total} files, {examples}{more}"
@@ -271,11 +271,11 @@ def _finding(artifact: Artifact, problem: str, remedy: str) -> Finding:
     return Finding(check=CHECK, subject=artifact.path, problem=f"{problem}{owner}", remedy=remedy)
 
 
-def _undetermined(artifact: Artifact, problem: str, remedy: str, remote: str) -> Finding:
+def _undetermined_finding(artifact: Artifact, problem: str, remedy: str, remote: str) -> Finding:
     general = "Run again when the remote answers; check its credentials if it refused them."
     return dataclasses.replace(_finding(artifact, problem.rstrip("."), remedy or general), silent_remote=remote)
 
 
-def _unasked(artifact: Artifact, error: MlbutlerError, remote: str | None) -> Finding:
+def _remote_error_finding(artifact: Artifact, error: MlbutlerError, remote: str | None) -> Finding:
     """Return answers for an artifact whose remote could not even be opened."""
     return dataclasses.replace(_finding(artifact, error.message, error.remedy), silent_remote=remote or "the default")

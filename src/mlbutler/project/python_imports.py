@@ -37,7 +37,7 @@ def module_files(root: Path, directory: str, command: str) -> Iterator[tuple[str
                     yield path, folder
 
 
-def folders_needed(root: Path, entry: str, start: str, candidates: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+def find_search_folders(root: Path, entry: str, start: str, candidates: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
     """Return the folders that Python has to look in for what a program imports from the project, besides `start`.
 
     Args:
@@ -50,13 +50,13 @@ def folders_needed(root: Path, entry: str, start: str, candidates: Iterable[tupl
     while waiting and len(seen) < _MOST_FILES:
         importer = waiting.popleft()
         for level, name in _imports(root / importer):
-            found = _relative(root, importer, level, name) if level else _looked_up(root, places, known, name)
+            found = _find_relative(root, importer, level, name) if level else _find_absolute(root, places, known, name)
             waiting += [file for file in found if file not in seen]
             seen.update(found)
     return tuple(places[1:])
 
 
-def _looked_up(root: Path, places: list[str], known: Sequence[tuple[str, bool]], name: str) -> tuple[str, ...]:
+def _find_absolute(root: Path, places: list[str], known: Sequence[tuple[str, bool]], name: str) -> tuple[str, ...]:
     """Return the files of an absolute import; where none of `places` has it, a known folder that does joins them."""
     top = name.partition(".")[0]
     if not top or top in sys.stdlib_module_names:
@@ -71,7 +71,7 @@ def _looked_up(root: Path, places: list[str], known: Sequence[tuple[str, bool]],
     return ()
 
 
-def _relative(root: Path, importer: str, level: int, name: str) -> tuple[str, ...]:
+def _find_relative(root: Path, importer: str, level: int, name: str) -> tuple[str, ...]:
     return _files(root, (_above(importer.rpartition("/")[0], level - 1),), name)
 
 
@@ -150,12 +150,12 @@ def _imports(path: Path) -> tuple[tuple[int, str], ...]:
         with warnings.catch_warnings():  # of odd escapes in somebody else's code
             warnings.simplefilter("ignore")
             tree = ast.parse(path.read_bytes())
-        return tuple(dict.fromkeys(_named(tree)))
+        return tuple(dict.fromkeys(_walk_imports(tree)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
 
 
-def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def _walk_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)

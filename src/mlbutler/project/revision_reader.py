@@ -22,7 +22,7 @@ from mlbutler.comparison.snapshot import (
 from mlbutler.comparison.tables import is_table
 from mlbutler.project.data import ProjectData
 from mlbutler.project.model import Output, Stage, Stages
-from mlbutler.project.overlooked import overlooked, why
+from mlbutler.project.overlooked import find_overlooked_file, why
 from mlbutler.project.plot_definitions import definitions, plot_paths
 from mlbutler.project.worktree import partial_directories
 from mlbutler.store.interface import ObjectId
@@ -96,7 +96,7 @@ class RevisionReader:
 
     def read_snapshot(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
         """Return everything that is compared, without plots whose files are all in `same`."""
-        self._tracked.ahead(path for path in self._named() if not self.is_object(path))
+        self._tracked.ahead(path for path in self._named_paths() if not self.is_object(path))
         metrics = dict.fromkeys(self.metric_paths())
         self._same = same
         plots = [d for d in self.plots() if not all(self._is_same(file, same) for file in d.files)]
@@ -154,7 +154,8 @@ class RevisionReader:
             return self._object(path, owner[1], remote=remote)
         found = self._tracked(path)
         if found is None:  # what a file of DVC's that cannot be read declares might be its owner
-            file = overlooked(self._project.root, self.stages, path) if owner is None and not self._revision else ""
+            may_be_overlooked = owner is None and not self._revision
+            file = find_overlooked_file(self._project.root, self.stages, path) if may_be_overlooked else ""
             unseen = why(file) if file else self.problem if owner is None else ""
             return Source(None, unseen) if unseen else _MISSING
         if owner is None or found.content is None or not self._is_same(path, self._same):
@@ -174,7 +175,7 @@ class RevisionReader:
                 return Source(None, self.problem)
             return Source(None, "no content hash is recorded", absent=out.recorded is None)
         identity = self._identity(path, out)
-        oid, problem = self._identified(path, out, remote=remote)
+        oid, problem = self._find_object(path, out, remote=remote)
         if oid is None:
             absent = problem.startswith(_NOT_FOUND)
             return Source(None, problem, absent=absent, identity="" if absent else identity)
@@ -192,7 +193,7 @@ class RevisionReader:
             return _NO_REMOTE
         return _NOWHERE if remote else _NOT_HERE
 
-    def _identified(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
+    def _find_object(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
         """Return the object that is recorded for `path`, which may lie inside `out`; or why there is none."""
         oid = out.recorded.oid if out.recorded else None
         if oid is None:
@@ -211,7 +212,7 @@ class RevisionReader:
         owner = self.stages.owner(path)
         oid = owner[1].recorded.oid if owner is not None and owner[1].recorded else None
         if owner is None or oid is None or not oid.is_directory or path != owner[1].path:
-            yield path, self._stored(path)
+            yield path, self._stored_file(path)
             return
         if path in same:  # what lies in the work tree of it says nothing more
             for name, md5 in (self._project.objects.manifest(oid) or {}).items():
@@ -224,9 +225,9 @@ class RevisionReader:
             names = (f"{path}/{name}" for name in self._project.objects.manifest(oid) or {})
         for name in names:
             if is_table(name):
-                yield name, self._stored(name, remote=False)
+                yield name, self._stored_file(name, remote=False)
 
-    def _stored(self, path: str, *, remote: bool = True) -> Stored:
+    def _stored_file(self, path: str, *, remote: bool = True) -> Stored:
         """Return a file of any size: in the work tree as it is there, else as recorded."""
         owner = self.stages.owner(path)
         if owner is None or not owner[1].cached:
@@ -239,7 +240,7 @@ class RevisionReader:
             recorded = owner[1].recorded if path == owner[1].path else None
             present = self._project.tree.hash(path, recorded.algorithm) if recorded else None
             return Stored(path=self._project.root / path, identity=present.value if present else "")
-        oid, problem = self._identified(path, owner[1])
+        oid, problem = self._find_object(path, owner[1])
         if oid is None:
             return Stored(problem=problem)
         return Stored(
@@ -281,7 +282,7 @@ class RevisionReader:
 
     # ---------------------------------------------------------------------------------- what counts
 
-    def _named(self) -> Iterator[str]:
+    def _named_paths(self) -> Iterator[str]:
         """Return what dvc.yaml names, files and folders: nearly all that is read, so that it is read at once."""
         index = self._repo.index
         yield from (out.path for stage in self.stages.pipeline() for out in stage.outputs if out.kind != "data")
@@ -301,7 +302,7 @@ class RevisionReader:
 
     def plots(self) -> Iterator[PlotDefinition]:
         """Return every plot, once."""
-        return definitions(self._repo, self.stages, self._files, self._below, self._expanded)
+        return definitions(self._repo, self.stages, self._files, self._below, self._expand_folders)
 
     def param_paths(self) -> Iterator[str]:
         """Return every file of parameters, once."""
@@ -313,10 +314,10 @@ class RevisionReader:
 
     def _top_level(self, declared: Mapping[str, Iterable[str]]) -> Iterator[str]:
         named = [self._below(file, str(path)) for file, paths in declared.items() for path in paths]
-        files = self._expanded(named)
+        files = self._expand_folders(named)
         return (file for path in named for file in files[path])
 
-    def _expanded(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    def _expand_folders(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return each path with its files: those below it, when it is a folder, as DVC takes it."""
         named = tuple(dict.fromkeys(paths))
         self._tracked.ahead(path for path in named if not self.is_object(path))

@@ -99,12 +99,12 @@ def newest(run_caches: Iterable[Path], key: str) -> Mapping[str, Any] | None:
     for runs in run_caches:
         file = newest_in(runs / key[:2] / key)
         with suppress(OSError):
-            if file is not None and (found := parsed(file.read_bytes())) is not None:
+            if file is not None and (found := parse_entry(file.read_bytes())) is not None:
                 return found
     return None
 
 
-def parsed(content: bytes) -> Mapping[str, Any] | None:
+def parse_entry(content: bytes) -> Mapping[str, Any] | None:
     """Return an entry as data, None when it is none."""
     try:
         found = parse_yaml(decoded(content))

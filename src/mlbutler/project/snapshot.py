@@ -16,7 +16,7 @@ from mlbutler.project.committed import files_at
 from mlbutler.project.data import ProjectData
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
-from mlbutler.project.overlooked import hidden, why
+from mlbutler.project.overlooked import find_overlooked_files, why
 from mlbutler.project.readable import readable_stages
 from mlbutler.project.revision_reader import LARGEST, LEADS_OUT, TOO_LARGE, RevisionReader, Tracked, leads_out
 
@@ -56,13 +56,13 @@ class SnapshotReader:
         else:
             before = Snapshot(base or "", definitions=None if problem else (), problem=problem)
         if base and before.definitions is None:
-            before = _filled(before, _FromGit(self._project.root, base, prefix), after)
+            before = _add_missing_files(before, _FromGit(self._project.root, base, prefix), after)
         elif after.definitions is None:
-            after = _filled(after, _FromDisk(self._project.root), before)
+            after = _add_missing_files(after, _FromDisk(self._project.root), before)
         gone = [path for path in before.artifacts if path not in after.artifacts]
-        found = hidden(self._project.root, new.stages, gone)
+        found = find_overlooked_files(self._project.root, new.stages, gone)
         after = replace(after, hidden={path: why(file) for path, file in found.items()})
-        return _completed(before, after), _completed(after, before)
+        return _complete_contents(before, after), _complete_contents(after, before)
 
     def at_commit(self, commit: str, prefix: str) -> RevisionReader | None:
         """Return the project as of a commit, None when there was none in this folder; read once for each commit.
@@ -75,10 +75,10 @@ class SnapshotReader:
                 `problem` says which.
         """
         if (commit, prefix) not in self._opened:
-            self._opened[commit, prefix] = self.opened_at(commit, prefix)
+            self._opened[commit, prefix] = self.open_at_commit(commit, prefix)
         return self._opened[commit, prefix]
 
-    def opened_at(self, commit: str, prefix: str) -> RevisionReader | None:
+    def open_at_commit(self, commit: str, prefix: str) -> RevisionReader | None:
         """Return the same as `at_commit`, without remembering it."""
         from dvc.exceptions import NotDvcRepoError
 
@@ -109,33 +109,33 @@ class SnapshotReader:
         try:
             return RevisionReader(project, project.repo, project.stages, "", files)
         except ProjectError:
-            found = readable_stages(project.opened_again())
+            found = readable_stages(project.open_another_repo())
             return RevisionReader(
                 project.of(found.repo, found.stages), found.repo, found.stages, "", files, found.problem,
                 declared=found.declared,
             )  # fmt: skip
 
 
-def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
+def _add_missing_files(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
     """Add the files that the other side declares: where dvc.yaml cannot be read, Git may keep them all the same."""
 
-    def filled(files: Mapping[str, Source], others: Iterable[str]) -> dict[str, Source]:
+    def add_missing(files: Mapping[str, Source], others: Iterable[str]) -> dict[str, Source]:
         more = [path for path in others if path not in files]
         tracked.ahead(more)
         return {**files, **{path: tracked(path) or Source(None, one.problem) for path in more}}
 
     return replace(
         one,
-        metrics=filled(one.metrics, other.metrics),
-        params=filled(one.params, other.params),
-        plot_data=filled(one.plot_data, other.plot_data),
+        metrics=add_missing(one.metrics, other.metrics),
+        params=add_missing(one.params, other.params),
+        plot_data=add_missing(one.plot_data, other.plot_data),
     )
 
 
-def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
+def _complete_contents(one: Snapshot, other: Snapshot) -> Snapshot:
     """Add the contents that are not available on this side, and are the same on the other."""
 
-    def completed(files: Mapping[str, Source], others: Mapping[str, Source]) -> dict[str, Source]:
+    def complete(files: Mapping[str, Source], others: Mapping[str, Source]) -> dict[str, Source]:
         return {
             path: twin
             if source.content is None and (twin := others.get(path)) is not None and twin.is_same_as(source)
@@ -145,9 +145,9 @@ def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
 
     return replace(
         one,
-        metrics=completed(one.metrics, other.metrics),
-        params=completed(one.params, other.params),
-        plot_data=completed(one.plot_data, other.plot_data),
+        metrics=complete(one.metrics, other.metrics),
+        params=complete(one.params, other.params),
+        plot_data=complete(one.plot_data, other.plot_data),
     )
 
 

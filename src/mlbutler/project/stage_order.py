@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
-def ordered(index: Any) -> list[Any]:
+def order_stages(index: Any) -> list[Any]:
     """Return the stages of a `dvc.repo.index.Index`, each after those that make what it reads.
 
     Raises:

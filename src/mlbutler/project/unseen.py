@@ -22,7 +22,7 @@ _held: tuple[Path | None, Ask] = (None, lambda: None)  # one for each process, a
 
 
 @contextmanager
-def limited_to(workspace: Path | None, of_code: Ask) -> Iterator[None]:
+def limit_reading(workspace: Path | None, of_code: Ask) -> Iterator[None]:
     """Let DVC read only what the project's code sees, during the block.
 
     Args:
@@ -44,7 +44,7 @@ def guard_values() -> None:
     theirs = dict(serialize.LOADERS)
     usual = serialize.LOADERS.default_factory
 
-    def guarded(load: Any) -> Any:
+    def guard(load: Any) -> Any:
         def load_visible(path: Any, *args: Any, fs: Any = None, **options: Any) -> Any:
             if getattr(fs, "protocol", "local") == "local":
                 _require(Path(path))
@@ -52,8 +52,8 @@ def guard_values() -> None:
 
         return load_visible
 
-    made = {suffix: guarded(load) for suffix, load in theirs.items()}
-    serialize.LOADERS = defaultdict(lambda: guarded(usual()), made)
+    made = {suffix: guard(load) for suffix, load in theirs.items()}
+    serialize.LOADERS = defaultdict(lambda: guard(usual()), made)
 
 
 def require_visible(path: Path) -> None:

@@ -49,7 +49,7 @@ def with_specifications(
             continue
         own = _is_own(root, definition.template)
         try:
-            text = _written(_filled(root, definition, old, new, own=own))
+            text = _to_json(_fill_template(root, definition, old, new, own=own))
             if len(text) > _LARGEST:
                 raise _Unfit("too much data for its template")
         except _Unfit as problem:
@@ -61,7 +61,7 @@ def with_specifications(
     return tuple(made)
 
 
-def _written(filled: dict[str, Any]) -> str:
+def _to_json(filled: dict[str, Any]) -> str:
     try:
         return json.dumps(filled, ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:
@@ -76,10 +76,10 @@ def _is_vega(definition: PlotDefinition) -> bool:
 
 
 def _is_own(root: Path, template: str) -> bool:
-    return _template_file(root, template) is not None or (bool(template) and template not in _built_in())
+    return _template_file(root, template) is not None or (bool(template) and template not in _built_in_templates())
 
 
-def _built_in() -> frozenset[str]:
+def _built_in_templates() -> frozenset[str]:
     from dvc_render.vega_templates import TEMPLATES
 
     return frozenset(template.DEFAULT_NAME for template in TEMPLATES)
@@ -94,7 +94,9 @@ def _template_file(root: Path, template: str) -> Path | None:
     return None
 
 
-def _filled(root: Path, definition: PlotDefinition, old: Snapshot, new: Snapshot, *, own: bool) -> dict[str, Any]:
+def _fill_template(
+    root: Path, definition: PlotDefinition, old: Snapshot, new: Snapshot, *, own: bool
+) -> dict[str, Any]:
     from dvc.render.converter.vega import VegaConverter
     from dvc_render.vega import VegaRenderer
 
@@ -137,13 +139,13 @@ def _template(root: Path, name: str, *, own: bool) -> Any:
         content = parse_json(text)
     except (OSError, UnicodeDecodeError, Unreadable):
         raise _Unfit(f"the template '{name}' is not JSON of at most {_LARGEST_TEMPLATE >> 10} KB") from None
-    if not isinstance(content, dict) or (refused := _refused(content)):
+    if not isinstance(content, dict) or (refused := _find_refused(content)):
         what = f"holds '{refused}', which could fetch something" if isinstance(content, dict) else "is not an object"
         raise _Unfit(f"the template '{name}' {what}")
     return Template(content, name=name)
 
 
-def _refused(item: Any) -> str:
+def _find_refused(item: Any) -> str:
     """Return the first key or mark that a template of a pull request may not have, '' for none."""
     waiting = [item]
     while waiting:

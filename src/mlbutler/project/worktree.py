@@ -77,13 +77,13 @@ class WorkTree:
         """
         key = (path, algorithm)
         if key not in self._hashes:
-            self._hashes[key] = self._computed(path, algorithm) if self.exists(path) else None
+            self._hashes[key] = self._compute_hash(path, algorithm) if self.exists(path) else None
         return self._hashes[key]
 
-    def _computed(self, path: str, algorithm: str) -> Recorded | None:
+    def _compute_hash(self, path: str, algorithm: str) -> Recorded | None:
         absent = [out for _, out in self._stages.inside(path) if not self.exists(out.path)]
         if absent:
-            return self._composed(path, algorithm, absent)
+            return self._compose_hash(path, algorithm, absent)
         if (known := self._known.get(path, algorithm)) is not None:
             return Recorded(*known)
         item = self._items.get((path, algorithm))
@@ -124,7 +124,7 @@ class WorkTree:
             item.hash_name, item.hash_info = name, before
         return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))
 
-    def _composed(self, path: str, algorithm: str, absent: Iterable[Any]) -> Recorded | None:
+    def _compose_hash(self, path: str, algorithm: str, absent: Iterable[Any]) -> Recorded | None:
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_data.hashfile.tree import Tree
 

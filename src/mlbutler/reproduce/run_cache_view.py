@@ -15,7 +15,7 @@ class RunCacheView:
     """Stands between DVC and its run cache; one for one stage.
 
     Args:
-        told: `BuildRuns.told`; ``folder`` is made for this stage alone, and what is below it has no known name.
+        told: `BuildRuns.worker_view`; ``folder`` is made for this stage alone, and what is below it has no known name.
 
     Attributes:
         made: what DVC added, ``<key>/<value>`` -> content.

@@ -36,8 +36,8 @@ class Surroundings:
         started, ended: called before each stage with its name, and afterwards with what became of it.
         stopped: called with a stage whose end is not known.
         finished: called with each stage that has made its outputs.
-        runs: what the worker knows of DVC's run cache while one stage runs (`BuildRuns.told`); None: the clone's own
-            counts.
+        runs: what the worker knows of DVC's run cache while one stage runs (`BuildRuns.worker_view`); None: the
+            clone's own counts.
         made: takes what DVC added to it.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
         isolation: what stands before each stage's command (`mlbutler.isolation`).

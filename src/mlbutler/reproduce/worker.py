@@ -248,7 +248,7 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
     visible = None if command["visible"] is None else isolation.VisiblePaths(*map(tuple, command["visible"]))
     unseen.guard_values()
     unseen.guard_outputs()
-    with unseen.limited_to(None, lambda: visible), Repo(str(Path.cwd())) as repo:
+    with unseen.limit_reading(None, lambda: visible), Repo(str(Path.cwd())) as repo:
         entries = RunCacheView(runs) if runs is not None else None
         if entries is not None:
             entries.take_the_place_of(repo.stage_cache)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlbutler.project.model import Stage
-from mlbutler.project.python_imports import folders_needed, module_files, named_paths
+from mlbutler.project.python_imports import find_search_folders, module_files, named_paths
 from mlbutler.scaffold.files import read_text
 
 _MOST_FOLDERS = 100
@@ -30,7 +30,7 @@ def python_path(root: Path, stages: Iterable[Stage]) -> tuple[str, ...]:
             if folder != start:
                 found[folder] = None
             candidates = _candidates(root, stage.directory)
-            found |= dict.fromkeys(folders_needed(root, entry, folder, candidates))
+            found |= dict.fromkeys(find_search_folders(root, entry, folder, candidates))
     return tuple(found)
 
 

@@ -19,7 +19,7 @@ from mlbutler.numbers import count
 from mlbutler.project.artifact import NO_REMOTE, UNCACHED
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.not_in_git import not_in_git
-from mlbutler.project.overlooked import tracked_and_ignored, why
+from mlbutler.project.overlooked import list_ignored_dvc_files, why
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, Record, StageState, Verification, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
@@ -163,7 +163,7 @@ def _pushed(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -
     artifacts = [a for a in project.artifacts() if not (will_run and a.owner in rerun)]
     wanted = [artifact for artifact in artifacts if artifact.pushed]
     left_out = tuple((artifact.path, artifact.left_out) for artifact in artifacts if artifact.left_out)
-    unseen = tuple((file.removesuffix(".dvc"), why(file)) for file in tracked_and_ignored(context.git))
+    unseen = tuple((file.removesuffix(".dvc"), why(file)) for file in list_ignored_dvc_files(context.git))
     left_out += unseen
     empty = CheckResult(outcome=Outcome.PASSED, reason="", left_out=left_out)
     if not wanted:

@@ -202,7 +202,7 @@ def _first_unread(project: Project, here: Mapping[str, str], target: Mapping[str
     from mlbutler.project import overlooked
 
     path, problem = next(iter((here or target).items()))
-    ignored = overlooked.hidden(project.root, project.stages, [path] if here else []).get(path)
+    ignored = overlooked.find_overlooked_files(project.root, project.stages, [path] if here else []).get(path)
     if ignored:
         return f"{path} of this change could not be read: {problem}", overlooked.remedy(ignored)
     where = "this change" if here else "the target"

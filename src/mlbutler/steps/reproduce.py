@@ -150,7 +150,9 @@ def _to_run(context: RunContext) -> PlanResult | ReproduceResult:
 def _run_cache(project: Project) -> dict[str, Any]:
     """Return how the runner uses DVC's run cache: on a CI server without entries that project code may have written."""
     runs = project.planning.build_runs
-    return {} if runs is None else {"runs": runs.told, "made": lambda entries: runs.made(entries, project.cache_dir)}
+    if runs is None:
+        return {}
+    return {"runs": runs.worker_view, "made": lambda entries: runs.add_entries(entries, project.cache_dir)}
 
 
 def _with_stale_again(project: Project, result: ReproduceResult) -> ReproduceResult:
@@ -159,7 +161,7 @@ def _with_stale_again(project: Project, result: ReproduceResult) -> ReproduceRes
     if not ran:
         return result
     project.reload()
-    again = stale_again(project.planning.judged(), ran)
+    again = stale_again(project.planning.plan_locally(), ran)
     if not again:
         return result
     named = first_few([f"{found.subject} ({found.problem})" for found in again], _SHOWN, "; ")
@@ -206,15 +208,15 @@ class OutputGuard:
 
     def begins(self, name: str) -> None:
         """Record that a stage is about to run."""
-        self._left.begins(self._stages[name])
+        self._left.note_start(self._stages[name])
 
     def stopped(self, name: str) -> None:
         """Record that a stage was stopped before its end."""
-        self._left.ended(self._stages[name], well=False)
+        self._left.note_end(self._stages[name], well=False)
 
     def ended(self, run: StageRun) -> None:
         """Record that a stage has ended."""
-        self._left.ended(self._stages[run.name], well=run.outcome in _WELL)
+        self._left.note_end(self._stages[run.name], well=run.outcome in _WELL)
 
 
 class Keeper:

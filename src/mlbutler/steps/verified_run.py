@@ -154,7 +154,7 @@ class CleanRun:
                 redactor=output_redactor(context.environ),
                 heading=lambda title: None,
                 on_line=lambda line: context.console.raw(line + "\n"),
-                runs=BuildRuns(None).told,
+                runs=BuildRuns(None).worker_view,
                 force=True,
                 isolation=here.prefix,
                 visible=here.visible,

@@ -19,7 +19,7 @@ from mlbutler.first_few import first_few
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.process import project_environment
-from mlbutler.project.claims import claimed
+from mlbutler.project.claims import claimed_stages
 from mlbutler.project.model import Stage, Stages
 from mlbutler.record import Outcome, StagePlan, StageState, StageVerified, Verification, VerifyResult
 from mlbutler.reproduce.cause import sentence
@@ -43,7 +43,7 @@ def verify(context: RunContext, request: VerifyRequest) -> VerifyResult:
     with _opened(context, request.revision, context.project.cache_dir, context.mirror) as scratch:
         stages = scratch.project.stages
         chosen = list(request.choose(stages))
-        plans = {plan.name: plan for plan in scratch.project.planning.judged()} if chosen else {}
+        plans = {plan.name: plan for plan in scratch.project.planning.plan_locally()} if chosen else {}
         obstacles = {name: why for name in chosen if (why := _obstacle(_stage(stages, name), plans[name]))}
     runnable = [name for name in chosen if name not in obstacles]
     drawn = draw(runnable, request.share) if request.share is not None else chosen
@@ -88,7 +88,7 @@ def sampled(context: RunContext, settings: VerifySettings, share: float, up_to_d
         names = [stage.name for stage in stages.pipeline()]
         if base is not None:
             names = list(
-                claimed(
+                claimed_stages(
                     stages,
                     lambda path: context.git.show(base, f"{context.prefix}{path}"),
                     lambda path: context.git.show(context.record.change.checkout, f"{context.prefix}{path}"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.comparison.usual_causes import causes_in
 from mlbutler.first_few import first_few
-from mlbutler.project.code import python_sources, used_undeclared
+from mlbutler.project.code import find_undeclared_uses, python_sources
 from mlbutler.project.model import Stage, Stages
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.verified_run import StageRunOutputs
@@ -106,7 +106,7 @@ def _of_no_repetition(root: Path, stage: Stage, first: StageRunOutputs, again: S
 def _of_undeclared(scratch: RunContext, revision: str, stage: Stage) -> Iterator[str]:
     """Say which files a stage uses without declaring them; first those that changed after dvc.lock was written."""
     git, stages = scratch.git, scratch.project.stages
-    used = used_undeclared(scratch.root, stages, stage, sorted(git.tracked_paths()))
+    used = find_undeclared_uses(scratch.root, stages, stage, sorted(git.tracked_paths()))
     locked = _last_change(git, revision, stage.lock_file)
     for path, why in list(used.items())[:3]:
         changed = _last_change(git, revision, path)

@@ -13,7 +13,7 @@ from mlbutler.steps import plan
 from mlbutler.steps.context import RunContext
 
 FILE = Path(sys.argv[1])
-planned = plan._planned
+planned = plan._plan_stages
 
 
 def slow(context: RunContext, lost: Collection[str]) -> PlanResult:
@@ -25,5 +25,5 @@ def slow(context: RunContext, lost: Collection[str]) -> PlanResult:
 
 
 if __name__ == "__main__":
-    plan._planned = slow
+    plan._plan_stages = slow
     main(["plan"])

@@ -20,7 +20,7 @@ from mlbutler.forge.comment_command import approval
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
 from mlbutler.steps.pull_request_head import head_of
-from mlbutler.steps.reviewers import discussed
+from mlbutler.steps.reviewers import connect_comment_forge
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -40,7 +40,7 @@ def approve(directory: Path, console: Console, number: str, commit: str) -> int:
     with begin(directory, console, watching=True) as context:
         if context.record.change.ci != "local":
             raise UsageError("An approval is a person's: it is not given on a CI server.", "Write it as a comment.")
-        forge = discussed(context, os.environ)
+        forge = connect_comment_forge(context, os.environ)
         change = dataclasses.replace(context.record.change, number=number, head=commit)
         head = head_of(context, forge, number, commit)
         if head != commit:
@@ -65,7 +65,7 @@ def check(directory: Path, console: Console) -> int:
         change = context.record.change
         found = None
         if change.fork and change.number is not None:
-            found = find_approval(discussed(context, environ), change)
+            found = find_approval(connect_comment_forge(context, environ), change)
         if console.json:
             said = {"commit": found.commit, "by": found.by} if found else {}
             print(json.dumps({"approved": found is not None, **said}, indent=2))

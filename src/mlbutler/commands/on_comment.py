@@ -24,7 +24,7 @@ from mlbutler.frozen import frozen, frozen_by_name
 from mlbutler.record import Change
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.pull_request_head import head_of
-from mlbutler.steps.reviewers import discussed
+from mlbutler.steps.reviewers import connect_comment_forge
 from mlbutler.steps.waiver_proposal import propose
 
 _EVENT = "GITHUB_EVENT_PATH"
@@ -70,7 +70,7 @@ def on_comment(directory: Path, console: Console, event: Path | None, number: st
     with begin(directory, console, watching=True, environ=without_event(os.environ)) as context:
         if not context.trusted or context.record.change.kind == "pull-request":
             raise UsageError("This is the build of a pull request.", "Run it in a checkout of the default branch.")
-        forge = discussed(context, os.environ)
+        forge = connect_comment_forge(context, os.environ)
         here = context.record.change
         target = here.head_branch if here.kind == "branch" else here.target_branch
         change = dataclasses.replace(here, kind="pull-request", number=told.number, target_branch=target)

@@ -24,7 +24,7 @@ from mlbutler.steps.comment_settings import agreed_comment_settings, is_wanted, 
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.pull_request_head import refs_of
 from mlbutler.steps.report import write_report
-from mlbutler.steps.reviewers import connect_forge, discussed
+from mlbutler.steps.reviewers import connect_comment_forge, connect_forge
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -80,7 +80,7 @@ def publish_forks(directory: Path, console: Console, job: str) -> int:
     with begin(directory, console, watching=True, environ=without_event(os.environ)) as context:
         if not context.trusted:
             raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
-        adapter = discussed(context, os.environ).adapter
+        adapter = connect_comment_forge(context, os.environ).adapter
         path = f"{context.prefix}.mlbutler/{NAME}"
     if not isinstance(adapter, BundleAdapter):
         raise UsageError(f"{adapter.name} keeps no bundles of forks' builds.", "Pass one: --bundle FILE --head COMMIT.")

@@ -24,7 +24,7 @@ from mlbutler.git import Git, verified
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.record import StageRun, StageVerified, Verification, VerifyResult
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.isolated import is_required, isolated
+from mlbutler.steps.isolated import is_required, isolate_code
 from mlbutler.variables import SIGNING_KEY
 
 _LOCKS = ("requirements.lock", "requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock",
@@ -64,7 +64,9 @@ def attest(context: RunContext, result: VerifyResult, key: str, file: Path | Non
     """
     isolation = _isolation(context)
     identical = [stage for stage in result.stages if stage.state is Verification.IDENTICAL]
-    made, problems = _made(identical, lambda stage: _of_verified(context, result.revision, stage, isolation))
+    made, problems = _build_statements(
+        identical, lambda stage: _statement_of_verified(context, result.revision, stage, isolation)
+    )
     for problem in problems:
         context.console.line(f"not attested: {problem}")
     lines = [dsse.signed(one, key) if key else one.decode() for one in made.values()]
@@ -94,7 +96,7 @@ def attest_reproduced(context: RunContext, commit: str) -> tuple[tuple[str, ...]
         if why := _doubt(context):
             return (), f"; not attested: {why}"
         isolation = reproduce.isolation if reproduce is not None else ""
-        made, problems = _made(ran, lambda run: _of_run(context, commit, run, isolation))
+        made, problems = _build_statements(ran, lambda run: _statement_of_run(context, commit, run, isolation))
         lines = [dsse.signed(one, key) for one in made.values()]
         why = _keep(context, commit, lines) if lines else ""
     except MlbutlerError as error:
@@ -116,21 +118,21 @@ def _doubt(context: RunContext) -> str:
         return ""
     if not is_required(context):
         return "the stages ran in an earlier command, whose word counts only with isolation.mode = 'require'"
-    with isolated(context) as here:
+    with isolate_code(context) as here:
         if reproduce is not None and here.isolates and reproduce.isolation == here.words:
             return ""
     return "the stages ran in an earlier command and not isolated, so that their code could write what is known of them"
 
 
 def _isolation(context: RunContext) -> str:
-    with isolated(context) as here:
+    with isolate_code(context) as here:
         return here.words
 
 
 # ------------------------------------------------------------------------------------- statements
 
 
-def _made(stages: Sequence[Any], statement: Callable[[Any], bytes]) -> tuple[dict[str, bytes], list[str]]:
+def _build_statements(stages: Sequence[Any], statement: Callable[[Any], bytes]) -> tuple[dict[str, bytes], list[str]]:
     """Return stage -> statement, and of the others why there is none."""
     made, problems = {}, []
     for stage in stages:
@@ -141,7 +143,7 @@ def _made(stages: Sequence[Any], statement: Callable[[Any], bytes]) -> tuple[dic
     return made, problems
 
 
-def _of_verified(context: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
+def _statement_of_verified(context: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
     entry = _entry(context.git, context.prefix, commit, stage.name, stage.directory)
     recorded = _outputs(entry)
     for out in stage.outputs:
@@ -150,7 +152,7 @@ def _of_verified(context: RunContext, commit: str, stage: StageVerified, isolati
     return _statement(context, commit, stage.name, entry, {out.path: out.sha256 for out in stage.outputs}, isolation)
 
 
-def _of_run(context: RunContext, commit: str, run: StageRun, isolation: str) -> bytes:
+def _statement_of_run(context: RunContext, commit: str, run: StageRun, isolation: str) -> bytes:
     stage = next((one for one in context.project.stages.pipeline() if one.name == run.name), None)
     entry = _entry(context.git, context.prefix, commit, run.name, stage.directory if stage is not None else "")
     if not run.entry or entry.written != run.entry:
@@ -201,7 +203,7 @@ def _entry(git: Git, prefix: str, commit: str, name: str, directory: str) -> _Lo
         raise Unreadable(f"{lock} at {commit[:10]} has no stage '{key}'")
     folder = lock.rpartition("/")[0]
 
-    def placed(item: Any) -> Any:
+    def relocate(item: Any) -> Any:
         path = item.get("path") if isinstance(item, Mapping) else None
         if not isinstance(path, str) or "://" in path or path.startswith("/"):
             return item
@@ -209,7 +211,7 @@ def _entry(git: Git, prefix: str, commit: str, name: str, directory: str) -> _Lo
 
     written = provenance.fingerprint(entry)
     lists = {
-        part: [placed(item) for item in entry[part]] for part in ("deps", "outs") if isinstance(entry.get(part), list)
+        part: [relocate(item) for item in entry[part]] for part in ("deps", "outs") if isinstance(entry.get(part), list)
     }
     return _LockEntry({**entry, **lists}, f"{folder}/" if folder else "", written)
 

@@ -63,17 +63,17 @@ def run(context: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *
         for note in left_overs:
             context.console.line(f"note: {note}")
     if PUSHED in checks:
-        notes_pushed, result = _pushed(context, plan, will_run, anew)
-        findings += (*result.findings, *_kept_nowhere(context, result.left_out))
+        notes_pushed, result = _check_remote(context, plan, will_run, anew)
+        findings += (*result.findings, *_find_unkept(context, result.left_out))
         undetermined += result.undetermined
         pending += result.pending
         left_out, checked = result.left_out, result.checked
         remembered, age = result.remembered, result.answers_age
         notes += notes_pushed
-    verified = _verified(context, plan) if VERIFIED in checks else None
+    verified = _verify_changes(context, plan) if VERIFIED in checks else None
     if verified is not None:
-        findings += _not_reproducible(verified)
-        undetermined += _not_verified(context, verified)
+        findings += _find_irreproducible(verified)
+        undetermined += _find_unverified(context, verified)
         notes.append(f"verified in a clean clone: {verified.reason}")
     unknown = grouped(undetermined)
     for finding in (
@@ -98,22 +98,22 @@ def run(context: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *
     )
 
 
-def _verified(context: RunContext, plan: PlanResult) -> VerifyResult | None:
+def _verify_changes(context: RunContext, plan: PlanResult) -> VerifyResult | None:
     """Verify the share of what the change brings that the settings ask for."""
     settings = agreed_section(context, "verify", context.settings.verify)
     if settings.sample is None:
         return None
     from mlbutler.steps.verification_note import keep
-    from mlbutler.steps.verify import sampled
+    from mlbutler.steps.verify import verify_sample
 
     counts = (StageState.UP_TO_DATE, StageState.FROZEN)
-    result = sampled(context, settings, settings.sample, [one.name for one in plan.stages if one.state in counts])
+    result = verify_sample(context, settings, settings.sample, [one.name for one in plan.stages if one.state in counts])
     if result is not None:
         keep(context, result)
     return result
 
 
-def _not_reproducible(verified: VerifyResult) -> list[Finding]:
+def _find_irreproducible(verified: VerifyResult) -> list[Finding]:
     return [
         Finding(
             check=VERIFIED,
@@ -126,9 +126,9 @@ def _not_reproducible(verified: VerifyResult) -> list[Finding]:
     ]
 
 
-def _not_verified(context: RunContext, verified: VerifyResult) -> list[Finding]:
+def _find_unverified(context: RunContext, verified: VerifyResult) -> list[Finding]:
     """Return findings for the results that a change brings, and which no run of a stage could confirm."""
-    from mlbutler.steps.verify import no_longer_made
+    from mlbutler.steps.verify import find_orphaned_metrics
 
     if context.record.change.base is None:
         return []
@@ -137,7 +137,7 @@ def _not_verified(context: RunContext, verified: VerifyResult) -> list[Finding]:
         for stage in verified.stages
         if stage.state is Verification.NOT_VERIFIED
     }
-    found |= dict.fromkeys(no_longer_made(context), "its numbers are new, and no stage makes them any more")
+    found |= dict.fromkeys(find_orphaned_metrics(context), "its numbers are new, and no stage makes them any more")
     remedy = "Look how they were made: a change can make them such that nothing verifies them."
     return [Finding(check=VERIFIED, subject=name, problem=problem, remedy=remedy) for name, problem in found.items()]
 
@@ -148,7 +148,7 @@ def _reproduces(record: Record, settings: Settings) -> bool:
     return decide_run(settings.reproduce, record.change, asked=False).run
 
 
-def _pushed(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
+def _check_remote(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
     before, believes = context.state.push_checks, context.progress.plan_held and context.trusted and not anew
     if believes and (known := before.get(context.state.plans.artifacts)) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
@@ -190,7 +190,7 @@ def _pushed(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -
             progress=progress,
             size_here=project.objects.size,
         )
-    made = _uncommitted(context, wanted, pushed.findings) if context.options.pipeline else set()
+    made = _find_uncommitted(context, wanted, pushed.findings) if context.options.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
     if {finding.subject for finding in pushed.findings} & {a.path for a in wanted if a.oid is not None}:
         before.invalidate(asked)
@@ -213,7 +213,7 @@ def _pushed(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -
     )
 
 
-def _kept_nowhere(context: RunContext, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
+def _find_unkept(context: RunContext, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
     """Return findings for outputs that neither DVC nor Git keeps."""
     lacking = not_in_git(context.git, [path for path, why in left_out if why == UNCACHED])
     owners = context.project.stages.owners if lacking else {}
@@ -236,7 +236,7 @@ def _to_keep(root: Path, path: str, ignored: bool, maker: Stage) -> str:
     return f"{add}, or take `cache: false` out of {maker.file} so that DVC keeps it."
 
 
-def _uncommitted(context: RunContext, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
+def _find_uncommitted(context: RunContext, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
     """Return paths with a finding that are here whole and in no commit yet.
 
     A run that was killed before its push made them, and this run sends them.

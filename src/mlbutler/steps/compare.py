@@ -33,7 +33,7 @@ from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judge_change, tables
 from mlbutler.steps.logged_runs import LoggedRuns, with_logged_runs
 from mlbutler.steps.metric_history import metric_histories_of
-from mlbutler.steps.repeat import RepeatOptions, repeated
+from mlbutler.steps.repeat import RepeatOptions, repeat_measurements
 from mlbutler.steps.stale_outputs import stale_outputs
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def run(context: RunContext, asked: RepeatOptions | None = None) -> CompareResul
     }
     comparison = _compare(context, old, new, goals)
     stale = stale_outputs(context, new)
-    doubtful = {**_unasked(new.metrics, old.metrics), **stale}
+    doubtful = {**_find_unfetched(new.metrics, old.metrics), **stale}
     comparison = without_stale_outputs(comparison, doubtful)
     history, no_past = metric_histories_of(context, comparison.metrics, goals)
     comparison = dataclasses.replace(comparison, metrics=with_noise(comparison.metrics, history))
-    compared = _not_yet_judged(context, logged, comparison, history, no_past)
+    compared = _build_partial_result(context, logged, comparison, history, no_past)
     try:
-        repeats = repeated(context, comparison.metrics, asked)
+        repeats = repeat_measurements(context, comparison.metrics, asked)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
         results, remarks = judge_change(context, old, new, comparison, repeats, doubtful)
     except MlbutlerError as error:
@@ -110,7 +110,7 @@ def _compare(context: RunContext, old: Snapshot, new: Snapshot, goals: Mapping[s
     )
 
 
-def _not_yet_judged(
+def _build_partial_result(
     context: RunContext, logged: LoggedRuns, comparison: Comparison, history: tuple[MetricHistory, ...],
     no_past: Sequence[tuple[str, str]],
 ) -> CompareResult:  # fmt: skip
@@ -118,7 +118,7 @@ def _not_yet_judged(
     base, old, new = context.record.change.base, logged.old, logged.new
     in_files = [metric for metric in comparison.metrics if metric.file not in logged.files]
     old_origins, new_origins, build = _origins(context, in_files, base)
-    code, unseen = _code(context, base, _compared(old) | _compared(new))
+    code, unseen = _code(context, base, _compared_files(old) | _compared_files(new))
     return CompareResult(
         outcome=Outcome.ERROR,
         reason="",
@@ -176,12 +176,12 @@ def _with_outcome(
         return dataclasses.replace(result, outcome=Outcome.FAILED, remedy=remedy)
     trouble = project.objects.problem
     pairs = ((old.metrics, new.metrics), (old.params, new.params))
-    unasked = any(_unasked(one, other) or _unasked(other, one) for one, other in pairs)
+    unasked = any(_find_unfetched(one, other) or _find_unfetched(other, one) for one, other in pairs)
     if trouble is not None and unasked:
         reason = f"what the remote alone has could not be compared: {trouble.message}"
         return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=trouble.remedy)
     unread = _unread(new, stale), _unread(old, stale)
-    if _nothing_judged(result, old, new, any(unread)):
+    if _has_no_verdict(result, old, new, any(unread)):
         where, problem = ("the target", old.problem) if old.problem else ("this change", new.problem)
         reason, remedy = f"{where} could not be compared: {problem}", _REMEDIES[where]
         if not problem:
@@ -222,7 +222,7 @@ _UNREAD_REMEDIES = {
 }
 
 
-def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot, unread: bool) -> bool:
+def _has_no_verdict(result: CompareResult, old: Snapshot, new: Snapshot, unread: bool) -> bool:
     """Return whether one side, or its metrics files, could not be read, so that no number has a verdict.
 
     Where no number is declared, parameters count instead.
@@ -242,7 +242,7 @@ def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot, unread:
     )
 
 
-def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[str, str]:
+def _find_unfetched(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[str, str]:
     """Return the files of a side that may differ from the other's and could not be fetched, and why."""
     from mlbutler.project.revision_reader import UNASKED
 
@@ -268,7 +268,7 @@ def _origins(
         return (), (), None
 
 
-def _compared(side: Snapshot) -> set[str]:
+def _compared_files(side: Snapshot) -> set[str]:
     """Return the files that are compared as metrics, params or plots, however the project declares them."""
     return {*side.metrics, *side.params, *side.plot_data}
 

@@ -46,7 +46,7 @@ def _changes(result: CompareResult) -> list[str]:
         for change in result.code
         for stage, why in change.undeclared
     ]
-    stages = [line for change in result.stages for line in _defined(change)]
+    stages = [line for change in result.stages for line in _describe_stage_change(change)]
     lines = []
     for kind, found in (("params", params), ("changes of stages", stages), ("data", data), ("warnings", hidden)):
         lines += found[:_LINES]
@@ -55,7 +55,7 @@ def _changes(result: CompareResult) -> list[str]:
     return lines
 
 
-def _defined(change: StageDefinitionChange) -> list[str]:
+def _describe_stage_change(change: StageDefinitionChange) -> list[str]:
     """Return a line for each thing that a stage's definition in dvc.yaml lost or gained."""
     if change.kind in ("added", "removed"):
         return [f"stage {change.stage}: {change.kind}"]

@@ -28,16 +28,16 @@ class GivenEnvironment:
         return f"Held back from it: {named}; what it needs of these belongs in reproduce.pass_environment."
 
 
-def given(context: RunContext) -> GivenEnvironment:
+def given_environment(context: RunContext) -> GivenEnvironment:
     """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
-    names = passed(context)
+    names = passed_variables(context)
     held = held_back(context.environ, names) if context.trust.given_up is None else context.trust.given_up
     if held:
         context.console.detail(f"Held back from the project's code: {', '.join(held)}")
     return GivenEnvironment(project_environment(context.environ, names), held)
 
 
-def passed(context: RunContext) -> tuple[str, ...]:
+def passed_variables(context: RunContext) -> tuple[str, ...]:
     """Return the names of the variables that the project's code is given whatever they hold."""
     return tuple(allowed(
         context.loaded, context.record.change, context.trust.target_revisions,

@@ -24,7 +24,7 @@ from mlbutler.settings import IsolationSettings, Settings
 from mlbutler.sockets import sockets
 from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.given_variables import passed
+from mlbutler.steps.given_variables import passed_variables
 
 _STATE = ".mlbutler"
 _REFUSED = re.compile(r"Read-only file system|Errno 30\b")
@@ -63,7 +63,7 @@ class Isolated:
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
         if self.isolates:
-            return next(filter(None, map(self._missed, reversed(list(lines)))), "")
+            return next(filter(None, map(self._explain_line, reversed(list(lines)))), "")
         return _OF_MODES if self.prefix and _HELD.search("\n".join(lines)) else ""
 
     @property
@@ -71,21 +71,23 @@ class Isolated:
         """Tell whether the code is kept from the rest of the machine, and not only held to the modes of files."""
         return self.prefix not in ((), file_modes.prefix())
 
-    def _missed(self, line: str) -> str:
+    def _explain_line(self, line: str) -> str:
         if _REFUSED.search(line):
             path = next(iter(self._paths(line)), None)
-            return f"It ran isolated, and what it has to write besides the workspace{self._named(path, 'writable')}"
+            return f"It ran isolated, and what it has to write besides the workspace{self._advice(path, 'writable')}"
         for path in self._paths(line) if _MISSING in line else ():
             if any(path.is_relative_to(top) for top in _OWN):
                 said = "It ran isolated, with a /tmp and a /run of its own: what it needs there"
-                return f"{said}{self._named(path, 'writable')}"
+                return f"{said}{self._advice(path, 'writable')}"
             if any(path.is_relative_to(top) for top in self.homes):
-                return f"It ran isolated, with a home of its own: what it needs of yours{self._named(path, 'readable')}"
+                return (
+                    f"It ran isolated, with a home of its own: what it needs of yours{self._advice(path, 'readable')}"
+                )
         if not self.network and _NO_NETWORK.search(line):
             return "It ran isolated: the code of a fork has no network."
         if _NOT_CACHED.search(line):
             said = "It ran isolated, with a home of its own: a cache of yours, such as ~/.cache/huggingface,"
-            return f"{said}{self._named(None, 'readable')}"
+            return f"{said}{self._advice(None, 'readable')}"
         return ""
 
     def _paths(self, line: str) -> Iterator[Path]:
@@ -93,13 +95,13 @@ class Isolated:
         found = map(Path, _PATH.findall(line))
         return (path for path in found if self.workspace is None or not path.is_relative_to(self.workspace))
 
-    def _named(self, path: Path | None, setting: str) -> str:
+    def _advice(self, path: Path | None, setting: str) -> str:
         shown = f" ({path})" if path is not None else ""
         return f"{shown} belongs in isolation.{setting}{self.where}."
 
 
 @contextmanager
-def isolated(context: RunContext) -> Iterator[Isolated]:
+def isolate_code(context: RunContext) -> Iterator[Isolated]:
     """Yield how the project's code runs during the block.
 
     Raises:
@@ -135,7 +137,7 @@ def isolated(context: RunContext) -> Iterator[Isolated]:
         covered = {context.root / _STATE: state, context.root / ".dvc" / "tmp": temporary}
         for folder in (*covered, *covered.values()):
             folder.mkdir(exist_ok=True)
-        covered |= {path: _redacted(path, Path(own, f"settings-{n}")) for n, path in enumerate(places.redacted)}
+        covered |= {path: _write_redacted(path, Path(own, f"settings-{n}")) for n, path in enumerate(places.redacted)}
         made = prefix(places, Path(own), covered)
         where = " of the target branch's mlbutler.toml" if context.record.change.kind == "pull-request" else ""
         visible = VisiblePaths.of(places)
@@ -161,7 +163,7 @@ def _places(context: RunContext, settings: IsolationSettings) -> Places:
     if context.mirror is not None and context.mirror.is_relative_to(top):
         context.mirror.mkdir(parents=True, exist_ok=True)  # else the code could make it
     home = context.environ.get("HOME")
-    given = project_environment(context.environ, passed(context))
+    given = project_environment(context.environ, passed_variables(context))
     tops = homes(context.environ)
     # Links of outputs lead to objects, wherever the cache is; nothing else of a folder that the change may name.
     objects = [path / "files" / "md5" for path in configured_directories(context.root)]
@@ -169,27 +171,29 @@ def _places(context: RunContext, settings: IsolationSettings) -> Places:
         workspace=top,
         # Of .dvc all: what is not there yet, such as config.local, the code could make.
         read_only=(top / ".git", context.root / ".dvc", *([context.mirror] if context.mirror is not None else [])),
-        writable=tuple(_named(settings.writable, home, top)),
+        writable=tuple(_resolve_paths(settings.writable, home, top)),
         homes=tops,
         home=Path(home).resolve() if home and any(Path(home).resolve().is_relative_to(one) for one in tops) else None,
         readable=(
             *programs(given, tops, {top, context.root}),
             *objects,
-            *(_borrowed(top) if context.trusted else ()),  # others may be private
-            *_passed(context, given),
-            *_named(settings.readable, home, top),
+            *(_read_alternates(top) if context.trusted else ()),  # others may be private
+            *_paths_in_variables(context, given),
+            *_resolve_paths(settings.readable, home, top),
         ),
         hidden=(
             *_secrets(context, top, given),
             *(path for path in sockets(context.environ) if not path.is_relative_to(top)),
         ),
-        redacted=tuple(path for path in _of_settings(context.root, top) if redacted(text := _text(path)) != text),
+        redacted=tuple(
+            path for path in _find_settings_files(context.root, top) if redacted(text := _text(path)) != text
+        ),
         network=context.trusted,
         modes_bind=_modes_bind(context.root, context.settings),
     )
 
 
-def _borrowed(top: Path) -> Iterator[Path]:
+def _read_alternates(top: Path) -> Iterator[Path]:
     """Yield folders of objects that the clone shares with others: without them Git reads nothing."""
     try:
         lines = (top / ".git" / "objects" / "info" / "alternates").read_text(encoding="utf-8").splitlines()
@@ -203,21 +207,21 @@ def _modes_bind(root: Path, settings: Settings) -> bool:
     return settings.data.link == "hardlink" and file_modes.bind(root)
 
 
-def _named(paths: Sequence[str], home: str | None, top: Path) -> Iterator[Path]:
+def _resolve_paths(paths: Sequence[str], home: str | None, top: Path) -> Iterator[Path]:
     for text in paths:
         path = Path(text.replace("~", home or "~", 1) if text.startswith("~/") else text)
         yield path if path.is_absolute() else top / path
 
 
-def _passed(context: RunContext, given: Mapping[str, str]) -> Iterator[Path]:
+def _paths_in_variables(context: RunContext, given: Mapping[str, str]) -> Iterator[Path]:
     """Yield what variables name that the code is given by name: it may have them, and so read them."""
-    for name in passed(context):
+    for name in passed_variables(context):
         value = given.get(name, "")
         if value.startswith("/") and not _OF_THE_CHANGE.search(name):
             yield Path(value)
 
 
-def _of_settings(root: Path, top: Path) -> Iterator[Path]:
+def _find_settings_files(root: Path, top: Path) -> Iterator[Path]:
     """Yield the workspace's files of settings in which jobs and CI servers leave credentials."""
     git, dvc = top / ".git", root / ".dvc"
     found = (git / "config", git / "config.worktree", git / "credentials", *(git / "modules").rglob("config"))
@@ -228,7 +232,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
-def _redacted(path: Path, copy: Path) -> Path:
+def _write_redacted(path: Path, copy: Path) -> Path:
     copy.write_text(redacted(_text(path)), encoding="utf-8", errors="surrogateescape")
     return copy
 

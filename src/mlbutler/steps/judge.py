@@ -56,7 +56,7 @@ def judge_change(
     known, notes = _waivers(context)
     results, remarks = waivers.apply_waivers(judge(context.settings.gate, evidence), known, datetime.now(UTC).date())
     base = context.record.change.base
-    return results, (*notes, *remarks, *_loosened(context, base))
+    return results, (*notes, *remarks, *_find_loosened_gates(context, base))
 
 
 def _waivers(context: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
@@ -102,7 +102,7 @@ def _settings_at(git: Git, prefix: str, revision: str) -> Settings | None:
     return settings_at(lambda name: git.show(revision, prefix + name))
 
 
-def _loosened(context: RunContext, base: str | None) -> Iterator[tuple[str, str]]:
+def _find_loosened_gates(context: RunContext, base: str | None) -> Iterator[tuple[str, str]]:
     """Yield gates of the base that this change removed or altered, which the report has to mention."""
     before = _settings_at(context.git, context.prefix, base) if base else None
     now = context.settings.gate

@@ -20,7 +20,7 @@ from mlbutler.reproduce.progress import StageProgress, load_progress
 from mlbutler.settings import ReportSettings as Settings
 from mlbutler.steps.comment_settings import agreed_comment_settings, layout
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import connect_forge, placed
+from mlbutler.steps.reviewers import connect_forge, with_pull_request
 
 EVERY = 30.0
 """Seconds between two versions of the comment, at least: forges limit how often one writes."""
@@ -115,7 +115,7 @@ class Live:
         forge = connect_forge(context)
         if forge is None:
             raise NoToken("No forge is configured.", "Set forge.kind, or run on a CI server.")
-        change = placed(context, forge)
+        change = with_pull_request(context, forge)
         if change.number is None:
             return
         record = without_secrets(dataclasses.replace(run.record, change=change), context.console.redactor)

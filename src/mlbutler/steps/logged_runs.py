@@ -49,7 +49,7 @@ def with_logged_runs(context: RunContext, old: Snapshot, new: Snapshot) -> Logge
     which holds what earlier results commits brought; without that folder there are none.
     """
     since = _began(context.record)
-    runs, notes = _found(context, since) if since is not None else ([], [])
+    runs, notes = _find_runs(context, since) if since is not None else ([], [])
     listed, declared = tuple(one.run for one in runs), bool(old.metrics or new.metrics)
     if declared:
         return LoggedRuns(listed, tuple(notes), old, new)
@@ -75,7 +75,7 @@ def _ran(record: Record) -> list[str]:
     return [stage.name for stage in (reproduce.stages if reproduce else ()) if stage.outcome == "ran"]
 
 
-def _found(context: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
+def _find_runs(context: RunContext, since: float) -> tuple[list[LoggedRun], list[tuple[str, str]]]:
     names = _ran(context.record)
     folders = ["", *(stage.directory for stage in context.project.stages.pipeline() if stage.name in names)]
     runs, notes = offline.find_logged_runs(context.root, folders, since, context.environ), []

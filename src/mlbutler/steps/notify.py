@@ -5,12 +5,12 @@ from __future__ import annotations
 from mlbutler.record import Outcome
 from mlbutler.state.hints import Hints
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import STATES, redacted
+from mlbutler.steps.reviewers import STATES, record_to_publish
 
 _WORD_LIMIT = 40
 
 
-def notified(context: RunContext) -> str:
+def notify_webhook(context: RunContext) -> str:
     """Notify the webhook, where there is one; return in words what happened, '' without a webhook.
 
     A fork's run has no webhook, as it has no other secret. The verdicts of earlier runs are hints in the mirror and the
@@ -27,7 +27,7 @@ def notified(context: RunContext) -> str:
     if not url or not context.trusted:
         return ""
     change = context.record.change
-    record = redacted(context, change)
+    record = record_to_publish(context, change)
     said = headline.headline(record)
     hints = Hints("verdicts", context.root, context.mirror, change.repository, context.prefix)
     key = f"pull request {change.number}" if change.number else f"branch {change.head_branch or change.head}"

@@ -35,7 +35,7 @@ def origins(
         ProjectError: the project cannot be read. UsageError: a key in ``verify.signers`` is none.
     """
     before = _stages_at(context.prefix, context.project, base)
-    old, new = _grouped(before, theirs)[:_MOST], _grouped(context.project.stages, ours)[:_MOST]
+    old, new = _group_by_stage(before, theirs)[:_MOST], _group_by_stage(context.project.stages, ours)[:_MOST]
     run = context.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
     finder = _OriginFinder(context.git, context.prefix)
@@ -79,7 +79,7 @@ def last_build(context: RunContext) -> EarlierBuild | None:
 _Group = tuple[tuple[Stage, Output] | None, tuple[str, ...]]
 
 
-def _grouped(stages: Stages, files: Iterable[str]) -> Sequence[_Group]:
+def _group_by_stage(stages: Stages, files: Iterable[str]) -> Sequence[_Group]:
     """Return the files grouped by the stage that writes them, since one run of it wrote them all."""
     owned = [(stages.owner(path), path) for path in dict.fromkeys(files)]
     owned.sort(key=lambda pair: pair[0][0].name if pair[0] is not None else "")
@@ -154,7 +154,7 @@ class _OriginFinder:
         if recorded is None:
             return ""
         where = self._prefix + owner[0].lock_file
-        return self._asked(revision, [where], f"-S{recorded.value}")
+        return self._find_last_commit(revision, [where], f"-S{recorded.value}")
 
     def last(self, revision: str, paths: Iterable[str]) -> str:
         """Return the last commit that changed one of these files, '' for none."""
@@ -163,9 +163,9 @@ class _OriginFinder:
             if commit.changed & wanted:
                 self._trailers[commit.oid] = commit.trailers
                 return commit.oid
-        return self._asked(revision, wanted)
+        return self._find_last_commit(revision, wanted)
 
-    def _asked(self, revision: str, paths: Iterable[str], *options: str) -> str:
+    def _find_last_commit(self, revision: str, paths: Iterable[str], *options: str) -> str:
         found = self._git.last_commit(revision, *options, paths=paths)
         if found is None:
             return ""

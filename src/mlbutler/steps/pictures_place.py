@@ -33,7 +33,7 @@ class _Place(Protocol):
         """Put the file there, with the present time where it is there already."""
         ...
 
-    def written(self) -> Iterator[tuple[str, float]]:
+    def list_files(self) -> Iterator[tuple[str, float]]:
         """Yield each file's name with the time when it was written."""
         ...
 
@@ -81,7 +81,7 @@ def _prune(place: _Place, keep: float, shown: set[str]) -> None:
     if not keep:
         return
     before = time.time() - keep
-    for name, when in list(place.written()):
+    for name, when in list(place.list_files()):
         if when < before and name not in shown and _OURS.fullmatch(name):
             place.remove(name)
 
@@ -94,7 +94,7 @@ class _PictureFolder:
     def write(self, file: File) -> None:
         atomic.write(self._folder / file.name, file.content)
 
-    def written(self) -> Iterator[tuple[str, float]]:
+    def list_files(self) -> Iterator[tuple[str, float]]:
         for path in self._folder.iterdir():
             yield path.name, path.lstat().st_mtime
 
@@ -116,7 +116,7 @@ class _PictureBucket:
     def write(self, file: File) -> None:
         self._fs.pipe_file(f"{self._root}/{file.name}", file.content, ContentType=file.media)
 
-    def written(self) -> Iterator[tuple[str, float]]:
+    def list_files(self) -> Iterator[tuple[str, float]]:
         for entry in self._fs.ls(self._root, detail=True):
             when: Any = entry.get("LastModified")
             if isinstance(when, datetime):

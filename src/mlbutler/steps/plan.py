@@ -55,7 +55,7 @@ def run(context: RunContext, lost: Collection[str] = ()) -> PlanResult:
     read = ReadRecorder(context.root)
     with read.recording():
         project = context.project
-        result = _planned(context, lost)
+        result = _plan_stages(context, lost)
     if fresh and not lost and result.stages and result.is_up_to_date() and not project.stages.asks_elsewhere:
         from mlbutler.project.pushed import key_of
 
@@ -92,7 +92,7 @@ def _address(environ: Mapping[str, str], project: Project) -> Callable[[str | No
     return lambda own: address(settings, own or project.remote_name or "", environ)
 
 
-def _planned(context: RunContext, lost: Collection[str]) -> PlanResult:
+def _plan_stages(context: RunContext, lost: Collection[str]) -> PlanResult:
     project = context.project
     times = read_times(context.root, context.mirror, context.record.change.repository, context.prefix)
     planning = project.planning

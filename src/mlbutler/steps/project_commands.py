@@ -12,8 +12,8 @@ from mlbutler.process import explain_exit, output_redactor, run_command
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.given_variables import given
-from mlbutler.steps.isolated import isolated
+from mlbutler.steps.given_variables import given_environment
+from mlbutler.steps.isolated import isolate_code
 
 _MOST_BYTES = 256 * 1024 * 1024
 
@@ -43,9 +43,9 @@ def run_commands(context: RunContext, commands: Sequence[str], timeout: float | 
         Interrupted: a signal asked mlbutler to stop. OutsideError: there is no shell, or no isolation that is required.
     """
     redactor = output_redactor(context.environ)
-    ours = given(context)
+    ours = given_environment(context)
     runs = []
-    with isolated(context) as here:
+    with isolate_code(context) as here:
         for command in commands:
             context.console.line(f"> {command}")
             done = run_command(

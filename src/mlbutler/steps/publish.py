@@ -20,11 +20,11 @@ from mlbutler.steps import agreed as steps_agreed
 from mlbutler.steps import unshared
 from mlbutler.steps.comment_settings import agreed_comment_settings, is_wanted, layout
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.notify import notified
+from mlbutler.steps.notify import notify_webhook
 from mlbutler.steps.report_branch import BranchReport, publish_report
 from mlbutler.steps.results_pull_request import open_pull_request
-from mlbutler.steps.reviewers import STATES, connect_forge, placed, redacted
-from mlbutler.steps.tracked import logged
+from mlbutler.steps.reviewers import STATES, connect_forge, record_to_publish, with_pull_request
+from mlbutler.steps.tracked import log_to_mlflow
 
 _MOST_PICTURES = 30
 _SENTENCE_LIMIT = 500
@@ -48,13 +48,13 @@ def run(context: RunContext, command: str | None = None) -> PublishResult:
     if context.progress.live is not None:
         context.progress.live.end()
     problems: list[MlbutlerError] = []
-    track = _said_by(lambda: logged(context), problems)
+    track = _call_or_collect(lambda: log_to_mlflow(context), problems)
     try:
-        result = _handed_over(context, command) if command else _to_forge(context)
+        result = _hand_to_command(context, command) if command else _to_forge(context)
     except MlbutlerError as error:
-        result = error.partial if isinstance(error.partial, PublishResult) else _failed(error)
+        result = error.partial if isinstance(error.partial, PublishResult) else _error_result(error)
         problems.insert(0, error)
-    note = _said_by(lambda: notified(context), problems)
+    note = _call_or_collect(lambda: notify_webhook(context), problems)
     result = dataclasses.replace(result, reason="; ".join(filter(None, (result.reason, track, note))))
     if problems:
         problems[0].partial = dataclasses.replace(result, outcome=Outcome.ERROR)
@@ -62,7 +62,7 @@ def run(context: RunContext, command: str | None = None) -> PublishResult:
     return result
 
 
-def _said_by(call: Callable[[], str], problems: list[MlbutlerError]) -> str:
+def _call_or_collect(call: Callable[[], str], problems: list[MlbutlerError]) -> str:
     """Return what the call says; that it failed goes to the problems, and nothing else is kept from being done."""
     try:
         return call()
@@ -71,14 +71,14 @@ def _said_by(call: Callable[[], str], problems: list[MlbutlerError]) -> str:
         return error.message
 
 
-def _handed_over(context: RunContext, command: str) -> PublishResult:
+def _hand_to_command(context: RunContext, command: str) -> PublishResult:
     from mlbutler.forge.command import hand_over
     from mlbutler.report import build, headline, markdown
 
     if not context.trusted:
-        return _skipped("a fork's change publishes nothing")
+        return _skipped_result("a fork's change publishes nothing")
     change = context.record.change
-    record = redacted(context, change)
+    record = record_to_publish(context, change)
     said = headline.headline(record)
     hand_over(
         command,
@@ -97,26 +97,26 @@ def _handed_over(context: RunContext, command: str) -> PublishResult:
 def _to_forge(context: RunContext) -> PublishResult:
     place = context.settings.report.directory
     if not context.trusted:
-        return _skipped(f"a fork's change publishes nothing; the report is in {place}")
+        return _skipped_result(f"a fork's change publishes nothing; the report is in {place}")
     try:
         forge = connect_forge(context)
     except NoToken as error:
         if context.settings.forge.kind or context.settings.forge.url:
             raise
-        return _skipped(f"{error.message[:-1]}; the report is in {place}")
+        return _skipped_result(f"{error.message[:-1]}; the report is in {place}")
     if forge is None:
-        return _skipped(f"no forge configured; the report is in {place}")
-    change = placed(context, forge)
+        return _skipped_result(f"no forge configured; the report is in {place}")
+    change = with_pull_request(context, forge)
     posted, refused = None, None
     note = open_pull_request(context, forge, change)
-    tip = _superseded(context.git, context.record, change)
+    tip = _find_newer_commit(context.git, context.record, change)
     if tip:
         posted = Posted("", newer=tip)
     elif change.number is not None or forge.capabilities.commit_comments:
         try:
             posted = _comment(context, forge, change)
         except NotOffered as error:
-            return _left(context, forge, change, error)
+            return _publish_on_branch(context, forge, change, error)
         except RequestRefused as error:
             refused = error  # the token may still set statuses, and a pending one would stay
     status = ""
@@ -126,18 +126,18 @@ def _to_forge(context: RunContext) -> PublishResult:
         except MlbutlerError as error:
             raise refused or error from error
     if refused is not None:
-        refused.partial = dataclasses.replace(_failed(refused), forge=forge.name, status=status)
+        refused.partial = dataclasses.replace(_error_result(refused), forge=forge.name, status=status)
         raise refused
     return PublishResult(
         outcome=Outcome.PASSED,
-        reason="; ".join(filter(None, (_said(posted, forge.capabilities.no_status), note))),
+        reason="; ".join(filter(None, (_describe_posted(posted, forge.capabilities.no_status), note))),
         forge=forge.name,
         comment=posted.location if posted else "",
         status=status,
     )
 
 
-def _superseded(git: Git, record: Record, change: Change) -> str:
+def _find_newer_commit(git: Git, record: Record, change: Change) -> str:
     """Return the commit that an interrupted build's branch has now, '' while it is still ours.
 
     The comment is left to the build of that commit, which may not have written it yet.
@@ -154,16 +154,16 @@ def _superseded(git: Git, record: Record, change: Change) -> str:
     return tip if tip != change.head else ""
 
 
-def _left(context: RunContext, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
+def _publish_on_branch(context: RunContext, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
     """Push the report to a branch, whose files the forge shows, where the forge accepts no comment."""
     kept = f"{error.message[:-1]}; the report is in {context.settings.report.directory}"
     try:
         left = publish_report(context, change, forge.capabilities, is_older(context.git, change))
     except MlbutlerError as problem:
         reason = f"{kept}, and on no branch: {problem.message}"
-        return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
+        return dataclasses.replace(_skipped_result(reason), remedy=error.remedy, forge=forge.name)
     if not left.branch:
-        return dataclasses.replace(_skipped(kept), remedy=error.remedy, forge=forge.name)
+        return dataclasses.replace(_skipped_result(kept), remedy=error.remedy, forge=forge.name)
     stays = f", where that of the newer commit {left.newer[:8]} stays" if left.newer else ""
     return PublishResult(
         outcome=Outcome.PASSED,
@@ -173,15 +173,15 @@ def _left(context: RunContext, forge: Forge, change: Change, error: NotOffered) 
     )
 
 
-def _failed(error: MlbutlerError) -> PublishResult:
+def _error_result(error: MlbutlerError) -> PublishResult:
     return PublishResult(outcome=Outcome.ERROR, reason=error.message)
 
 
-def _skipped(reason: str) -> PublishResult:
+def _skipped_result(reason: str) -> PublishResult:
     return PublishResult(outcome=Outcome.SKIPPED, reason=reason)
 
 
-def _said(posted: Posted | None, no_status: str) -> str:
+def _describe_posted(posted: Posted | None, no_status: str) -> str:
     """Return what was published. `no_status`: why there is no status, '' when one was set."""
     if posted is None:
         said = "no pull request to comment on"
@@ -198,7 +198,7 @@ def _said(posted: Posted | None, no_status: str) -> str:
 def _comment(context: RunContext, forge: Forge, change: Change) -> Posted:
     from mlbutler.report import build, markdown, pictures
 
-    record, settings = redacted(context, change), context.settings.report
+    record, settings = record_to_publish(context, change), context.settings.report
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
     report = build.build(record, settings)
@@ -267,7 +267,7 @@ def _on_branch(context: RunContext, forge: Forge, change: Change) -> BranchRepor
 def _status(context: RunContext, forge: Forge, change: Change) -> str:
     from mlbutler.report import build, headline
 
-    record = redacted(context, change)
+    record = record_to_publish(context, change)
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
     state = STATES[headline.outcome(record)]
     place = forge.status(change, build.title(record), state, sentence, change.build_url)

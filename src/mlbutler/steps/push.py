@@ -83,7 +83,7 @@ def run(context: RunContext) -> PushResult:
         raise
     away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
     result = _result(context.options, context.record, moved, notes, place or kept, away, len(pushed))
-    if runs and not place and _failed(context.record):
+    if runs and not place and _has_failed_reproduction(context.record):
         result = _only_here(result)
     return result if context.options.pipeline else _whole(context, result, away)
 
@@ -168,7 +168,7 @@ def _all_there(check: CheckResult | None) -> bool:
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
 
-def _failed(record: Record) -> bool:
+def _has_failed_reproduction(record: Record) -> bool:
     reproduce = record.reproduce
     return reproduce is not None and reproduce.outcome in (Outcome.FAILED, Outcome.ERROR)
 

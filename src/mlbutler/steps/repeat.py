@@ -57,7 +57,7 @@ class RepeatOptions:
     only: tuple[str, ...] = ()
 
 
-def repeated(
+def repeat_measurements(
     context: RunContext, metrics: Sequence[MetricChange], asked: RepeatOptions | None = None
 ) -> tuple[RepeatResult, ...]:
     """Measure again what gates with `repeats`, or the command line, ask for; nothing when no stage's record differs.
@@ -66,12 +66,12 @@ def repeated(
         SettingsError: a metric or the seed is unknown. Also those of `measure`.
     """
     base = context.record.change.base
-    wanted = _wanted(context.settings.gate, metrics, asked)
+    wanted = _count_repeats(context.settings.gate, metrics, asked)
     if not wanted and asked is not None:
         context.console.line("No repeats: no metric with a gate is on both sides. Name others: --only METRIC.")
     if not wanted or base is None:
         return ()
-    if _unchanged(context, base):
+    if _is_lock_unchanged(context, base):
         context.console.line("No repeats: dvc.lock is that of the target, so no stage differs.")
         return ()
     done = context.record.reproduce
@@ -93,7 +93,9 @@ def repeated(
     return tuple(results)
 
 
-def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: RepeatOptions | None) -> dict[str, int]:
+def _count_repeats(
+    gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: RepeatOptions | None
+) -> dict[str, int]:
     """Return metric key -> how many repeats."""
     both = {metric.key: metric for metric in metrics if is_number(metric.old) and is_number(metric.new)}
     counts: dict[str, int] = {}
@@ -111,7 +113,7 @@ def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: Repea
     return {key: asked.count for key, metric in both.items() if {key, metric.name} & set(asked.only)}
 
 
-def _unchanged(context: RunContext, base: str) -> bool:
+def _is_lock_unchanged(context: RunContext, base: str) -> bool:
     """Return whether dvc.lock records every stage the same on both sides."""
     locks = [path for path in result_paths(context.project.stages) if path.endswith(".lock")]
     try:

@@ -16,7 +16,7 @@ from mlbutler.numbers import count
 from mlbutler.record import Change
 from mlbutler.steps.comment_settings import agreed_comment_settings
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import redacted
+from mlbutler.steps.reviewers import record_to_publish
 
 
 @frozen
@@ -54,7 +54,7 @@ def publish_report(
     name = f"{PREFIX}{change.number}"
     if change.number is None or change.git_remote is None or not context.git.is_branch_name(name):
         return BranchReport()
-    report = build.build(redacted(context, change), context.settings.report)
+    report = build.build(record_to_publish(context, change), context.settings.report)
     files = {file.name: file.content for file in pictures.of_report(report)}
     limits = markdown.Limits(html=takes.html, folds=takes.folds)
     text = markdown.fit(report, limits, {name: name for name in files})

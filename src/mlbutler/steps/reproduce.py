@@ -21,8 +21,8 @@ from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.secrets import Redactor
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.given_variables import given
-from mlbutler.steps.isolated import Isolated, isolated
+from mlbutler.steps.given_variables import given_environment
+from mlbutler.steps.isolated import Isolated, isolate_code
 from mlbutler.steps.sending import keep_in_mirror
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ def run(context: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
             running here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
             What was done before an error is its `partial` result.
     """
-    plan = _to_run(context)
+    plan = _decide_plan(context)
     if isinstance(plan, ReproduceResult):
         return plan
     _check(context.project, plan)
     settled = loop.results_commits(context.git)
-    redactor, ours = output_redactor(context.environ), given(context)
+    redactor, ours = output_redactor(context.environ), given_environment(context)
     head, stale = context.record.change.checkout, len(plan.stale())
     before = context.project.hashes.unchanged_paths()
     with (
         StageLog(context.root) as log,
         writing(context.root, head, stale, redactor) as progress,
-        isolated(context) as here,
+        isolate_code(context) as here,
     ):
         surroundings = _surroundings(context, ours.environ, redactor, log, progress, here)
         runner = Runner(plan.stages, surroundings, failed)
@@ -71,14 +71,14 @@ def run(context: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
             raise
         finally:
             _remember(context, runner.result)
-    changed = _changed_inputs(context, done, before)
+    changed = _find_changed_inputs(context, done, before)
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
         stop.partial = _result(done, Outcome.INTERRUPTED, stop.message)
         raise stop
-    result = _with_left_alone(plan, _judged(done, context.settings.reproduce.timeout))
-    result = _with_changed(context.console, result, [path for path in changed if path not in done.moved])
+    result = _with_unrun_stages(plan, _judge_reproduction(done, context.settings.reproduce.timeout))
+    result = _with_changed_inputs(context.console, result, [path for path in changed if path not in done.moved])
     result = _with_stale_again(context.project, result)
     result = dataclasses.replace(result, held_back=ours.held_back, isolation=here.words)
     lines = [line for run in done.runs.values() if run.outcome == "failed" for line in run.tail]
@@ -104,12 +104,12 @@ def _surroundings(
         context.console.raw(text + "\n")
         log.line(text)
 
-    def started(name: str) -> None:
-        outputs.begins(name)
+    def mark_started(name: str) -> None:
+        outputs.mark_started(name)
         progress.starts(name)
 
-    def ended(run: StageRun) -> None:
-        outputs.ended(run)
+    def mark_ended(run: StageRun) -> None:
+        outputs.mark_ended(run)
         progress.ended(run)
 
     return Surroundings(
@@ -119,10 +119,10 @@ def _surroundings(
         redactor=redactor,
         heading=heading,
         on_line=line,
-        refused=outputs.refused,
-        started=started,
-        stopped=outputs.stopped,
-        ended=ended,
+        refused=outputs.refusal,
+        started=mark_started,
+        stopped=outputs.mark_stopped,
+        ended=mark_ended,
         finished=Keeper(context),
         **_run_cache(context.project),
         bring=lambda paths: sync.supply(context, paths),
@@ -132,7 +132,7 @@ def _surroundings(
     )
 
 
-def _to_run(context: RunContext) -> PlanResult | ReproduceResult:
+def _decide_plan(context: RunContext) -> PlanResult | ReproduceResult:
     """Return the plan when there is something in it to run, else the result that says why nothing is run."""
     from mlbutler.reproduce.when import decide_run
 
@@ -144,7 +144,7 @@ def _to_run(context: RunContext) -> PlanResult | ReproduceResult:
         raise UsageError("The stages have not been planned.", "Run 'mlbutler plan' first, or 'mlbutler run'.")
     if not plan.stages:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=plan.reason or "the project has no stages")
-    return plan if plan.stale() else _nothing_to_run(plan)
+    return plan if plan.stale() else _result_without_runs(plan)
 
 
 def _run_cache(project: Project) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _with_stale_again(project: Project, result: ReproduceResult) -> ReproduceRes
     )
 
 
-def _with_changed(console: Console, result: ReproduceResult, changed: Sequence[str]) -> ReproduceResult:
+def _with_changed_inputs(console: Console, result: ReproduceResult, changed: Sequence[str]) -> ReproduceResult:
     """Say, in the result too, which files a stage changed that it was only to read."""
     if not changed:
         return result
@@ -198,7 +198,7 @@ class OutputGuard:
         self._stages = {stage.name: stage for stage in project.stages.pipeline()}
         self._left = LeftByStages(project.root)
 
-    def refused(self, name: str) -> str:
+    def refusal(self, name: str) -> str:
         """Return why a stage may not run, '' when it may: its outputs may have been changed since the run began."""
         try:
             self._project.checkout.check_running([name])
@@ -206,15 +206,15 @@ class OutputGuard:
             return error.message
         return ""
 
-    def begins(self, name: str) -> None:
+    def mark_started(self, name: str) -> None:
         """Record that a stage is about to run."""
         self._left.note_start(self._stages[name])
 
-    def stopped(self, name: str) -> None:
+    def mark_stopped(self, name: str) -> None:
         """Record that a stage was stopped before its end."""
         self._left.note_end(self._stages[name], well=False)
 
-    def ended(self, run: StageRun) -> None:
+    def mark_ended(self, run: StageRun) -> None:
         """Record that a stage has ended."""
         self._left.note_end(self._stages[run.name], well=run.outcome in _WELL)
 
@@ -251,7 +251,7 @@ def _remember(context: RunContext, done: Reproduction) -> None:
         write_times(context.root, mirror, context.record.change.repository, context.prefix, times)
 
 
-def _changed_inputs(context: RunContext, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
+def _find_changed_inputs(context: RunContext, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
     from mlbutler.remotes.opening import open_cache, open_mirror
     from mlbutler.reproduce.inputs import changed_in_place
 
@@ -261,16 +261,16 @@ def _changed_inputs(context: RunContext, done: Reproduction, before: Collection[
     return changed_in_place(context.project, before, ran, stores)
 
 
-def _nothing_to_run(plan: PlanResult) -> ReproduceResult:
+def _result_without_runs(plan: PlanResult) -> ReproduceResult:
     count = len(plan.stages)
     reason = "nothing to run"
     if plan.is_up_to_date():
         reason += ": the only stage is up to date" if count == 1 else f": all {count} stages are up to date"
     stages = tuple(not_run(stage) for stage in plan.stages)
-    return _with_left_alone(plan, ReproduceResult(outcome=Outcome.PASSED, reason=reason, stages=stages))
+    return _with_unrun_stages(plan, ReproduceResult(outcome=Outcome.PASSED, reason=reason, stages=stages))
 
 
-def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResult:
+def _with_unrun_stages(plan: PlanResult, result: ReproduceResult) -> ReproduceResult:
     """Return the result, not passed where the plan has stages that could not be run."""
     cannot = [stage.name for stage in plan.stages if stage.state is StageState.CANNOT_RUN]
     unknown = [stage.name for stage in plan.stages if stage.state is StageState.NOT_KNOWN]
@@ -286,7 +286,7 @@ def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResu
     )
 
 
-def _judged(done: Reproduction, timeout: float | None) -> ReproduceResult:
+def _judge_reproduction(done: Reproduction, timeout: float | None) -> ReproduceResult:
     if not done.problems and not done.timed_out:
         return _result(done, Outcome.PASSED, _counts(done))
     reason = "; ".join(done.problems) or f"timed out after {human_seconds(timeout or 0)}, before the first stage"

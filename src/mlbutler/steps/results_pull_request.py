@@ -32,7 +32,7 @@ def open_pull_request(context: RunContext, forge: Forge, change: Change) -> str:
     """
     made, branch = context.record.commit, change.head_branch
     if made is None or branch is None or made.proposed != f"{PREFIX}{branch}":
-        return _closed(context, forge, change)
+        return _close_unneeded(context, forge, change)
     tip = _proposal(context.git, change, made.proposed)
     if not tip:
         return ""
@@ -46,7 +46,7 @@ def open_pull_request(context: RunContext, forge: Forge, change: Change) -> str:
     return f"results proposed in pull request {pull.number}"
 
 
-def _closed(context: RunContext, forge: Forge, change: Change) -> str:
+def _close_unneeded(context: RunContext, forge: Forge, change: Change) -> str:
     """Close pull requests of results that nobody needs any more; return a note on them, '' where there was none.
 
     The branch of what was proposed here is gone where nothing was left to propose; not every forge closes its pull

@@ -53,7 +53,7 @@ def connect_forge(context: RunContext, policy: ApiRetryPolicy | None = None) -> 
     return open_forge(opening)
 
 
-def discussed(context: RunContext, environ: Mapping[str, str]) -> Hosted:
+def connect_comment_forge(context: RunContext, environ: Mapping[str, str]) -> Hosted:
     """Return the forge whose people write comments.
 
     Args:
@@ -80,7 +80,7 @@ def _file_at(context: RunContext, revision: str, name: str) -> bytes | None:
     return context.git.show(revision, context.prefix + name)
 
 
-def placed(context: RunContext, forge: Forge) -> Change:
+def with_pull_request(context: RunContext, forge: Forge) -> Change:
     """Return the change with its pull request's number, asking the forge where the CI server gave none.
 
     Raises:
@@ -96,7 +96,7 @@ def placed(context: RunContext, forge: Forge) -> Change:
     return dataclasses.replace(change, number=pull.number, url=pull.url, title=change.title or pull.title)
 
 
-def redacted(context: RunContext, change: Change) -> Record:
+def record_to_publish(context: RunContext, change: Change) -> Record:
     """Return the record with `change` in it and without secrets, as that of a finished run."""
     return record_file.redacted_record(
         dataclasses.replace(ended(context.record), change=change), context.console.redactor

@@ -35,7 +35,7 @@ def stale_outputs(context: RunContext, new: Snapshot) -> Mapping[str, str]:
     plan = context.record.plan
     planned = context.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
     stages = list(plan.stages) if planned and plan is not None else list(context.project.planning.not_up_to_date())
-    reasons = dict(_in_run(context.record) if planned else _reasons(stages))
+    reasons = dict(_reasons_in_run(context.record) if planned else _reasons(stages))
     if planned and plan is not None and (beyond := _beyond(context.project.stages, plan)):
         stages += (others := [stage for stage in context.project.planning.not_up_to_date() if stage.name in beyond])
         reasons |= _reasons(others)
@@ -52,7 +52,7 @@ def _beyond(stages: Stages, plan: PlanResult) -> frozenset[str]:
     return frozenset(stage.name for stage in stages.pipeline()) - {stage.name for stage in plan.stages}
 
 
-def _in_run(record: Record) -> Mapping[str, str]:
+def _reasons_in_run(record: Record) -> Mapping[str, str]:
     plan, run = record.plan, record.reproduce
     became = {stage.name: stage.outcome for stage in run.stages} if run is not None else {}
     reasons = {}

@@ -59,7 +59,7 @@ def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = 
     if everything and not absent:
         _keep(context, needs, brought, verified)
     if absent and not everything and plan is not None:
-        result = _made_again(context, plan, result, absent)
+        result = _make_again(context, plan, result, absent)
     remotes = {need.remote for need in needs}
     if (
         result.outcome is Outcome.FAILED
@@ -99,7 +99,7 @@ def supply(context: RunContext, paths: Sequence[str]) -> None:
         )
 
 
-def _made_again(context: RunContext, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
+def _make_again(context: RunContext, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
     """Plan again, with the stages whose outputs are lost; `failed` where that brings nothing."""
     from mlbutler.steps import plan as plan_step
 

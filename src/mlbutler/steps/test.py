@@ -32,7 +32,7 @@ def run(context: RunContext) -> TestResult:
     if not bad_runs:
         parts.append("the test command passed" if len(ran.runs) == 1 else f"all {len(ran.runs)} test commands passed")
     if counts.files:
-        parts.insert(0, _counted(counts))
+        parts.insert(0, _format_counts(counts))
     if settings.junit and not counts.files:
         why = "" if counts.problems else ": no JUnit file was written"
         parts.append(f"the number of tests is unknown{why}")
@@ -66,7 +66,7 @@ def run(context: RunContext) -> TestResult:
     )
 
 
-def _counted(counts: junit_file.Counts) -> str:
+def _format_counts(counts: junit_file.Counts) -> str:
     skipped = f", {counts.skipped} skipped" if counts.skipped else ""
     tests = "1 test" if counts.tests == 1 else f"{counts.tests} tests"
     if counts.bad:

@@ -20,7 +20,7 @@ from mlbutler.secrets import without_userinfo
 from mlbutler.settings import TrackersSettings
 from mlbutler.steps.agreed import agreed_section
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import redacted
+from mlbutler.steps.reviewers import record_to_publish
 from mlbutler.trackers import git_files
 from mlbutler.trackers.mlflow_server import DAGSHUB_TOKEN, MlflowServer
 from mlbutler.trackers.result import Result, unique_names
@@ -95,7 +95,7 @@ def _metrics(numbers: Sequence[tuple[str, float]]) -> dict[str, float]:
 # ------------------------------------------------------------------------------------ MLflow
 
 
-def logged(context: RunContext) -> str:
+def log_to_mlflow(context: RunContext) -> str:
     """Log what was committed as a run on the MLflow server; return a clause that says so, '' where nothing was.
 
     The record gets its page, for the report. A build of the results commit itself finds the run that is there, or logs
@@ -153,12 +153,12 @@ def _result(context: RunContext) -> Result | None:
         id = change.head
     if not id:
         return None
-    record = redacted(context, change)
+    record = record_to_publish(context, change)
     pages = (("build", change.build_url), ("report", report_page(change)), ("pull request", change.url))
     return Result(
         id=id,
         name=f"{change.head_branch or 'results'} {id[:8]}",
-        commit=_reproduced(context.git, context.record, id),
+        commit=_reproduced_commit(context.git, context.record, id),
         params=used_params(context.project.stages),
         metrics=_metrics(measured_numbers(record)),
         links=tuple((what, url) for what, url in pages if url),
@@ -168,7 +168,7 @@ def _result(context: RunContext) -> Result | None:
     )
 
 
-def _reproduced(git: Git, record: Record, id: str) -> str:
+def _reproduced_commit(git: Git, record: Record, id: str) -> str:
     """Return the commit that was reproduced for the results commit `id`, where that is known."""
     return record.change.head if id != record.change.head else git.trailers(id).get(REPRODUCED, id)
 

@@ -19,8 +19,8 @@ from mlbutler.record import Cause, OutputVerified, StagePlan, StageRun, StageSta
 from mlbutler.remotes.opening import open_mirror
 from mlbutler.reproduce.runner import Runner, Surroundings
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.given_variables import given
-from mlbutler.steps.isolated import isolated
+from mlbutler.steps.given_variables import given_environment
+from mlbutler.steps.isolated import isolate_code
 from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
@@ -146,11 +146,11 @@ class CleanRun:
         site = scratch.project.cache_dir / "site"
         plan = StagePlan(name=stage.name, state=StageState.STALE, command=stage.command,
                          causes=(Cause(kind="always", subject=stage.name, detail="to verify it"),))  # fmt: skip
-        with isolated(scratch) as here:
+        with isolate_code(scratch) as here:
             surroundings = Surroundings(
                 root=scratch.root,
                 git=scratch.git,
-                environ={**given(context).environ, "DVC_SITE_CACHE_DIR": str(site)},
+                environ={**given_environment(context).environ, "DVC_SITE_CACHE_DIR": str(site)},
                 redactor=output_redactor(context.environ),
                 heading=lambda title: None,
                 on_line=lambda line: context.console.raw(line + "\n"),
@@ -165,7 +165,7 @@ class CleanRun:
             raise Interrupted(f"Interrupted in stage '{stage.name}'.", "Run it again.")
         return done.runs[stage.name], "; ".join(done.problems)
 
-    def compared(self, stage: Stage, run: StageRun) -> StageRunOutputs:
+    def compare_outputs(self, stage: Stage, run: StageRun) -> StageRunOutputs:
         """Compare every output with its record.
 
         Raises:

@@ -28,7 +28,7 @@ from mlbutler.settings import VerifySettings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.scratch_context import scratch_context
 from mlbutler.steps.verified_run import CleanRun, StageRunOutputs, VerifyRequest, inputs
-from mlbutler.steps.verify_causes import of_failure, of_outputs
+from mlbutler.steps.verify_causes import explain_failure, explain_outputs
 
 FOLDER = "verify"
 
@@ -40,7 +40,7 @@ def verify(context: RunContext, request: VerifyRequest) -> VerifyResult:
         Interrupted: a signal request mlbutler to stop; `partial` holds what was verified before. StoreError: a remote
             does not answer. DiskFull, GitError, ProjectError, UsageError.
     """
-    with _opened(context, request.revision, context.project.cache_dir, context.mirror) as scratch:
+    with _open_scratch(context, request.revision, context.project.cache_dir, context.mirror) as scratch:
         stages = scratch.project.stages
         chosen = list(request.choose(stages))
         plans = {plan.name: plan for plan in scratch.project.planning.plan_locally()} if chosen else {}
@@ -62,10 +62,12 @@ def verify(context: RunContext, request: VerifyRequest) -> VerifyResult:
                 context.console.line(f"    {cause}")
             found.append(one)
     if request.share is None:
-        return _judged(request, found)
+        return _judge_stages(request, found)
     chance = f"{len(found)} of {count(len(runnable), 'stage')} drawn"
-    found += [_not_verified(name, why) for name, why in obstacles.items()]  # a forger would like nobody to miss them
-    return _judged(request, found, len(runnable), chance)
+    found += [
+        _unverified_stage(name, why) for name, why in obstacles.items()
+    ]  # a forger would like nobody to miss them
+    return _judge_stages(request, found, len(runnable), chance)
 
 
 def draw(names: Sequence[str], share: float) -> list[str]:
@@ -75,7 +77,9 @@ def draw(names: Sequence[str], share: float) -> list[str]:
     return [names[index] for index in sorted(picked)]
 
 
-def sampled(context: RunContext, settings: VerifySettings, share: float, up_to_date: Sequence[str]) -> VerifyResult:
+def verify_sample(
+    context: RunContext, settings: VerifySettings, share: float, up_to_date: Sequence[str]
+) -> VerifyResult:
     """Verify a share of what the change itself brings to dvc.lock.
 
     Args:
@@ -84,7 +88,7 @@ def sampled(context: RunContext, settings: VerifySettings, share: float, up_to_d
     """
     base = context.record.change.base
 
-    def brought(stages: Stages) -> list[str]:
+    def select_brought(stages: Stages) -> list[str]:
         names = [stage.name for stage in stages.pipeline()]
         if base is not None:
             names = list(
@@ -96,11 +100,11 @@ def sampled(context: RunContext, settings: VerifySettings, share: float, up_to_d
             )
         return [name for name in names if name in up_to_date]
 
-    request = VerifyRequest(context.record.change.checkout, brought, share, settings.tolerance, settings.timeout)
+    request = VerifyRequest(context.record.change.checkout, select_brought, share, settings.tolerance, settings.timeout)
     return verify(context, request)
 
 
-def no_longer_made(context: RunContext) -> tuple[str, ...]:
+def find_orphaned_metrics(context: RunContext) -> tuple[str, ...]:
     """Return metrics files with new numbers that a stage made before the change, and none makes now.
 
     Raises:
@@ -132,7 +136,7 @@ class _Verifying:
     def one(self, stage: Stage, plan: StagePlan) -> StageVerified:
         """Verify one stage."""
         if why := _obstacle(stage, plan):
-            return _not_verified(stage.name, why)
+            return _unverified_stage(stage.name, why)
         if stale := [cause for cause in plan.causes if cause.kind not in ("upstream", "always")]:
             said = f"dvc.lock was not made with what this commit holds: {sentence(stale)}"
             return StageVerified(name=stage.name, state=Verification.STALE, reason=said)
@@ -151,7 +155,7 @@ class _Verifying:
         """Run the stage in a new clone; what it made, or why there is nothing to compare."""
         cache = self.place / "cache"  # of this run alone: what another stage made must come from the remote
         shutil.rmtree(cache, ignore_errors=True)
-        with _opened(self.context, self.request.revision, cache, None, self.request.timeout) as scratch:
+        with _open_scratch(self.context, self.request.revision, cache, None, self.request.timeout) as scratch:
             clean = CleanRun(self.context, scratch, self.place / "brought", self.request)
             lacking = clean.bring(inputs(scratch.project.stages, stage))
             if lacking:
@@ -162,9 +166,9 @@ class _Verifying:
                 return StageVerified(
                     name=stage.name, state=Verification.FAILED, reason=f"in a clean clone {problem}", runs=1,
                     seconds=round(run.duration, 3), tail=run.tail,
-                    causes=of_failure(self.context.root, scratch.root, self.stages, stage, run.tail),
+                    causes=explain_failure(self.context.root, scratch.root, self.stages, stage, run.tail),
                 )  # fmt: skip
-            return clean.compared(stage, run)
+            return clean.compare_outputs(stage, run)
 
     def _holds(self, stage: Stage, made: StageRunOutputs) -> StageVerified:
         exact = all(out.recorded == out.made for out in made.outputs)
@@ -180,8 +184,8 @@ class _Verifying:
         bad = [out for out in first.outputs if not out.same]
         named = "; ".join(f"{out.path}: {out.difference}" for out in bad[:2])
         more = f" and {count(len(bad) - 2, 'output')} more" if len(bad) > 2 else ""
-        with _opened(self.context, self.request.revision, self.place / "cache", None) as scratch:
-            causes = of_outputs(
+        with _open_scratch(self.context, self.request.revision, self.place / "cache", None) as scratch:
+            causes = explain_outputs(
                 scratch, self.request.revision, stage, first, again if isinstance(again, StageRunOutputs) else None
             )
         return StageVerified(
@@ -195,7 +199,7 @@ class _Verifying:
         )
 
 
-def _not_verified(name: str, why: str) -> StageVerified:
+def _unverified_stage(name: str, why: str) -> StageVerified:
     return StageVerified(name=name, state=Verification.NOT_VERIFIED, reason=why)
 
 
@@ -224,7 +228,7 @@ def _obstacle(stage: Stage, plan: StagePlan) -> str:
 
 
 @contextlib.contextmanager
-def _opened(
+def _open_scratch(
     context: RunContext, revision: str, cache: Path, mirror: Path | None, timeout: float | None = None
 ) -> Iterator[RunContext]:
     """Open a clone of the commit, and work there."""
@@ -252,7 +256,7 @@ def _clean_place(root: Path) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------- results
 
 
-def _judged(
+def _judge_stages(
     request: VerifyRequest, found: Sequence[StageVerified], drawn_from: int = 0, chance: str = ""
 ) -> VerifyResult:
     wrong = [one for one in found if one.state.is_wrong]

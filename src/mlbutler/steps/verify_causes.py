@@ -30,7 +30,7 @@ _CLOCK = re.compile(r"\btime\.time\(|\bdatetime\.(?:now|utcnow|today)\(|\bdate\.
 _LARGEST = 1024 * 1024
 
 
-def of_failure(root: Path, clone: Path, stages: Stages, stage: Stage, tail: Sequence[str]) -> tuple[str, ...]:
+def explain_failure(root: Path, clone: Path, stages: Stages, stage: Stage, tail: Sequence[str]) -> tuple[str, ...]:
     """Return why a stage fails in a clean clone, where what it printed says so.
 
     Args:
@@ -58,7 +58,7 @@ def of_failure(root: Path, clone: Path, stages: Stages, stage: Stage, tail: Sequ
     return tuple(causes)
 
 
-def of_outputs(
+def explain_outputs(
     scratch: RunContext, revision: str, stage: Stage, first: StageRunOutputs, again: StageRunOutputs | None
 ) -> tuple[str, ...]:
     """Return why a stage makes something else than dvc.lock records.
@@ -69,12 +69,12 @@ def of_outputs(
     if again is None:
         return ("A second run of it failed.",)
     if first.hashes == again.hashes:
-        return tuple(dict.fromkeys(_of_another_result(scratch, revision, stage, first)))
-    return tuple(dict.fromkeys(_of_no_repetition(scratch.root, stage, first, again)))
+        return tuple(dict.fromkeys(_explain_other_result(scratch, revision, stage, first)))
+    return tuple(dict.fromkeys(_explain_variation(scratch.root, stage, first, again)))
 
 
-def _of_another_result(scratch: RunContext, revision: str, stage: Stage, made: StageRunOutputs) -> Iterator[str]:
-    yield from _of_undeclared(scratch, revision, stage)
+def _explain_other_result(scratch: RunContext, revision: str, stage: Stage, made: StageRunOutputs) -> Iterator[str]:
+    yield from _explain_undeclared(scratch, revision, stage)
     for recorded, new in made.contents.values():
         yield from causes_in(recorded, new)
     yield (
@@ -83,7 +83,7 @@ def _of_another_result(scratch: RunContext, revision: str, stage: Stage, made: S
     )
 
 
-def _of_no_repetition(root: Path, stage: Stage, first: StageRunOutputs, again: StageRunOutputs) -> Iterator[str]:
+def _explain_variation(root: Path, stage: Stage, first: StageRunOutputs, again: StageRunOutputs) -> Iterator[str]:
     texts = {path: _text(root / path) for path in python_sources(root, stage)}
     drawing = [path for path, text in texts.items() if _RANDOM.search(text)]
     seeded = any(_SEEDED.search(text) for text in texts.values())
@@ -103,7 +103,7 @@ def _of_no_repetition(root: Path, stage: Stage, first: StageRunOutputs, again: S
     yield "It makes something else each time: no run can confirm what dvc.lock records."
 
 
-def _of_undeclared(scratch: RunContext, revision: str, stage: Stage) -> Iterator[str]:
+def _explain_undeclared(scratch: RunContext, revision: str, stage: Stage) -> Iterator[str]:
     """Say which files a stage uses without declaring them; first those that changed after dvc.lock was written."""
     git, stages = scratch.git, scratch.project.stages
     used = find_undeclared_uses(scratch.root, stages, stage, sorted(git.tracked_paths()))

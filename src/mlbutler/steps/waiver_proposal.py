@@ -38,7 +38,7 @@ def propose(context: RunContext, forge: Hosted, asked: Change, waive: Waive, by:
         raise UsageError("The target branch is not known.", "Ask for it in a clone of the repository.")
     git = context.git.at(context.git.toplevel())
     path = f"{context.prefix}{FILE_NAME}"
-    content = _added((git.show(tip, path) or b"").decode("utf-8", "replace"), waive, by)
+    content = _add_waiver((git.show(tip, path) or b"").decode("utf-8", "replace"), waive, by)
     entry = TreeEntry(_MODE, git.run("hash-object", "-w", "--stdin", input=content.encode()).text, path)
     text = f"Waive {waive.metric} until {waive.until}\n\nAsked for by {by} in pull request {asked.number}.\n"
     build = CommitBuilder(git, {path: entry}, text, Author.parse(context.settings.commit.author))
@@ -60,7 +60,7 @@ def propose(context: RunContext, forge: Hosted, asked: Change, waive: Waive, by:
     return forge.open_pull_request(change, f"Waive {markdown(waive.metric)} until {waive.until}", body)
 
 
-def _added(there: str, waive: Waive, by: str) -> str:
+def _add_waiver(there: str, waive: Waive, by: str) -> str:
     """Return the file's text with one more waiver.
 
     Raises:

@@ -13,7 +13,7 @@ from mlbutler.forge.interface import CommitStatus, Forge
 from mlbutler.record import Change
 from mlbutler.report.marker import marker
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import connect_forge, placed
+from mlbutler.steps.reviewers import connect_forge, with_pull_request
 
 _TITLE = "mlbutler doctor"
 _UNKNOWN_COMMIT = (400, 404, 422)
@@ -41,7 +41,7 @@ def examine_forge(context: RunContext) -> Iterator[Examined]:
         return
     try:
         me = forge.me()
-        change = placed(context, forge)
+        change = with_pull_request(context, forge)
     except MlbutlerError as error:
         yield Examined("token", "missing", error.message, error.remedy)
         return

@@ -21,7 +21,7 @@ from tests import forked_python
 from tests.elsewhere import Elsewhere, listening
 from tests.patience import be_patient
 from tests.soon import retry_soon
-from tests.trackers.mlflow_server import Tracker, served
+from tests.trackers.mlflow_server import Tracker, serve_mlflow
 
 _CI = (
     "JENKINS_URL", "BUILD_URL", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "CHANGE_ID", "BRANCH_NAME", "BUILD_ID",
@@ -110,7 +110,7 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
     """A real MLflow server, where it is installed."""
     if not all(importlib.util.find_spec(name) for name in ("mlflow", "sqlalchemy", "alembic", "flask_cors")):
         pytest.skip("needs mlflow-skinny, sqlalchemy, alembic and flask-cors")
-    with served(tmp_path_factory.mktemp("mlflow")) as server:
+    with serve_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
 
 

@@ -17,7 +17,7 @@ PYTEST = """<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests
 </testsuite></testsuites>"""
 
 
-def counted(root: Path, *patterns: str, since: float = 0.0) -> Counts:
+def count_reports(root: Path, *patterns: str, since: float = 0.0) -> Counts:
     return count(root, patterns or ["**/*.xml"], since)
 
 
@@ -27,7 +27,7 @@ def numbers(counts: Counts) -> tuple[int, int, int, int]:
 
 def test_the_four_outcomes_are_counted(tmp_path: Path) -> None:
     tmp_path.joinpath("junit.xml").write_text(PYTEST)
-    counts = counted(tmp_path)
+    counts = count_reports(tmp_path)
     assert numbers(counts) == (4, 1, 1, 1)
     assert [(c.suite, c.name, c.message) for c in counts.failed] == [
         ("tests.test_a", "test_bad", "assert 1 == 2"),
@@ -45,14 +45,14 @@ def test_suites_in_suites_and_several_files_are_added_up(tmp_path: Path) -> None
     deep.mkdir(parents=True)
     deep.joinpath("TEST-one.xml").write_text(nested)
     tmp_path.joinpath("two.xml").write_text('<testsuite xmlns="urn:x"><testcase name="d"/></testsuite>')
-    counts = counted(tmp_path)
+    counts = count_reports(tmp_path)
     assert (counts.files, numbers(counts)) == (2, (4, 1, 0, 1))
     assert counts.failed[0].suite == "inner"
 
 
 def test_a_file_that_two_globs_name_is_counted_once(tmp_path: Path) -> None:
     tmp_path.joinpath("junit.xml").write_text(PYTEST)
-    assert counted(tmp_path, "*.xml", "junit.xml", "**/*.xml").tests == 4
+    assert count_reports(tmp_path, "*.xml", "junit.xml", "**/*.xml").tests == 4
 
 
 def test_an_older_file_is_not_counted(tmp_path: Path) -> None:
@@ -60,11 +60,11 @@ def test_an_older_file_is_not_counted(tmp_path: Path) -> None:
     path.write_text(PYTEST)
     now = time.time()
     os.utime(path, (now - 60, now - 60))
-    counts = counted(tmp_path, since=now)
+    counts = count_reports(tmp_path, since=now)
     assert counts.files == 0
     assert "older than this run" in counts.problems[0]
     os.utime(path, (now - 1, now - 1))
-    assert counted(tmp_path, since=now).files == 1
+    assert count_reports(tmp_path, since=now).files == 1
 
 
 def test_broken_and_hostile_files_are_named_and_not_read(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_broken_and_hostile_files_are_named_and_not_read(tmp_path: Path) -> None
     outside = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><testsuite><testcase name="&a;"/></testsuite>'
     tmp_path.joinpath("external.xml").write_text(outside)
     tmp_path.joinpath("good.xml").write_text(PYTEST)
-    counts = counted(tmp_path)
+    counts = count_reports(tmp_path)
     assert (counts.files, counts.tests) == (1, 4)
     named = {problem.split()[0] for problem in counts.problems}
     assert named == {
@@ -95,7 +95,7 @@ def test_broken_and_hostile_files_are_named_and_not_read(tmp_path: Path) -> None
 def test_messages_and_lists_are_bounded(tmp_path: Path) -> None:
     case = '<testcase name="n"><failure>' + "x" * 10_000 + "</failure></testcase>"
     tmp_path.joinpath("many.xml").write_text("<testsuite>" + case * 80 + "</testsuite>")
-    counts = counted(tmp_path)
+    counts = count_reports(tmp_path)
     assert (counts.failures, len(counts.failed)) == (80, 50)
     assert len(counts.failed[0].message) == 500
 
@@ -105,10 +105,10 @@ def test_nothing_outside_the_project_is_read(tmp_path: Path) -> None:
     root.mkdir()
     tmp_path.joinpath("junit.xml").write_text(PYTEST)
     root.joinpath("link.xml").symlink_to(tmp_path / "junit.xml")
-    assert counted(root, "../*.xml", str(tmp_path / "junit.xml"), "*.xml").files == 0
+    assert count_reports(root, "../*.xml", str(tmp_path / "junit.xml"), "*.xml").files == 0
 
 
 def test_what_is_no_regular_file_is_passed_over(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.xml")
     tmp_path.joinpath("folder.xml").mkdir()
-    assert counted(tmp_path).files == 0
+    assert count_reports(tmp_path).files == 0

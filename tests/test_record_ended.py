@@ -13,7 +13,7 @@ PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
 TIME = "2025-11-23T09:14:00+00:00"
 
 
-def made(full: Record, began: tuple[str, ...], due: tuple[str, ...], **outcomes: Outcome) -> Record:  # noqa: F811
+def make_record(full: Record, began: tuple[str, ...], due: tuple[str, ...], **outcomes: Outcome) -> Record:  # noqa: F811
     found = {name: kind(outcome=outcomes[name], reason="r") if name in outcomes else None
              for name, kind in RESULTS.items()}  # fmt: skip
     return dataclasses.replace(full, began=dict.fromkeys(began, TIME), due=due, **found)  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ def test_what_is_owed_stopped_the_run(
     outcomes: dict[str, Outcome],
     said: str,
 ) -> None:
-    record = ended(made(full, began, due, **outcomes))
+    record = ended(make_record(full, began, due, **outcomes))
     assert headline(record).plain(200).startswith(said)
     assert (outcome(record) == Outcome.ERROR) == said.startswith(("Stopped", "Error"))
     assert ended(record) == record  # told again, it is the same
@@ -70,7 +70,7 @@ def test_an_aborted_build_was_interrupted_where_it_was(
     outcomes: dict[str, Outcome],
     said: str,
 ) -> None:
-    record = interrupted(made(full, began, LEAST, **outcomes))
+    record = interrupted(make_record(full, began, LEAST, **outcomes))
     assert headline(record).plain(200).startswith(f"{said}; nothing is judged")
     assert outcome(record) is Outcome.INTERRUPTED
     assert headline(record).further == ()
@@ -80,11 +80,11 @@ def test_an_aborted_build_was_interrupted_where_it_was(
 
 def test_an_abort_after_the_last_step_changes_no_verdict(full: Record) -> None:  # noqa: F811
     steps = dict.fromkeys([name for name in RESULTS if name not in REPORTING_STEPS], PASSED)
-    record = made(full, (), LEAST, **steps)
+    record = make_record(full, (), LEAST, **steps)
     assert interrupted(record) == record
 
 
 def test_what_else_is_unended_in_an_interrupted_run_is_no_error(full: Record) -> None:  # noqa: F811
-    record = ended(made(full, ("lint",), LEAST, test=Outcome.INTERRUPTED, plan=PASSED))
+    record = ended(make_record(full, ("lint",), LEAST, test=Outcome.INTERRUPTED, plan=PASSED))
     assert record.lint is not None
     assert record.lint.outcome is Outcome.INTERRUPTED

@@ -210,28 +210,28 @@ def test_what_no_field_can_hold_is_a_record_or_a_reason(name: str, odd: str) -> 
         assert error.remedy
 
 
-def filled(kind: Any, depth: int = 0) -> Any:
+def fill(kind: Any, depth: int = 0) -> Any:
     """Some value of a type, with something in everything that can hold something."""
     arguments = typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
-        return kind(**{field.name: filled(hints[field.name], depth + 1) for field in dataclasses.fields(kind)})
+        return kind(**{field.name: fill(hints[field.name], depth + 1) for field in dataclasses.fields(kind)})
     if typing.get_origin(kind) is tuple:
         some = arguments[:1] if arguments[-1] is Ellipsis else arguments
-        return tuple(filled(argument, depth + 1) for argument in some)
+        return tuple(fill(argument, depth + 1) for argument in some)
     if typing.get_origin(kind) is dict:
-        return {filled(arguments[0]): filled(arguments[1], depth + 1)}
+        return {fill(arguments[0]): fill(arguments[1], depth + 1)}
     if typing.get_origin(kind) is typing.Literal:
         return arguments[-1]
     if arguments:  # a union: its richest member
-        return filled(next(a for a in arguments if a is not type(None)), depth + 1)
+        return fill(next(a for a in arguments if a is not type(None)), depth + 1)
     if issubclass(kind, Enum):
         return list(kind)[-1]
     return {bool: True, int: 3, float: 0.25, str: "text é", object: "x"}[kind]
 
 
 def test_a_record_of_all_steps_is_read_back_exactly(tmp_path: Path) -> None:
-    record = dataclasses.replace(filled(Record), schema=RECORD.schema)
+    record = dataclasses.replace(fill(Record), schema=RECORD.schema)
     assert {name for name, _ in record.steps()} == set(STEP_NAMES)
     record_file.write_record(tmp_path / "record.json", record, Redactor(()))
     back = record_file.read_record(tmp_path / "record.json", strict=True)

@@ -28,7 +28,7 @@ def change(url: str = "https://ci.example/job/x/7/") -> Change:
 
 
 @pytest.fixture
-def committed(tmp_path: Path, git: Callable[..., str]) -> Callable[[str], EarlierBuild | None]:
+def read_back(tmp_path: Path, git: Callable[..., str]) -> Callable[[str], EarlierBuild | None]:
     git(tmp_path, "init", "-q")
 
     def commit(text: str) -> EarlierBuild | None:
@@ -40,8 +40,8 @@ def committed(tmp_path: Path, git: Callable[..., str]) -> Callable[[str], Earlie
     return commit
 
 
-def test_the_next_build_reads_what_this_one_knew(committed: Callable[[str], EarlierBuild | None]) -> None:
-    found = committed(message("Results of {short}", change(), ["train"], RUNS))
+def test_the_next_build_reads_what_this_one_knew(read_back: Callable[[str], EarlierBuild | None]) -> None:
+    found = read_back(message("Results of {short}", change(), ["train"], RUNS))
     assert found is not None
     assert (found.head, found.url) == (HEAD, "https://ci.example/job/x/7/")
     assert [(r.name, r.outcome, r.duration, r.peak_memory) for r in found.stages] == [
@@ -53,14 +53,14 @@ def test_the_next_build_reads_what_this_one_knew(committed: Callable[[str], Earl
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100), min_size=1, max_size=4,
                 unique=True))  # fmt: skip
 def test_any_name_comes_back_and_nothing_in_the_message_is_active(
-    committed: Callable[[str], EarlierBuild | None], names: list[str]
+    read_back: Callable[[str], EarlierBuild | None], names: list[str]
 ) -> None:
     runs = [StageRun(name=name, outcome="ran", duration=1.0) for name in names]
     for line in trailers(runs, ""):
         assert re.fullmatch(r'Mlbutler-Runs: [A-Za-z0-9_@.:/\\",\[\]-]+', line)
         assert "[skip" not in line
         assert "#" not in line
-    found = committed(message("Results", change(), [], runs))
+    found = read_back(message("Results", change(), [], runs))
     assert found is not None
     assert [run.name for run in found.stages] == names
 
@@ -80,11 +80,11 @@ def test_many_stages_keep_those_that_took_longest() -> None:
         '[["a","burnt",1,null]]', '[["a","ran",true,null]]', '[["a","ran",1,"x"]]', "[" * 5000, '[["","ran",1,null]]',
     ],
 )  # fmt: skip
-def test_a_message_that_is_not_ours_says_nothing(committed: Callable[[str], EarlierBuild | None], said: str) -> None:
-    found = committed(f"x\n\nMlbutler-Reproduced: {HEAD}\nMlbutler-Build: javascript:alert(1)\nMlbutler-Runs: {said}\n")
+def test_a_message_that_is_not_ours_says_nothing(read_back: Callable[[str], EarlierBuild | None], said: str) -> None:
+    found = read_back(f"x\n\nMlbutler-Reproduced: {HEAD}\nMlbutler-Build: javascript:alert(1)\nMlbutler-Runs: {said}\n")
     assert found is not None
     assert (found.url, found.stages) == ("", ())
-    assert committed(f"x\n\nMlbutler-Reproduced: main\nMlbutler-Runs: {said}\n") is None
+    assert read_back(f"x\n\nMlbutler-Reproduced: main\nMlbutler-Runs: {said}\n") is None
 
 
 def test_a_build_page_with_a_password_or_a_line_of_its_own_is_not_told() -> None:

@@ -187,7 +187,7 @@ class CommitBack(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------ builds
 
-    def begun(self, value: int) -> Build:
+    def start_build(self, value: int) -> Build:
         """A build of what the branch has now, which makes one of a few results."""
         clone = self.place / f"build-{len(self.builds)}"
         self.run(self.place, "clone", "-q", "-b", BRANCH, str(self.bare), str(clone))
@@ -209,7 +209,7 @@ class CommitBack(RuleBasedStateMachine):
         if again is not None and self.builds:
             build = self.builds[again % len(self.builds)]
         elif self.tip():
-            self.builds.append(self.begun(value))
+            self.builds.append(self.start_build(value))
             build = self.builds[-1]
         else:
             return
@@ -254,7 +254,7 @@ class CommitBack(RuleBasedStateMachine):
         """The target branch's build proposes its results on a branch of their own, while others act."""
         if not self.tip():
             return
-        build = self.begun(value)
+        build = self.start_build(value)
         self.builds.append(build)
         left = list(meanwhile)
         build.git.between = lambda: self.act(left.pop(0)) if left else None

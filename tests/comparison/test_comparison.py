@@ -281,14 +281,17 @@ def test_a_new_number_and_one_without_direction_are_no_loss() -> None:
     assert conclude(found, [])[0] is Verdict.BETTER
 
 
-def predicted(wrong: int) -> Stored:
+def predictions_file(wrong: int) -> Stored:
     rows = "".join(f"{i},a,{'b' if i < wrong else 'a'}\n" for i in range(100))
     return Stored(content=f"id,label,prediction\n{rows}".encode(), identity=str(wrong))
 
 
 def test_predictions_that_got_worse_are_in_the_sentence_of_a_better_metric() -> None:
     spec = Predictions(file="p.csv", id="id", label="label", prediction="prediction")
-    old, new = side({"loss": 0.5}, tables={"p.csv": predicted(0)}), side({"loss": 0.4}, tables={"p.csv": predicted(60)})
+    old, new = (
+        side({"loss": 0.5}, tables={"p.csv": predictions_file(0)}),
+        side({"loss": 0.4}, tables={"p.csv": predictions_file(60)}),
+    )
     verdict, sentence = conclude(compare_snapshots(old, new, {}, [spec]), [])
     assert verdict is Verdict.CHANGED
     assert "m.json:loss 0.5 → 0.4 (−0.1) better, p.csv: 60 examples right → wrong, 0 wrong → right" in sentence
@@ -296,7 +299,7 @@ def test_predictions_that_got_worse_are_in_the_sentence_of_a_better_metric() -> 
 
 def test_what_is_left_from_before_has_no_verdict() -> None:
     spec = Predictions(file="out/p.csv", id="id", label="label", prediction="prediction")
-    tables = ({"out/p.csv": predicted(0)}, {"out/p.csv": predicted(60)})
+    tables = ({"out/p.csv": predictions_file(0)}, {"out/p.csv": predictions_file(60)})
     old, new = side({"loss": 0.5}, tables=tables[0]), side({"loss": 0.4}, tables=tables[1])
     found = without_stale_outputs(compare_snapshots(old, new, {}, [spec]), {"m.json": REASON, "out": REASON})
     assert verdicts(found) == {"loss": Verdict.NOT_JUDGED}

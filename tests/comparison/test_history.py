@@ -68,22 +68,22 @@ def test_never_two_neighbours_from_the_same_content(numbers: list[int | None]) -
     assert measured == [n for i, n in enumerate(present) if i == 0 or present[i - 1] != n]
 
 
-def changed(difference: float, goal: str = "maximize") -> MetricChange:
+def metric_change(difference: float, goal: str = "maximize") -> MetricChange:
     better = (difference > 0) == (goal == "maximize")
     verdict = Verdict.BETTER if better else Verdict.WORSE
     return MetricChange(file="m.json", name="acc", old=0.9, new=0.9 + difference, difference=difference, goal=goal,
                         verdict=verdict)  # fmt: skip
 
 
-def judged(difference: float, *past: object) -> MetricChange:
+def judge(difference: float, *past: object) -> MetricChange:
     (history,) = metric_histories(moments(*({"acc": value} for value in past)), {})[0]
-    (metric,) = with_noise([changed(difference)], [history])
+    (metric,) = with_noise([metric_change(difference)], [history])
     return metric
 
 
 def test_a_difference_as_small_as_the_branchs_own_steps_is_noise() -> None:
     past = (0.900, 0.902, 0.899, 0.901, 0.903, 0.900)  # steps of 0.002, 0.003, 0.002, 0.002, 0.003
-    small, large, drop = (judged(difference, *past) for difference in (0.0055, 0.0065, -0.02))
+    small, large, drop = (judge(difference, *past) for difference in (0.0055, 0.0065, -0.02))
     assert small.verdict is Verdict.WITHIN_NOISE
     assert small.noise is not None
     assert abs(small.noise - 0.006) < 1e-9
@@ -92,16 +92,16 @@ def test_a_difference_as_small_as_the_branchs_own_steps_is_noise() -> None:
 
 
 def test_one_great_leap_of_the_past_does_not_excuse_a_drop() -> None:
-    assert judged(-0.05, 0.5, 0.9, 0.901, 0.9, 0.901, 0.902).verdict is Verdict.WORSE
+    assert judge(-0.05, 0.5, 0.9, 0.901, 0.9, 0.901, 0.902).verdict is Verdict.WORSE
 
 
 def test_a_metric_that_never_moves_but_by_its_cause_has_no_noise() -> None:
     contents = ({"acc": 0.9, "other": n} for n in range(8))
     history = metric_histories(moments(*contents), {})[0][0]
-    (metric,) = with_noise([changed(1e-9)], [history])
+    (metric,) = with_noise([metric_change(1e-9)], [history])
     assert (metric.verdict, metric.noise) == (Verdict.BETTER, 0.0)
 
 
 def test_few_measurements_do_not_tell_what_noise_is() -> None:
-    few = judged(0.0001, 0.900, 0.902, 0.899, 0.901, 0.903)
+    few = judge(0.0001, 0.900, 0.902, 0.899, 0.901, 0.903)
     assert (few.verdict, few.noise, few.may_be_noise) == (Verdict.BETTER, None, True)

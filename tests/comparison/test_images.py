@@ -25,7 +25,7 @@ def picture(kind: str, red: int = 200) -> bytes:
     return into.getvalue()
 
 
-def compared(old: bytes, new: bytes, name: str) -> PlotChange:
+def compare_pictures(old: bytes, new: bytes, name: str) -> PlotChange:
     sides = [
         Snapshot("a" * 40, plots=(PlotDefinition(name, (name,)),), plot_data={name: Source(content)})
         for content in (old, new)
@@ -36,7 +36,7 @@ def compared(old: bytes, new: bytes, name: str) -> PlotChange:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whole_pictures_are_shown(kind: str) -> None:
-    change = compared(picture(kind), picture(kind, 90), f"a.{kind.lower()}")
+    change = compare_pictures(picture(kind), picture(kind, 90), f"a.{kind.lower()}")
     assert (change.kind, change.changed, change.reason) == ("image", True, "")
 
 
@@ -44,11 +44,11 @@ def test_whole_pictures_are_shown(kind: str) -> None:
 def test_a_picture_that_was_cut_off_is_told_of_wherever_it_ends(kind: str) -> None:
     whole = picture(kind)
     for length in range(12, len(whole), 7):
-        change = compared(whole, whole[:length], f"a.{kind.lower()}")
+        change = compare_pictures(whole, whole[:length], f"a.{kind.lower()}")
         assert change.kind == "unsupported", length
         assert "in this change: a broken picture" in change.reason
         assert (change.old, change.new) == ((), ())
-    assert "in the target: a broken picture" in compared(whole[:-3], whole, f"a.{kind.lower()}").reason
+    assert "in the target: a broken picture" in compare_pictures(whole[:-3], whole, f"a.{kind.lower()}").reason
 
 
 def test_a_png_with_a_byte_turned_over_is_broken() -> None:

@@ -19,14 +19,14 @@ def table(*rows: str, head: str = "id,label,prediction") -> Stored:
     return Stored(content="\n".join((head, *rows)).encode())
 
 
-def compared(old: Stored, new: Stored, **spec: Any) -> PredictionChange:
+def compare(old: Stored, new: Stored, **spec: Any) -> PredictionChange:
     return compare_predictions(Predictions(file="p.csv", **({"id": "id"} | spec)), old, new)
 
 
 def test_flips_are_counted_by_id_whatever_the_order() -> None:
     old = table("1,a,a", "2,a,b", "3,b,b", "4,b,b", "gone,a,a")
     new = table("4,b,a", "3,b,a", "2,a,a", "1,a,a", "extra,a,a", "more,a,a")
-    found = compared(old, new)
+    found = compare(old, new)
     assert (found.examples, found.broken, found.fixed) == (4, 2, 1)
     assert (found.old_right, found.new_right, found.only_old, found.only_new) == (3, 2, 1, 2)
     assert [flip.id for flip in found.flips] == ["4", "3"]
@@ -40,22 +40,22 @@ def test_flips_are_counted_by_id_whatever_the_order() -> None:
 
 
 def test_an_example_whose_label_changed_is_no_flip() -> None:
-    found = compared(table("1,a,a", "2,a,a"), table("1,b,a", "2,a,a"))
+    found = compare(table("1,a,a", "2,a,a"), table("1,b,a", "2,a,a"))
     assert (found.examples, found.broken, found.relabelled) == (1, 0, 1)
 
 
 def test_numbers_are_equal_as_numbers() -> None:
-    found = compared(table("1,1,1.0", "2,1,2"), table("1,1,1", "2,1.0,2"))
+    found = compare(table("1,1,1.0", "2,1,2"), table("1,1,1", "2,1.0,2"))
     assert (found.old_right, found.broken, found.fixed, found.verdict) == (1, 0, 0, Verdict.SAME)
 
 
 def test_many_broken_examples_are_no_chance() -> None:
     old = table(*(f"{n},a,a" for n in range(50)))
     new = table(*(f"{n},a,{'b' if n < 12 else 'a'}" for n in range(50)))
-    found = compared(old, new)
+    found = compare(old, new)
     assert found.verdict is Verdict.WORSE
     assert found.p == pytest.approx(2 * 0.5**12)
-    assert compared(new, old).verdict is Verdict.BETTER
+    assert compare(new, old).verdict is Verdict.BETTER
 
 
 def test_a_slice_got_worse_that_the_whole_hides() -> None:
@@ -63,7 +63,7 @@ def test_a_slice_got_worse_that_the_whole_hides() -> None:
     old = table(*(f"{n},a,{'a' if n < 150 else 'b'},{'de' if n < 30 else 'en'}" for n in range(200)), head=head)
     new = table(*(f"{n},a,{'b' if n < 15 else 'a' if n < 165 else 'b'},{'de' if n < 30 else 'en'}" for n in range(200)),
                 head=head)  # fmt: skip
-    found = compared(old, new, slices=["language"])
+    found = compare(old, new, slices=["language"])
     assert found.verdict is Verdict.WITHIN_NOISE
     assert [(part.value, part.worse, part.broken, part.fixed) for part in found.slices] == [
         ("de", True, 15, 0),
@@ -81,15 +81,15 @@ def test_looking_at_many_slices_finds_nothing_in_noise() -> None:
             table(*(f"{n},a,{source.choice('ab')},{n % 30}" for n in range(600)), head="id,label,prediction,s")
             for _ in range(2)
         ]
-        named += any(part.worse for part in compared(*sides, slices="s").slices)
+        named += any(part.worse for part in compare(*sides, slices="s").slices)
     assert named <= 20
 
 
 def test_a_column_of_ids_is_no_slice_and_is_named() -> None:
     rows = [f"{n},a,a,{n}" for n in range(MOST_SLICES + 1)]
     other = [f"{n},a,b,{n}" for n in range(MOST_SLICES + 1)]
-    found = compared(table(*rows, head="id,label,prediction,s"), table(*other, head="id,label,prediction,s"),
-                     slices="s")  # fmt: skip
+    found = compare(table(*rows, head="id,label,prediction,s"), table(*other, head="id,label,prediction,s"),
+                    slices="s")  # fmt: skip
     assert found.slices == ()
     assert "more than 200 values: s" in found.reason
 
@@ -98,7 +98,7 @@ def test_the_worst_flips_are_those_that_lost_most() -> None:
     head = "id,label,prediction,score"
     old = table(*(f"{n},yes,yes,0.9" for n in range(40)), head=head)
     new = table(*(f"{n},yes,no,{n / 100}" for n in range(40)), head=head)
-    found = compared(old, new, score="score", positive="yes")
+    found = compare(old, new, score="score", positive="yes")
     assert [flip.id for flip in found.flips] == [str(n) for n in range(MOST_FLIPS)]
     assert found.flips[3].new_score == 0.03
 
@@ -107,16 +107,16 @@ def test_what_is_not_in_the_scores_is_told() -> None:
     head = "id,label,prediction,score"
     rows = [f"{n},{'yes' if n % 2 else 'no'},yes,{0.1 + n / 100}" for n in range(20)]
     odd = table(*rows[:18], "18,no,yes,nan", "19,yes,yes,", head=head)
-    found = compared(table(*rows, head=head), odd, score="score", positive="yes")
+    found = compare(table(*rows, head=head), odd, score="score", positive="yes")
     said = "2 examples have no number as score on both sides and are not in the scores"
     assert (found.reason, len(found.scores)) == (said, 3)
     assert pairing_notes([found]) == [(found.file, said)]  # though nothing flipped
     high = table(*rows[:19], "19,yes,yes,7.5", head=head)
-    found = compared(table(*rows, head=head), high, score="score", positive="yes")
+    found = compare(table(*rows, head=head), high, score="score", positive="yes")
     assert [score.name for score in found.scores] == ["roc_auc"]
     assert "no log_loss and brier: some scores are not probabilities" in found.reason
     few, more = (table(*rows[:count], head=head) for count in (4, 5))
-    assert "it takes 10 to 1,000,000 examples" in compared(few, more, score="score", positive="yes").reason
+    assert "it takes 10 to 1,000,000 examples" in compare(few, more, score="score", positive="yes").reason
 
 
 def test_scores_of_probabilities_are_scikit_learns() -> None:
@@ -129,7 +129,7 @@ def test_scores_of_probabilities_are_scikit_learns() -> None:
               head="id,label,prediction,score")
         for side in scores
     ]  # fmt: skip
-    found = {score.name: score for score in compared(*sides, score="score", positive="yes").scores}
+    found = {score.name: score for score in compare(*sides, score="score", positive="yes").scores}
     truth = [label == "yes" for label in labels]
     for name, function in (
         ("roc_auc", metrics.roc_auc_score),
@@ -146,7 +146,7 @@ def test_scores_of_probabilities_are_scikit_learns() -> None:
 def test_numbers_are_right_within_a_tolerance() -> None:
     old = table(*(f"{n},{n},{n + 0.1}" for n in range(20)))
     new = table(*(f"{n},{n},{n + (2 if n % 2 else 0.1)}" for n in range(20)))
-    found = compared(old, new, tolerance=0.5)
+    found = compare(old, new, tolerance=0.5)
     assert (found.broken, found.fixed) == (10, 0)
     assert {score.name: round(score.new, 3) for score in found.scores} == {"mae": 1.05, "rmse": 1.416}
     assert all(score.verdict is Verdict.WORSE for score in found.scores)
@@ -164,14 +164,14 @@ def test_numbers_are_right_within_a_tolerance() -> None:
     ],
 )
 def test_what_cannot_be_compared_says_why(old: Stored, new: Stored, spec: dict[str, Any], why: str) -> None:
-    found = compared(old, new, **spec)
+    found = compare(old, new, **spec)
     assert found.verdict is Verdict.NOT_JUDGED
     assert why in found.reason
 
 
 def test_the_same_object_is_not_read() -> None:
     same = Stored(problem="nobody has it", identity="abc")
-    assert compared(same, same).verdict is Verdict.SAME
+    assert compare(same, same).verdict is Verdict.SAME
 
 
 NASTY = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -181,5 +181,5 @@ NASTY = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 @settings(deadline=None)
 def test_nothing_in_a_file_raises(old: list[tuple[str, ...]], new: list[tuple[str, ...]]) -> None:
     sides = [table(*(",".join(row) for row in rows)) for rows in (old, new)]
-    found = compared(*sides, slices="label", score="prediction")
+    found = compare(*sides, slices="label", score="prediction")
     assert found.broken + found.fixed <= found.examples

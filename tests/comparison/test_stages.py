@@ -14,12 +14,12 @@ TRAIN = StageDefinition(
 )  # fmt: skip
 
 
-def changed(**fields: object) -> StageDefinition:
+def train_with(**fields: object) -> StageDefinition:
     return StageDefinition(**{**vars(TRAIN), **fields})
 
 
 def test_what_a_stage_lost_is_named() -> None:
-    [change] = compare_stages([TRAIN], [changed(dependencies=("src/train.py",), params=("params.yaml:n",))])
+    [change] = compare_stages([TRAIN], [train_with(dependencies=("src/train.py",), params=("params.yaml:n",))])
     assert (change.stage, change.kind) == ("train", "changed")
     assert [(p.part, p.kind, p.name) for p in change.parts] == [
         ("dependency", "removed", "data"), ("param", "removed", "params.yaml:lr"),
@@ -28,8 +28,8 @@ def test_what_a_stage_lost_is_named() -> None:
 
 
 def test_every_part_of_a_definition_is_compared() -> None:
-    other = changed(command="python train.py -v", directory="sub", frozen=True, always=True,
-                    outputs={"model": "out", "m.json": "metric", "log": "out"})  # fmt: skip
+    other = train_with(command="python train.py -v", directory="sub", frozen=True, always=True,
+                       outputs={"model": "out", "m.json": "metric", "log": "out"})  # fmt: skip
     [change] = compare_stages([TRAIN], [other])
     found = {(p.part, p.name): (p.kind, p.old, p.new) for p in change.parts}
     assert found == {
@@ -44,7 +44,7 @@ def test_every_part_of_a_definition_is_compared() -> None:
 
 
 def test_a_stage_of_another_name_that_makes_the_same_is_renamed() -> None:
-    fit = changed(name="fit", command="python fit.py")
+    fit = train_with(name="fit", command="python fit.py")
     other = StageDefinition("report", "python report.py", outputs={"r.md": "out"})
     found = compare_stages([TRAIN], [fit, other])
     assert [(c.stage, c.kind, c.old_name) for c in found] == [("fit", "renamed", "train"), ("report", "added", "")]

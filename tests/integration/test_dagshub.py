@@ -13,7 +13,7 @@ from tests import forked_python
 from tests.forge.fake import TOKEN, Pull
 from tests.integration.world import SETTINGS, World, params
 from tests.trackers.mlflow_server import Tracker
-from tests.trackers.played_dagshub import GIT_USER, PlayedDagsHub, experiments, played
+from tests.trackers.played_dagshub import GIT_USER, PlayedDagsHub, experiments, play_dagshub
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "dagshub.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "dagshub.md").read_text(e
 def dagshub(world: World, tracker: Tracker) -> Iterator[PlayedDagsHub]:
     world.git(world.bare, "config", "http.receivepack", "true")
     forked_python.preload("mlflow.store.tracking.rest_store")
-    with played(world.directory, world.remote, tracker) as server:
+    with play_dagshub(world.directory, world.remote, tracker) as server:
         yield server
 
 
@@ -80,7 +80,7 @@ def test_the_page_from_the_data_to_a_row_in_the_table_of_experiments(world: Worl
     again = world.run(world.clone(results), as_jenkins_has_it)
     assert again.code == 0, again.out + again.err
     assert world.git(world.bare, "rev-parse", "better") == results
-    assert dagshub.tracker.seen()[-1] == "runs/search"  # it was looked for
+    assert dagshub.tracker.requested_paths()[-1] == "runs/search"  # it was looked for
     assert len([run for run in dagshub.tracker.runs("digits") if run["tags"]["mlbutler.result"] == results]) == 1
     for root in (run.root, again.root, world.mirror):
         assert not [f for f in root.rglob("*") if f.is_file() and TOKEN.encode() in f.read_bytes()]
@@ -88,11 +88,11 @@ def test_the_page_from_the_data_to_a_row_in_the_table_of_experiments(world: Worl
 
 
 def test_a_pull_request_cannot_have_the_token_sent_to_another_server(world: World, dagshub: PlayedDagsHub) -> None:
-    before = len(dagshub.tracker.seen())
+    before = len(dagshub.tracker.requested_paths())
     head = world.branch("better", {"params.yaml": params(0.05), "mlbutler.toml": SETTINGS + settings(dagshub)})
     dagshub.forge.dialect.pulls = [Pull(3, head, "better")]
     folder = {"MLBUTLER_FORGE_KIND": "folder", "MLBUTLER_FORGE_URL": str(world.forge)}
     run = world.run(world.clone("origin/better"), build(world, dagshub, "better") | folder)
     assert run.record["commit"]["commit"]
     assert run.code == 0, run.out + run.err
-    assert len(dagshub.tracker.seen()) == before
+    assert len(dagshub.tracker.requested_paths()) == before

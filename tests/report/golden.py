@@ -71,7 +71,7 @@ def page(look: Look, record: Record, folder: Path) -> Path:
     return path
 
 
-def drawn(tab: Tab, look: Look, record: Record, folder: Path) -> Image.Image:
+def screenshot(tab: Tab, look: Look, record: Record, folder: Path) -> Image.Image:
     """Return what a reader sees of it first."""
     shown = tab.open(page(look, record, folder), width=look.width, height=HEIGHT)
     return Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
@@ -106,7 +106,7 @@ def main() -> None:
         browser = api.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"], timeout=600_000)
         tab = Tab(browser, Path(folder))
         for name, look in LOOKS.items():
-            (KEPT / f"{name}.png").write_bytes(small(drawn(tab, look, sample(), Path(folder))))
+            (KEPT / f"{name}.png").write_bytes(small(screenshot(tab, look, sample(), Path(folder))))
         (KEPT / "fonts.txt").write_text(f"{fonts(browser)}\n")
         browser.close()
 

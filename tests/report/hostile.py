@@ -109,24 +109,24 @@ _WORDS = {"kind", "outcome", "level", "goal", "ci"}  # vocabulary: with other wo
 _ADDRESSES = {"url", "build_url", "tracker_run"}
 
 
-def poisoned(record: Record, text: Callable[[], str], *, words: bool = False) -> Record:
+def poison_record(record: Record, text: Callable[[], str], *, words: bool = False) -> Record:
     """The record with every text replaced, addresses apart (CI gives them) and, unless `words`, vocabulary."""
     kept = _ADDRESSES if words else _ADDRESSES | _WORDS
-    poison: Record = _poisoned(record, text, kept)
+    poison: Record = _poison(record, text, kept)
     return poison
 
 
-def _poisoned(value: Any, text: Callable[[], str], kept: set[str]) -> Any:
+def _poison(value: Any, text: Callable[[], str], kept: set[str]) -> Any:
     if isinstance(value, Enum):
         return value
     if isinstance(value, str):
         return text()
     if isinstance(value, tuple):
-        return tuple(_poisoned(item, text, kept) for item in value)
+        return tuple(_poison(item, text, kept) for item in value)
     if isinstance(value, dict):
         return {text(): item for item in value.values()}
     if dataclasses.is_dataclass(value):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         make: Any = type(value)
-        return make(**{k: v if k in kept else _poisoned(v, text, kept) for k, v in fields.items()})
+        return make(**{k: v if k in kept else _poison(v, text, kept) for k, v in fields.items()})
     return value

@@ -14,7 +14,7 @@ from mlbutler.report import open_metrics
 from mlbutler.report.annotation_files import code_quality, sarif
 from mlbutler.report.annotations import MOST, Annotation, remarks
 
-from .hostile import hostile_text, poisoned
+from .hostile import hostile_text, poison_record
 
 LINT = (
     "src/train.py:3:5: F401 `os` imported but unused",
@@ -79,7 +79,7 @@ def test_a_linter_that_passed_is_not_quoted(record: Record) -> None:
 @given(pool=st.lists(hostile_text, min_size=7, max_size=7))
 def test_hostile_text_makes_sound_files_and_no_path_outside(record: Record, pool: list[str]) -> None:
     turn = iter(range(10**6))
-    evil = poisoned(failing(record), lambda: pool[next(turn) % len(pool)])
+    evil = poison_record(failing(record), lambda: pool[next(turn) % len(pool)])
     found: tuple[Annotation, ...] = remarks(evil)
     assert len(found) <= MOST
     for item in found:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.debian
 UNFOLD = "document.querySelectorAll('details').forEach((part) => { part.open = true; })"
 
 
-def charted(record: Record) -> Record:
+def with_charts(record: Record) -> Record:
     assert record.compare is not None
     plots = (*record.compare.plots, *GROUP)
     return with_plots(record, *plots)
@@ -27,7 +27,7 @@ def charted(record: Record) -> Record:
 @pytest.fixture
 def page_text(record: Record) -> str:
     """The page of a record with charts."""
-    return html.render(charted(record), Settings())
+    return html.render(with_charts(record), Settings())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

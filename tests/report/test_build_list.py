@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlbutler.record import Outcome, Record, TestResult
 from mlbutler.report import build_list
 
-from .hostile import hostile_text, poisoned
+from .hostile import hostile_text, poison_record
 
 BUILD = "http://jenkins.example/job/x/view/change-requests/job/PR-7/12/"
 
@@ -41,7 +41,7 @@ class Read(HTMLParser):
         raise AssertionError(decl)
 
 
-def counted(text: str) -> int:
+def visible_length(text: str) -> int:
     """How many characters Jenkins takes for shown: all outside of elements, and the end of each."""
     inside, count = False, 0
     for char in text:
@@ -73,11 +73,11 @@ def test_whatever_the_record_holds_both_are_one_line_without_foreign_markup(
 ) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=5, max_size=5))
     turn = iter(range(10**6))
-    found = poisoned(record, lambda: pool[next(turn) % len(pool)], words=True)
+    found = poison_record(record, lambda: pool[next(turn) % len(pool)], words=True)
     text, html = build_list.text(found), build_list.html(found)
     assert (Read(text).shown, Read(text).elements) == (text, [])  # the same with the formatter for text and for HTML
     assert "\n" not in text + html
-    assert max(len(text), counted(html)) < 100
+    assert max(len(text), visible_length(html)) < 100
     allowed = {"b": {"style"}, "a": {"href"}}
     for tag, attributes in Read(html).elements:
         assert set(attributes) <= allowed[tag]
@@ -116,7 +116,7 @@ def test_a_long_verdict_is_cut_before_jenkins_cuts_it(record: Record) -> None:
     long = of_pull_request(failing(record, "<" * 300))
     assert len(build_list.text(long)) == 99
     assert build_list.text(long).endswith("…")
-    assert counted(build_list.html(long)) in range(95, 100)
+    assert visible_length(build_list.html(long)) in range(95, 100)
     assert Read(build_list.html(long)).shown.endswith("<… (report, pull request 7)")
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 
 from mlbutler.record import Record
 from tests.report.conftest import Tab
-from tests.report.golden import KEPT, LOOKS, drawn, fonts
+from tests.report.golden import KEPT, LOOKS, fonts, screenshot
 
 pytestmark = pytest.mark.debian
 _FAR = 60
@@ -37,7 +37,7 @@ def fonts_here(browser: Any) -> str:
 def test_the_first_screen_looks_as_it_did(name: str, tab: Tab, fonts_here: str, record: Record, tmp_path: Path) -> None:
     if fonts_here != (KEPT / "fonts.txt").read_text(encoding="ascii").strip():
         pytest.skip("this machine has other fonts than the kept pictures")
-    now = drawn(tab, LOOKS[name], record, tmp_path)
+    now = screenshot(tab, LOOKS[name], record, tmp_path)
     now.save(tmp_path / f"{name}.png")
     with Image.open(KEPT / f"{name}.png") as kept:
         found = difference(kept.convert("RGB"), now)

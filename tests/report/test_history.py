@@ -16,7 +16,7 @@ from mlbutler.settings import ReportSettings
 from tests.report.hostile import FRAGMENTS
 
 
-def compared(past: list[Scalar], new: Scalar, goal: str | None = "maximize", name: str = "acc") -> CompareResult:
+def compare_result(past: list[Scalar], new: Scalar, goal: str | None = "maximize", name: str = "acc") -> CompareResult:
     values = tuple(PastValue(f"{n:040x}", f"2026-01-{n + 1:02}T10:00:00+00:00", v) for n, v in enumerate(past))
     return CompareResult(
         outcome=Outcome.PASSED,
@@ -49,12 +49,12 @@ def last_cell(compare: CompareResult) -> tuple[str, str]:
     ],
 )
 def test_where_the_number_stands(new: Scalar, goal: str | None, said: str, tone: str) -> None:
-    assert last_cell(compared([0.7, 0.9, 0.8], new, goal)) == (said, tone)
+    assert last_cell(compare_result([0.7, 0.9, 0.8], new, goal)) == (said, tone)
 
 
 def test_one_measurement_is_no_history() -> None:
-    assert section(compared([0.7], 0.8), 5) is None
-    assert section(compared(["x", 0.7], 0.8), 5) is None
+    assert section(compare_result([0.7], 0.8), 5) is None
+    assert section(compare_result(["x", 0.7], 0.8), 5) is None
 
 
 def test_blocks() -> None:
@@ -66,7 +66,7 @@ def test_blocks() -> None:
 
 
 def test_in_both_renderings_with_hostile_names(record: Record) -> None:
-    compare = compared([0.1, 0.2, 1e308, -1e308], 0.3, name="".join(FRAGMENTS))
+    compare = compare_result([0.1, 0.2, 1e308, -1e308], 0.3, name="".join(FRAGMENTS))
     assert record.compare is not None
     full = dataclasses.replace(record, compare=dataclasses.replace(record.compare, history=compare.history))
     text = markdown.render(full, ReportSettings())

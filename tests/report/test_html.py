@@ -19,7 +19,7 @@ from mlbutler.report.plots import vega
 from mlbutler.settings import ReportSettings as Settings
 
 from .conftest import Tab
-from .hostile import hostile_text, poisoned
+from .hostile import hostile_text, poison_record
 
 OWN = Path(html.__file__).with_name("templates").joinpath("report.js").read_text()
 VOID = ("meta", "img", "input", "line", "circle", "polyline")
@@ -80,7 +80,7 @@ def check_inert(document: str, record: Record) -> Page:
 def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=21, max_size=21))
     turn = iter(range(10**6))
-    evil = poisoned(record, lambda: pool[next(turn) % len(pool)], words=words)
+    evil = poison_record(record, lambda: pool[next(turn) % len(pool)], words=words)
     document = html.render(evil, Settings())
     check_inert(document, evil)
     assert "\x00" not in document
@@ -171,7 +171,7 @@ def test_what_failed_is_unfolded(record: Record) -> None:
 @pytest.mark.debian
 def test_a_browser_shows_it_and_runs_nothing(record: Record, tab: Tab) -> None:
     trap = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
-    shown = tab.show(html.render(poisoned(record, lambda: trap), Settings()))
+    shown = tab.show(html.render(poison_record(record, lambda: trap), Settings()))
     page = Page(shown.content())
     assert page.all("script")[0] == {"type": "application/json", "id": "record"}
     assert len([svg for svg in page.all("svg") if svg["height"] in ("320", "270")]) == 2

@@ -10,12 +10,12 @@ NAMES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/
 SVG = f'<svg {NAMES} width="10" height="20">{{}}</svg>'
 
 
-def made(inside: str) -> str:
+def make_element(inside: str) -> str:
     return element(SVG.format(inside), "Loss & more", "plot-3")
 
 
 def test_shapes_and_texts_stay() -> None:
-    found = made('<g fill="red"><path d="M0,0h1" opacity="0.5"/><text x="1">a &lt; b</text></g>')
+    found = make_element('<g fill="red"><path d="M0,0h1" opacity="0.5"/><text x="1">a &lt; b</text></g>')
     assert found == (
         '<svg width="10" height="20" overflow="visible" class="drawing" role="img" aria-label="Loss &amp; more">'
         '<g fill="red">'
@@ -35,11 +35,11 @@ def test_shapes_and_texts_stay() -> None:
     ],
 )
 def test_what_holds_more_becomes_no_element(inside: str) -> None:
-    assert made(f"<g>{inside}</g>") == ""
+    assert make_element(f"<g>{inside}</g>") == ""
 
 
 def test_links_handlers_and_styles_are_left_behind() -> None:
-    found = made(
+    found = make_element(
         '<a xlink:href="javascript:alert(1)"><rect onclick="alert(1)" style="position:fixed" class="verdict" '
         'fill="url(https://evil.example/#p)" width="3"/></a>'
     )
@@ -47,7 +47,7 @@ def test_links_handlers_and_styles_are_left_behind() -> None:
 
 
 def test_parts_are_named_for_the_whole_page() -> None:
-    found = made('<defs><clipPath id="c0"><rect/></clipPath></defs><g clip-path="url(#c0)"/>')
+    found = make_element('<defs><clipPath id="c0"><rect/></clipPath></defs><g clip-path="url(#c0)"/>')
     assert 'id="plot-3-c0"' in found
     assert 'clip-path="url(#plot-3-c0)"' in found
 

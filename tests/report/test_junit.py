@@ -10,7 +10,7 @@ from mlbutler import record as r
 from mlbutler.record import Outcome, Record
 from mlbutler.report import junit
 
-from .hostile import hostile_text, poisoned
+from .hostile import hostile_text, poison_record
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -18,7 +18,7 @@ from .hostile import hostile_text, poisoned
 def test_it_parses_whatever_the_record_holds(record: Record, data: st.DataObject) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=5, max_size=5))
     turn = iter(range(10**6))
-    text = junit.render(poisoned(record, lambda: pool[next(turn) % len(pool)], words=True))
+    text = junit.render(poison_record(record, lambda: pool[next(turn) % len(pool)], words=True))
     root = ElementTree.fromstring(text.encode("utf-8"))
     assert len(root.findall(".//testcase")) == int(root.get("tests", ""))
 

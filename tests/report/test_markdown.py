@@ -20,7 +20,7 @@ from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
 
 from .conftest import BASE, HEAD, sample
-from .hostile import ACTS, hostile_text, poisoned
+from .hostile import ACTS, hostile_text, poison_record
 
 PAGES, BUILD = "https://git.example.org/vision/digits", "https://ci.example.org/job/digits/job/PR-17/4/"
 OURS = {f"{PAGES}/pulls/17", BUILD, f"{BUILD}mlbutler/"} | {f"{PAGES}/commit/{id}" for id in (HEAD, BASE, "b" * 40)}
@@ -61,7 +61,7 @@ def check_inert(text: str) -> None:
 def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=21, max_size=21))
     turn = iter(range(10**6))
-    evil = poisoned(record, lambda: pool[next(turn) % len(pool)], words=words)
+    evil = poison_record(record, lambda: pool[next(turn) % len(pool)], words=words)
     text = markdown.render(evil, Settings())
     check_inert(text)
     assert text.encode("utf-8")

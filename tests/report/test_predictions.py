@@ -9,7 +9,7 @@ from mlbutler.report import html, markdown
 from mlbutler.settings import ReportSettings as Settings
 
 
-def changed(record: Record, **values: object) -> Record:
+def with_change(record: Record, **values: object) -> Record:
     assert isinstance(record.compare, CompareResult)
     change = dataclasses.replace(record.compare.predictions[0], **values)  # type: ignore[arg-type]
     return dataclasses.replace(record, compare=dataclasses.replace(record.compare, predictions=(change,)))
@@ -36,7 +36,7 @@ def test_the_worst_examples_are_pictures_in_the_page(record: Record) -> None:
 
 
 def test_what_is_no_more_than_noise_is_folded(record: Record) -> None:
-    calm = changed(record, verdict=Verdict.WITHIN_NOISE, p=0.3, slices=())
+    calm = with_change(record, verdict=Verdict.WITHIN_NOISE, p=0.3, slices=())
     text = markdown.render(calm, Settings())
     said = "71 right → wrong, 23 wrong → right, no more than chance explains (p = 0.3)"
     assert f"<details><summary><b>Predictions</b>: {said}</summary>" in text

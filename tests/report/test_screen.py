@@ -47,7 +47,7 @@ def _tables(draw: st.DrawFn) -> Table:
 @example(Table("", (Column("Metric", numeric=True),), ((cell("0 "),),)), "")
 @settings(max_examples=100, deadline=None)
 def test_a_log_gets_what_rich_would_write(table: Table, columns: str) -> None:
-    def said(log: bool) -> str:
+    def output(log: bool) -> str:
         stream = io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("COLUMNS", raising=False)
@@ -60,7 +60,7 @@ def test_a_log_gets_what_rich_would_write(table: Table, columns: str) -> None:
             screen.table(table, whole=("Verdict",))
         return stream.getvalue()
 
-    assert said(log=True) == said(log=False)
+    assert output(log=True) == output(log=False)
 
 
 def test_a_log_needs_no_rich(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,12 +48,12 @@ class Tracker:
         """Have the next request of this path be done and not answered."""
         plain().post(f"{self.root}/fault?{path}")
 
-    def seen(self) -> list[str]:
+    def requested_paths(self) -> list[str]:
         return list(json.loads(plain().get(f"{self.root}/seen").content))
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Tracker]:
+def serve_mlflow(folder: Path) -> Iterator[Tracker]:
     command = [sys.executable, mlflow_program.__file__, str(folder), USER, PASSWORD]
     with (
         (folder / "log").open("wb") as log,

@@ -113,7 +113,7 @@ class PlayedDagsHub:
 
 
 @contextmanager
-def played(repositories: Path, objects: Path, tracker: Tracker) -> Iterator[PlayedDagsHub]:
+def play_dagshub(repositories: Path, objects: Path, tracker: Tracker) -> Iterator[PlayedDagsHub]:
     dagshub = PlayedDagsHub(repositories, objects, tracker)
     try:
         yield dagshub

@@ -39,7 +39,7 @@ def content(program: str) -> bytearray:
         return bytearray(db.serialize())
 
 
-def made(folder: Path, program: str) -> Path:
+def make_database(folder: Path, program: str) -> Path:
     path = folder / mlflow_db.NAME
     path.write_bytes(content(program))
     return path
@@ -56,7 +56,7 @@ INSERT INTO latest_metrics VALUES ('odd', 0.0, 1, 'r'), ('val/loss', 2.0, 0, 'r'
 INSERT INTO tags VALUES ('mlflow.parentRunId', 'r', 'i'), ('mlflow.user', 'ada', 'r');
 """
     )
-    made(tmp_path, program)
+    make_database(tmp_path, program)
     unnamed, one = sorted(find_logged_runs(tmp_path, ["", ""], 0, {}), key=lambda each: -each.when)
     assert (one.run.name, one.run.id, one.run.place, one.run.url) == ("one", "r", "mlflow.db", "")
     assert one.metrics == {"loss": 0.5, "val/loss": 2.0}
@@ -65,7 +65,7 @@ INSERT INTO tags VALUES ('mlflow.parentRunId', 'r', 'i'), ('mlflow.user', 'ada',
 
 
 def test_what_ended_before_is_of_an_earlier_build(tmp_path: Path) -> None:
-    path = made(tmp_path, TABLES + RUN)
+    path = make_database(tmp_path, TABLES + RUN)
     assert mlflow_db.rows(path, 2.0) == [mlflow_db.MlflowRun("r", "one", 2.0, {"loss": 0.5})]
     assert mlflow_db.rows(path, 2.1) == []
 
@@ -97,17 +97,17 @@ def test_what_anybody_could_write_there_is_no_run_and_no_error(
     tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlflow_db, "_CALLS", 20)
-    assert mlflow_db.rows(made(tmp_path, program), 0) == []
+    assert mlflow_db.rows(make_database(tmp_path, program), 0) == []
 
 
 def test_numbers_that_are_none_and_names_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
     rows = "('a', 1.7976931348623157e308), ('b', 'x'), (7, 1), (printf('%.2000c', 'n'), 1), ('', 9e999), ('c', 2)"
     program = BARE + RUN + f"INSERT INTO latest_metrics SELECT column1, column2, 0, 'r' FROM (VALUES {rows});"
-    assert [row.metrics for row in mlflow_db.rows(made(tmp_path, program), 0)] == [{"loss": 0.5, "c": 2.0}]
+    assert [row.metrics for row in mlflow_db.rows(make_database(tmp_path, program), 0)] == [{"loss": 0.5, "c": 2.0}]
 
 
 def test_no_link_and_no_pipe_is_opened(tmp_path: Path) -> None:
-    there = made(tmp_path, TABLES + RUN).rename(tmp_path / "there")
+    there = make_database(tmp_path, TABLES + RUN).rename(tmp_path / "there")
     link = tmp_path / mlflow_db.NAME
     link.symlink_to(there)
     assert mlflow_db.rows(link, 0) == mlflow_db.rows(tmp_path, 0) == mlflow_db.rows(tmp_path / "none", 0) == []

@@ -57,20 +57,20 @@ def test_of_builds_at_the_same_time_one_run_stays(tracker: Tracker) -> None:
 
 
 def test_refused_credentials_are_said_once_and_not_shown(tracker: Tracker) -> None:
-    before = len(tracker.seen())
+    before = len(tracker.requested_paths())
     with pytest.raises(AccessDenied) as caught:
         log(server(tracker, "wrong-password-123"), "one", RESULT)
     assert "refused the credentials" in caught.value.message
     assert "wrong-password-123" not in caught.value.message + caught.value.remedy
     assert "DAGSHUB_USER_TOKEN" in caught.value.remedy
-    assert len(tracker.seen()) == before + 1
+    assert len(tracker.requested_paths()) == before + 1
 
 
 def test_an_id_that_is_no_commit_asks_the_server_nothing(tracker: Tracker) -> None:
-    before = len(tracker.seen())
+    before = len(tracker.requested_paths())
     with pytest.raises(UsageError, match="does not name a commit"):
         log(server(tracker), "one", replace(RESULT, id="x' or attributes.status = 'FINISHED"))
-    assert len(tracker.seen()) == before
+    assert len(tracker.requested_paths()) == before
 
 
 def test_a_server_that_is_away_is_an_error_with_a_remedy() -> None:

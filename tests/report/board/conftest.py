@@ -51,7 +51,7 @@ def board() -> Board:
     )  # fmt: skip
 
 
-def poisoned_board(board: Board, text: Callable[[], str]) -> Board:
+def poison_board(board: Board, text: Callable[[], str]) -> Board:
     """The board with every text that a pull request can bring replaced, keys of columns too."""
 
     def row(one: BoardRow) -> BoardRow:

@@ -11,7 +11,7 @@ from mlbutler.report.board import page as board_page
 from mlbutler.report.board.model import Board
 from tests.report.conftest import Tab, axe_finds
 
-from .conftest import poisoned_board
+from .conftest import poison_board
 
 pytestmark = pytest.mark.debian
 Open = Callable[..., Any]
@@ -35,7 +35,7 @@ def names(page: Any) -> list[str]:
     return found
 
 
-def filtered(page: Any, text: str) -> list[str]:
+def filter_names(page: Any, text: str) -> list[str]:
     page.fill("#filter", text)
     page.evaluate("new Promise(done => setTimeout(done, 120))")  # begun after the page's own, it ends after it
     return names(page)
@@ -60,8 +60,8 @@ def test_filter_sort_choose_and_compare(board: Board, show: Open) -> None:
         "accuracy = none": ["sweep-3"],
         "pr = 7": ["Larger rate"],
     }.items():
-        assert filtered(page, text) == expected, text
-    filtered(page, "acuracy > 1")
+        assert filter_names(page, text) == expected, text
+    filter_names(page, "acuracy > 1")
     assert page.inner_text("#filter-said") == "There is no column 'acuracy'. Did you mean test.accuracy?"
     for odd in (
         "accuracy > constructor('return 1')()",
@@ -71,9 +71,9 @@ def test_filter_sort_choose_and_compare(board: Board, show: Open) -> None:
         "toString = 1",
         "=" * 3,
     ):
-        filtered(page, odd)
+        filter_names(page, odd)
         assert page.inner_text("#filter-said") != ""
-    assert filtered(page, "") == ALL
+    assert filter_names(page, "") == ALL
 
     head = page.locator(".tabulator-col", has_text="test.accuracy").first
     head.get_by_role("button").press("Enter")
@@ -132,7 +132,7 @@ def test_axe_finds_nothing(board: Board, show: Open, scheme: str) -> None:
 
 def test_hostile_text_is_text(board: Board, show: Open) -> None:
     evil = '<img src=x onerror="window.hit = 1">{{ 7 * 7 }}</script><script>window.hit = 1</script>'
-    page = show(poisoned_board(board, lambda: evil), changes=True)
+    page = show(poison_board(board, lambda: evil), changes=True)
     page.get_by_role("checkbox").nth(2).check()
     for tab in ("charts", "compare", "table"):
         page.click(f"#tab-{tab}")

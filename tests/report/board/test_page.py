@@ -20,19 +20,19 @@ from mlbutler.secrets import Redactor
 from tests.report.hostile import hostile_text
 from tests.report.test_html import Page
 
-from .conftest import board_of, poisoned_board
+from .conftest import board_of, poison_board
 
 LIBRARIES = ("table-library", "chart-library")
 
 
-def unpacked(document: str, id: str) -> str:
+def decompress(document: str, id: str) -> str:
     found = re.search(rf'<script type="text/plain" id="{id}">([A-Za-z0-9+/=]*)</script>', document)
     assert found is not None
     return gzip.decompress(base64.b64decode(found[1])).decode()
 
 
 def experiments(document: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(unpacked(document, "experiments"))
+    found: dict[str, Any] = json.loads(decompress(document, "experiments"))
     return found
 
 
@@ -42,7 +42,7 @@ def check_inert(document: str) -> Page:
     assert not found._open
     assert found.all("script") == [{"type": "text/plain", "id": id} for id in ("experiments", *LIBRARIES)] + [{}]
     policy = next(meta["content"] for meta in found.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
-    programs = [page._program(), *(unpacked(document, id) for id in LIBRARIES)]
+    programs = [page._program(), *(decompress(document, id) for id in LIBRARIES)]
     hashes = " ".join(f"'sha256-{base64.b64encode(sha256(t.encode()).digest()).decode()}'" for t in programs)
     assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src {hashes}"
     assert found.programs[-1] == page._program()
@@ -58,7 +58,7 @@ def check_inert(document: str) -> Page:
 def test_text_of_a_pull_request_is_inert_wherever_it_stands(board: Board, data: st.DataObject) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=7, max_size=7))
     turn = iter(range(10**6))
-    document = page.render(poisoned_board(board, lambda: pool[next(turn) % len(pool)]))
+    document = page.render(poison_board(board, lambda: pool[next(turn) % len(pool)]))
     check_inert(document)
     assert "\x00" not in document
     assert document.encode("utf-8")
@@ -89,13 +89,13 @@ def test_a_board_of_nothing_is_a_page(board: Board) -> None:
 
 def test_credentials_are_hidden_wherever_they_stand(board: Board) -> None:
     secret = "ghp_" + "a1B2" * 9
-    evil = poisoned_board(board, lambda: f"x {secret} y")
+    evil = poison_board(board, lambda: f"x {secret} y")
     shown = redact_board(evil, Redactor(()).hide)
     assert secret in page.render(evil)
     document = page.render(shown)
     assert secret not in document
-    assert secret in unpacked(page.render(evil), "experiments")
-    assert secret not in unpacked(document, "experiments")
+    assert secret in decompress(page.render(evil), "experiments")
+    assert secret not in decompress(document, "experiments")
     known = experiments(page.render(redact_board(board, Redactor(()).hide)))
     assert known == experiments(page.render(board))  # nothing else is
 

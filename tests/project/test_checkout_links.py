@@ -81,13 +81,13 @@ def project(root: Path) -> Project:
 
 
 @pytest.fixture(autouse=True)
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The second processes that were started; each has ended when the test has."""
     monkeypatch.setattr(linking, "cores", lambda: 2)
     yield from second_processes(monkeypatch)
 
 
-def seen_whole(project: Project) -> VerifiedObjects:
+def bring_all(project: Project) -> VerifiedObjects:
     """What the cache knows after all was brought."""
     cache = open_cache(project)
     [artifact] = project.artifacts()
@@ -110,7 +110,7 @@ def wrong(root: Path, count: int) -> list[str]:
     return found if len(files) == count else [*found, f"{len(files)} files"]
 
 
-def said_by_dvc(root: Path) -> tuple[object, list[str]]:
+def run_dvc_status(root: Path) -> tuple[object, list[str]]:
     """`dvc status`, and the data files that it opened for that."""
     done = watched(root, "dvc", "status", "--json", part="file ")
     return json.loads(done.said), done.opened
@@ -132,14 +132,14 @@ class Counting:
 
 @large
 def test_all_are_links_and_dvc_agrees_without_reading_one(
-    root: Path, count: int, project: Project, started: list[subprocess.Popen[bytes]]
+    root: Path, count: int, project: Project, workers: list[subprocess.Popen[bytes]]
 ) -> None:
     progress = Counting()
-    project.checkout.lay_out(["data"], progress, seen_whole(project))
+    project.checkout.lay_out(["data"], progress, bring_all(project))
     assert progress.files == count
-    assert [process.returncode for process in started] == [0]
+    assert [process.returncode for process in workers] == [0]
     assert wrong(root, count) == []
-    assert said_by_dvc(root) == ({}, [])
+    assert run_dvc_status(root) == ({}, [])
     again = Project(root)
     assert again.hashes.unchanged_paths() == {"data"}
     (root / "data" / "folder 3" / "more").write_text("more")
@@ -147,7 +147,7 @@ def test_all_are_links_and_dvc_agrees_without_reading_one(
 
 
 def test_a_cached_object_that_was_replaced_since_it_was_looked_at(root: Path, count: int, project: Project) -> None:
-    whole = seen_whole(project)
+    whole = bring_all(project)
     store = LocalStore("cache", root / ".dvc" / "cache")
     replaced = [f"content {number}" for number in (3, count // 2, count - SAME - 3)]
     for content in replaced:
@@ -157,17 +157,17 @@ def test_a_cached_object_that_was_replaced_since_it_was_looked_at(root: Path, co
         other.replace(path)
     project.checkout.lay_out(["data"], None, whole)
     assert wrong(root, count) == []
-    status, read = said_by_dvc(root)
+    status, read = run_dvc_status(root)
     assert status == {}
     assert {Path(name).read_text() for name in read} <= set(replaced)  # DVC's state has the files that they were
 
 
 @pytest.mark.parametrize("kind", ["killed", "cannot be started"])
 def test_the_second_process_is_a_help_and_no_more(
-    root: Path, count: int, project: Project, started: list[subprocess.Popen[bytes]], kind: str, tmp_path: Path,
+    root: Path, count: int, project: Project, workers: list[subprocess.Popen[bytes]], kind: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    whole = seen_whole(project)
+    whole = bring_all(project)
     program = tmp_path / "killed.py"
     folder = str(Path(str(linker.__file__)).parent)
     program.write_text(
@@ -181,10 +181,10 @@ def test_the_second_process_is_a_help_and_no_more(
         if kind == "cannot be started":
             without.setattr(sys, "executable", "/nowhere/python")
         project.checkout.lay_out(["data"], None, whole)
-    assert [process.returncode for process in started] == ([-signal.SIGKILL] if kind == "killed" else [])
+    assert [process.returncode for process in workers] == ([-signal.SIGKILL] if kind == "killed" else [])
     assert wrong(root, count) == []
     if kind == "killed":  # all were written into DVC's state; those that were made here have to be written again
-        assert said_by_dvc(root) == ({}, [])
+        assert run_dvc_status(root) == ({}, [])
 
 
 class Interrupting:
@@ -201,26 +201,26 @@ class Interrupting:
 
 @pytest.mark.parametrize("after", [100, 300])
 def test_an_interruption_leaves_nothing_half_there(
-    root: Path, count: int, project: Project, started: list[subprocess.Popen[bytes]], after: int, tmp_path: Path,
+    root: Path, count: int, project: Project, workers: list[subprocess.Popen[bytes]], after: int, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    whole = seen_whole(project)
+    whole = bring_all(project)
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(999)\n")
     with monkeypatch.context() as slow, pytest.raises(KeyboardInterrupt):
         slow.setattr(linker, "__file__", str(tmp_path / "slow.py"))
         project.checkout.lay_out(["data"], Interrupting(after), whole)
-    assert all(process.poll() is not None for process in started)
+    assert all(process.poll() is not None for process in workers)
     assert half_there(root) == []
-    assert len(started) == (after > 256)
+    assert len(workers) == (after > 256)
     again = Project(root, options=ProjectOptions(hardlink=True))
     again.checkout.lay_out(["data"], None, whole)
     assert wrong(root, count) == []
 
 
 def test_without_hardlinks_the_work_tree_s_files_are_its_own(
-    root: Path, started: list[subprocess.Popen[bytes]]
+    root: Path, workers: list[subprocess.Popen[bytes]]
 ) -> None:
     project = Project(root)
-    project.checkout.lay_out(["data"], None, seen_whole(project))
-    assert started == []
+    project.checkout.lay_out(["data"], None, bring_all(project))
+    assert workers == []
     assert {path.stat().st_nlink for path in (root / "data").rglob("*") if path.is_file()} == {1}

@@ -61,7 +61,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str, 
     return root, request.param, commit(tmp_path / "repo", "first")
 
 
-def found(project: tuple[Path, str, str]) -> dict[str, CodeChange]:
+def find_changes(project: tuple[Path, str, str]) -> dict[str, CodeChange]:
     root, prefix, base = project
     return {change.path: change for change in code_changes(Project(root, {}), Git(root), prefix, base)}
 
@@ -74,7 +74,7 @@ def test_every_changed_file_is_told_with_its_stages(project: tuple[Path, str, st
     (root / "README.md").unlink()
     write(root, {"new.py": "", "m.json": '{"a": 2}'})
     subprocess.run(["git", "add", "-A"], cwd=root, check=True)
-    changes = found(project)
+    changes = find_changes(project)
     assert {path: (c.kind, c.stages) for path, c in changes.items()} == {
         "src/train.py": ("changed", ("train",)),
         "src/model.py": ("changed", ()),
@@ -116,7 +116,7 @@ def test_what_is_declared_is_no_warning(project: tuple[Path, str, str]) -> None:
     text = DVC_YAML.replace("deps: [src/train.py]", "deps: [src, common/, conf/base.json]")
     (root / "dvc.yaml").write_text(text)
     write(root, {"src/model.py": "from common.layers import x\n\n", "conf/base.json": "[]"})
-    changes = found(project)
+    changes = find_changes(project)
     assert {path: (c.stages, c.undeclared) for path, c in changes.items()} == {
         "src/model.py": (("train",), ()),
         "conf/base.json": (("train",), ()),
@@ -128,9 +128,9 @@ def test_files_outside_the_project_are_told_where_a_stage_uses_them(project: tup
     root = project[0]
     (root.parent / "outside.txt").write_text("2")
     (root.parent / "lib" / "base.py").write_text("# changed\n")
-    assert found(project) == {}
+    assert find_changes(project) == {}
     (root / "dvc.yaml").write_text(DVC_YAML.replace("deps: [src/train.py]", "deps: [src/train.py, ../lib]"))
-    assert {path: c.stages for path, c in found(project).items()} == {"../lib/base.py": ("train",)}
+    assert {path: c.stages for path, c in find_changes(project).items()} == {"../lib/base.py": ("train",)}
 
 
 def test_who_comes_after_whom(project: tuple[Path, str, str]) -> None:

@@ -104,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def hashed_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return the files that DVC hashes."""
     found: list[str] = []
     hash_file = build.hash_file
@@ -152,38 +152,38 @@ def test_it_is_the_hash_that_dvc_takes(
     same(found, world.by_dvc())
 
 
-def test_what_the_database_knows_is_not_hashed_again(world: World, hashed: list[str]) -> None:
+def test_what_the_database_knows_is_not_hashed_again(world: World, hashed_files: list[str]) -> None:
     world.repo.state.hashes.clear()
     world.lay_out({"a": "one", "tmp/b.txt": "another\r\n", "a b": "a file"}, {})
     first = world.in_bulk()
-    assert sorted(hashed) == [str(world.data / name) for name in ("a", "a b", "tmp/b.txt")]
-    hashed.clear()
+    assert sorted(hashed_files) == [str(world.data / name) for name in ("a", "a b", "tmp/b.txt")]
+    hashed_files.clear()
     assert world.in_bulk() == first is not None
-    assert hashed == []
+    assert hashed_files == []
     assert vars_of(first) == world.by_dvc()
-    assert hashed == []
+    assert hashed_files == []
 
 
-def test_only_what_changed_is_hashed_and_put_into_the_database(world: World, hashed: list[str]) -> None:
+def test_only_what_changed_is_hashed_and_put_into_the_database(world: World, hashed_files: list[str]) -> None:
     world.lay_out({"a": "one", "tmp/b.txt": "one"}, {})
     world.in_bulk()
-    hashed.clear()
+    hashed_files.clear()
     (world.data / "tmp" / "b.txt").write_text("longer than before")
     found = world.in_bulk()
-    assert hashed == [str(world.data / "tmp" / "b.txt")]
-    hashed.clear()
+    assert hashed_files == [str(world.data / "tmp" / "b.txt")]
+    hashed_files.clear()
     assert vars_of(found) == world.by_dvc()
-    assert hashed == []
+    assert hashed_files == []
 
 
-def test_what_dvc_2_wrote_into_the_database_is_not_believed(world: World, hashed: list[str]) -> None:
+def test_what_dvc_2_wrote_into_the_database_is_not_believed(world: World, hashed_files: list[str]) -> None:
     world.lay_out({"a": "one\r\n"}, {})
     expected = world.in_bulk()
     key = str(world.data / "a")
     world.repo.state.hashes[key] = world.repo.state.hashes[key].replace('"version"', '"was"')
-    hashed.clear()
+    hashed_files.clear()
     assert world.in_bulk() == expected
-    assert hashed == [key]
+    assert hashed_files == [key]
 
 
 @pytest.mark.parametrize("row", ["", "{", '{"checksum": 3}', '{"checksum": "3", "hash_info": {"md5": "x"}}'])

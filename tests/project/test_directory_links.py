@@ -82,12 +82,12 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for module in ("project.directory_links", "project.lay_out", "store.linking"):
         monkeypatch.setattr(f"mlbutler.{module}.MANY", FEW)
-    with made(tmp_path, FILES) as world:
+    with make_world(tmp_path, FILES) as world:
         yield world
 
 
 @contextmanager
-def made(tmp_path: Path, files: Mapping[str, bytes]) -> Iterator[World]:
+def make_world(tmp_path: Path, files: Mapping[str, bytes]) -> Iterator[World]:
     root = tmp_path / "project"
     root.mkdir()
     run(root, "git", "init", "-q")
@@ -117,7 +117,7 @@ def reads(root: Path) -> int:
 def test_links_that_were_begun_early_are_mirror_cache_and_work_tree_in_one(tmp_path: Path) -> None:
     begun: list[list[Path]] = []
     files = files_of(MANY)
-    with made(tmp_path, files) as world:
+    with make_world(tmp_path, files) as world:
         world.sync(lambda: begun.append(world.scratch()))
         assert len(begun[0]) == 1
         assert world.files() == files
@@ -132,7 +132,7 @@ def test_without_the_second_process_it_is_done_all_the_same(
 ) -> None:
     whole = LinkWorker.result
 
-    def cut(self: LinkWorker) -> bytes:
+    def kill_first(self: LinkWorker) -> bytes:
         self._process.kill()
         return whole(self)
 
@@ -142,7 +142,7 @@ def test_without_the_second_process_it_is_done_all_the_same(
         elif how == "none can be started":
             patched.setattr(sys, "executable", "/nonexistent/python")
         else:
-            patched.setattr(LinkWorker, "result", cut)
+            patched.setattr(LinkWorker, "result", kill_first)
         world.sync()
     assert world.files() == FILES
     assert not world.scratch()

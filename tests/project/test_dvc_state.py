@@ -42,7 +42,7 @@ def repo(project: Path) -> Any:
     return Project(project).repo
 
 
-def known(repo: Any, path: Path) -> tuple[str, str] | None:
+def hash_known_to_dvc(repo: Any, path: Path) -> tuple[str, str] | None:
     """The algorithm and hash that DVC takes for the file's own, None where it would hash it."""
     _, found = repo.state.get(str(path), repo.fs)
     return (found.name, found.value) if found else None
@@ -55,21 +55,21 @@ def states(root: Path, *names: str) -> dict[str, os.stat_result]:
 def test_dvc_takes_what_it_was_told_for_the_file_s_hash(root: Path, repo: Any) -> None:
     state_writer = DvcStateWriter(repo, root / "data", {"a é.txt": HASH, "sub/b": LEGACY})
     state_writer.commit(states(root, "a é.txt", "sub/b"))
-    assert known(repo, root / "data" / "a é.txt") == ("md5", "1" * 32)
-    assert known(repo, root / "data" / "sub" / "b") == ("md5-dos2unix", "2" * 32)
+    assert hash_known_to_dvc(repo, root / "data" / "a é.txt") == ("md5", "1" * 32)
+    assert hash_known_to_dvc(repo, root / "data" / "sub" / "b") == ("md5-dos2unix", "2" * 32)
 
 
 def test_a_file_alone_has_no_name_below(root: Path, repo: Any) -> None:
     path = root / "data" / "a é.txt"
     DvcStateWriter(repo, path, {"": HASH}).commit({"": path.stat()})
-    assert known(repo, path) == ("md5", "1" * 32)
+    assert hash_known_to_dvc(repo, path) == ("md5", "1" * 32)
 
 
 @pytest.mark.parametrize("change", ["content", "another file", "touched"])
 def test_a_file_that_became_another_than_was_told_before_is_hashed(root: Path, repo: Any, change: str) -> None:
     path = root / "data" / "a é.txt"
     DvcStateWriter(repo, root / "data", {"a é.txt": HASH}).preregister(states(root, "a é.txt"))
-    assert known(repo, path) == ("md5", "1" * 32)
+    assert hash_known_to_dvc(repo, path) == ("md5", "1" * 32)
     if change == "content":
         path.write_text("longer content")
     elif change == "touched":
@@ -79,7 +79,7 @@ def test_a_file_that_became_another_than_was_told_before_is_hashed(root: Path, r
         path.rename(root / "kept")  # so that its inode is not used again
         path.write_text("CONTENT")
         os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
-    assert known(repo, path) is None
+    assert hash_known_to_dvc(repo, path) is None
 
 
 def test_what_turned_out_otherwise_is_told_again_and_the_rest_is_not(
@@ -99,8 +99,8 @@ def test_what_turned_out_otherwise_is_told_again_and_the_rest_is_not(
     monkeypatch.setattr(repo.state, "save_many", saving)
     state_writer.commit(expected | states(root, "sub/b"))
     assert told == [str(root / "data" / "sub" / "b")]
-    assert known(repo, root / "data" / "sub" / "b") == ("md5", "1" * 32)
-    assert known(repo, root / "data" / "a é.txt") == ("md5", "1" * 32)
+    assert hash_known_to_dvc(repo, root / "data" / "sub" / "b") == ("md5", "1" * 32)
+    assert hash_known_to_dvc(repo, root / "data" / "a é.txt") == ("md5", "1" * 32)
 
 
 def test_a_database_that_cannot_be_written_is_done_without(
@@ -112,4 +112,4 @@ def test_a_database_that_cannot_be_written_is_done_without(
     monkeypatch.setattr(repo.state, "save_many", full)
     DvcStateWriter(repo, root / "data", {"sub/b": HASH}).commit(states(root, "sub/b"))
     monkeypatch.undo()
-    assert known(repo, root / "data" / "sub" / "b") is None
+    assert hash_known_to_dvc(repo, root / "data" / "sub" / "b") is None

@@ -29,7 +29,7 @@ STAGES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def said(schema: Any, stage: Any) -> Any:
+def validate(schema: Any, stage: Any) -> Any:
     try:
         return voluptuous.Schema(schema)({"one": stage})
     except voluptuous.MultipleInvalid as error:
@@ -40,7 +40,7 @@ def said(schema: Any, stage: Any) -> Any:
 def test_a_stage_is_judged_as_dvc_judges_it(stage: Any) -> None:
     guard()
     theirs = {str: either_or(STAGE_DEFINITION, FOREACH_IN, ["foreach", "do"])}
-    assert said(SINGLE_PIPELINE_STAGE_SCHEMA, stage) == said(theirs, stage)
+    assert validate(SINGLE_PIPELINE_STAGE_SCHEMA, stage) == validate(theirs, stage)
 
 
 def test_what_a_stage_may_hold_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def run_stage(root: Path, *, well: bool = False) -> None:
     left.note_end(STAGE, well=well)
 
 
-def left(root: Path) -> set[str]:
+def left_outputs(root: Path) -> set[str]:
     """As the next process knows it."""
     return set(LeftByStages(root).holds(["out", "log.txt"]))
 
@@ -38,24 +38,24 @@ def root(tmp_path: Path) -> Path:
 
 def test_what_a_stage_left_is_known_until_it_is_changed(root: Path) -> None:
     run_stage(root)
-    assert left(root) == {"out", "log.txt"}
+    assert left_outputs(root) == {"out", "log.txt"}
     (root / "out" / "more").write_text("mine")
-    assert left(root) == {"log.txt"}
+    assert left_outputs(root) == {"log.txt"}
     (root / "log.txt").unlink()
-    assert left(root) == set()
+    assert left_outputs(root) == set()
 
 
 def test_of_one_that_ended_well_only_what_no_cache_has_counts(root: Path) -> None:
     run_stage(root, well=True)
-    assert left(root) == {"log.txt"}
+    assert left_outputs(root) == {"log.txt"}
 
 
 def test_what_is_not_there_counts_until_it_is(root: Path) -> None:
     (root / "log.txt").unlink()
     run_stage(root)
-    assert left(root) == {"out", "log.txt"}
+    assert left_outputs(root) == {"out", "log.txt"}
     (root / "log.txt").write_text("mine")
-    assert left(root) == {"out"}
+    assert left_outputs(root) == {"out"}
 
 
 def test_an_edit_right_after_the_end_shows(root: Path) -> None:
@@ -64,7 +64,7 @@ def test_an_edit_right_after_the_end_shows(root: Path) -> None:
         run_stage(root)
         with (root / "log.txt").open("r+") as file:  # of equal length, in the same file
             file.write("x")
-        assert left(root) == {"out"}
+        assert left_outputs(root) == {"out"}
 
 
 def test_an_edit_within_one_step_of_the_clock_is_not_taken_for_the_stages(
@@ -74,31 +74,31 @@ def test_an_edit_within_one_step_of_the_clock_is_not_taken_for_the_stages(
     now = max((root / name).stat().st_ctime for name in ("log.txt", "out/half"))
     monkeypatch.setattr(fingerprint, "time", SimpleNamespace(time=lambda: now, sleep=lambda seconds: None))
     run_stage(root)
-    assert left(root) == set()
+    assert left_outputs(root) == set()
 
 
 def test_times_that_lie_ahead_leave_it_to_the_user(root: Path) -> None:
     os.utime(root / "log.txt", (time.time() + 3600,) * 2)
     run_stage(root)
-    assert left(root) == {"out"}
+    assert left_outputs(root) == {"out"}
 
 
 def test_links_that_a_stage_left_are_known_as_they_are(root: Path) -> None:
     (root / "out" / "latest").symlink_to("half")
     run_stage(root)
-    assert left(root) == {"out", "log.txt"}
+    assert left_outputs(root) == {"out", "log.txt"}
     (root / "out" / "latest").unlink()
     (root / "out" / "latest").symlink_to("mine")
-    assert left(root) == {"log.txt"}
+    assert left_outputs(root) == {"log.txt"}
 
 
 def test_whatever_is_there_counts_where_mlbutler_was_killed_with_the_stage(root: Path) -> None:
     LeftByStages(root).note_start(STAGE)
     shutil.rmtree(root / "out")
-    assert left(root) == {"out", "log.txt"}
+    assert left_outputs(root) == {"out", "log.txt"}
     run_stage(root)  # the next run
     (root / "out").mkdir()
-    assert left(root) == {"log.txt"}
+    assert left_outputs(root) == {"log.txt"}
 
 
 def test_an_output_whose_stage_was_killed_and_renamed_is_that_of_the_new_one(root: Path) -> None:
@@ -107,6 +107,6 @@ def test_an_output_whose_stage_was_killed_and_renamed_is_that_of_the_new_one(roo
     again = LeftByStages(root)
     again.note_start(renamed)
     again.note_end(renamed, well=True)
-    assert left(root) == {"log.txt"}
+    assert left_outputs(root) == {"log.txt"}
     (root / "log.txt").write_text("mine")
-    assert left(root) == set()
+    assert left_outputs(root) == set()

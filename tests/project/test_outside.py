@@ -74,7 +74,7 @@ def serving() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, serving: Server) -> tuple[Path, Path]:
+def template(tmp_path_factory: pytest.TempPathFactory, serving: Server) -> tuple[Path, Path]:
     """The folder that all lies in, and a copy of it as it was when it was made."""
     top = tmp_path_factory.mktemp("outside") / "top"
     root = top / "repo" / "project"
@@ -111,11 +111,11 @@ def server(serving: Server) -> Server:
 
 
 @pytest.fixture
-def top(made: tuple[Path, Path], server: Server) -> Path:
+def top(template: tuple[Path, Path], server: Server) -> Path:
     """The folder that the repository and what its project reads from the machine lie in."""
-    shutil.rmtree(made[0])
-    shutil.copytree(made[1], made[0], symlinks=True)
-    return made[0]
+    shutil.rmtree(template[0])
+    shutil.copytree(template[1], template[0], symlinks=True)
+    return template[0]
 
 
 @pytest.fixture
@@ -125,12 +125,12 @@ def project(top: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return top / "repo" / "project"
 
 
-def planned(root: Path) -> dict[str, StagePlan]:
+def plan_stages(root: Path) -> dict[str, StagePlan]:
     return {stage.name: stage for stage in Project(root, {}).planning.plan()}
 
 
 def states(root: Path) -> dict[str, StageState]:
-    return {name: stage.state for name, stage in planned(root).items()}
+    return {name: stage.state for name, stage in plan_stages(root).items()}
 
 
 def test_what_did_not_change_outside_is_up_to_date(project: Path, server: Server) -> None:
@@ -140,7 +140,7 @@ def test_what_did_not_change_outside_is_up_to_date(project: Path, server: Server
 
 def test_a_changed_file_above_the_project_makes_its_stage_stale(project: Path) -> None:
     (project.parent / "lib" / "util.py").write_text("x = 2\n")
-    stages = planned(project)
+    stages = plan_stages(project)
     assert stages["above"].state is STALE
     subjects = {cause.subject for cause in stages["above"].causes}
     assert subjects == {str(project.parent / "lib" / "util.py"), str(project.parent / "lib")}
@@ -154,7 +154,7 @@ def test_a_file_added_to_a_directory_on_the_machine_makes_its_stage_stale(projec
 
 def test_what_is_not_on_this_machine_is_not_known(project: Path, top: Path) -> None:
     shutil.rmtree(top / "shared")
-    stage = planned(project)["machine"]
+    stage = plan_stages(project)["machine"]
     assert stage.state is NOT_KNOWN
     assert [(c.kind, c.subject, c.detail) for c in stage.causes] == [
         ("not known", str(top / "shared"), "it is not on this machine")
@@ -178,7 +178,7 @@ def test_another_etag_makes_stages_stale_and_those_after_them(project: Path, ser
 @pytest.mark.parametrize(("status", "reason"), [(403, "the server answers 403"), (500, "the server answers 500")])
 def test_a_server_that_refuses_leaves_it_not_known(project: Path, server: Server, status: int, reason: str) -> None:
     server.status = status
-    stages = planned(project)
+    stages = plan_stages(project)
     assert {name for name, stage in stages.items() if stage.state is NOT_KNOWN} == {"web", "bucket", "after"}
     (cause,) = stages["web"].causes
     assert (cause.kind, cause.subject, cause.detail) == ("not known", f"{server.url}/rows.csv", reason)
@@ -188,7 +188,7 @@ def test_a_server_that_refuses_leaves_it_not_known(project: Path, server: Server
 
 def test_what_its_server_no_longer_has_cannot_be_read(project: Path, server: Server) -> None:
     server.status = 404
-    stage = planned(project)["web"]
+    stage = plan_stages(project)["web"]
     assert stage.state is StageState.CANNOT_RUN
     assert [(c.kind, c.subject) for c in stage.causes] == [("missing", f"{server.url}/rows.csv")]
 
@@ -212,7 +212,7 @@ def test_a_stage_that_never_ran_is_stale_and_that_its_dependency_is_out_of_reach
     server.status = 500
     text = (project / "dvc.yaml").read_text()
     (project / "dvc.yaml").write_text(text.replace("  web:", "  newly:").replace("w.txt", "n.txt"))
-    found = planned(project)
+    found = plan_stages(project)
     assert found["newly"].state is STALE
     assert [(c.kind, c.subject, c.detail) for c in found["newly"].causes] == [
         ("never run", "newly", "not in dvc.lock"),
@@ -284,7 +284,7 @@ def test_storage_whose_plugin_is_missing_is_not_known_and_the_rest_is_planned(
         + "  shut: {cmd: echo 1 > shut.txt, deps: [{path: 'ssh://127.0.0.1:1/x', " + md5 + "}], " + out % "shut"
         + "  near: {cmd: echo 1 > near.txt, " + out % "near"
     )  # fmt: skip
-    stages = planned(tmp_path)
+    stages = plan_stages(tmp_path)
     assert {name: stage.state for name, stage in stages.items()} == {"far": NOT_KNOWN, "shut": NOT_KNOWN, "near": UP}
     (cause,) = stages["far"].causes
     assert "requires 'dvc-oss' to be installed" in cause.detail

@@ -18,14 +18,14 @@ def file(recorded: Any, current: Any, names: tuple[str, ...] = (), **more: Any) 
     return ParamsFile(path="params.yaml", names=names, recorded=recorded, current=current, **more)
 
 
-def said(params: ParamsFile) -> dict[str, str]:
+def details_by_subject(params: ParamsFile) -> dict[str, str]:
     return {cause.subject: cause.detail for cause in param_causes(params)}
 
 
 def test_a_group_is_told_value_by_value() -> None:
     old = {"train": {"lr": 0.1, "layers": [8, 8], "note": "x" * 100, "gone": 1}}
     new = {"train": {"lr": 0.2, "layers": [8, 9], "note": "x" * 100, "added": True}}
-    assert said(file(old, new, ("train",))) == {
+    assert details_by_subject(file(old, new, ("train",))) == {
         "params.yaml:train.lr": "0.1 → 0.2",
         "params.yaml:train.layers.1": "8 → 9",
         "params.yaml:train.gone": "removed",
@@ -34,7 +34,7 @@ def test_a_group_is_told_value_by_value() -> None:
 
 
 def test_long_texts_are_shown_from_where_they_differ() -> None:
-    [detail] = said(file({"a": "x" * 200 + "old"}, {"a": "x" * 200 + "new"})).values()
+    [detail] = details_by_subject(file({"a": "x" * 200 + "old"}, {"a": "x" * 200 + "new"})).values()
     assert detail == '...xxxxxxxxxxxxold" → ...xxxxxxxxxxxxnew"'
 
 
@@ -47,7 +47,7 @@ def test_many_differences_are_counted() -> None:
 
 
 def test_an_empty_group_in_place_of_another_value_is_a_difference() -> None:
-    assert said(file({"g": {}}, {"g": []}, ("g",))) == {"params.yaml:g": "{} → []"}
+    assert details_by_subject(file({"g": {}}, {"g": []}, ("g",))) == {"params.yaml:g": "{} → []"}
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,15 @@ def test_a_path_that_dvc_writes_otherwise_says_so() -> None:
 
 
 def test_what_keeps_a_stage_from_running() -> None:
-    def found(params: ParamsFile) -> list[tuple[str, str]]:
+    def kinds_and_subjects(params: ParamsFile) -> list[tuple[str, str]]:
         return [(cause.kind, cause.subject) for cause in (*lacking(params, "dvc.yaml"), *not_recordable(params))]
 
-    assert found(file({}, None)) == [("missing", "params.yaml")]
-    assert found(file({}, {"a": 1}, ("a", "b"))) == [("missing", "params.yaml:b")]
-    assert found(file({}, None, problem="bad")) == [("unreadable", "params.yaml")]
+    assert kinds_and_subjects(file({}, None)) == [("missing", "params.yaml")]
+    assert kinds_and_subjects(file({}, {"a": 1}, ("a", "b"))) == [("missing", "params.yaml:b")]
+    assert kinds_and_subjects(file({}, None, problem="bad")) == [("unreadable", "params.yaml")]
     day = {"a": {"when": [datetime.date(2024, 1, 1)]}, "b": 1}
-    assert found(file({}, day)) == [("unreadable", "params.yaml:a")]
-    assert found(file({}, {"a": 1})) == []
+    assert kinds_and_subjects(file({}, day)) == [("unreadable", "params.yaml:a")]
+    assert kinds_and_subjects(file({}, {"a": 1})) == []
     (cause,) = lacking(file({}, {"a": 1}, ("./my.yaml:",)), "dvc.yaml")
     assert "for all of that file write `./my.yaml: null`" in cause.remedy
 

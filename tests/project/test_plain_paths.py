@@ -16,7 +16,7 @@ CONFIGS: tuple[dict[str, Any], ...] = (
 )
 
 
-def found(config: dict[str, Any], path: str, **more: Any) -> Any:
+def open_file_system(config: dict[str, Any], path: str, **more: Any) -> Any:
     try:
         return output.get_cloud_fs(config, url=path, **more)
     except Exception as error:
@@ -25,17 +25,17 @@ def found(config: dict[str, Any], path: str, **more: Any) -> Any:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_answer_is_dvc_s_own(path: str) -> None:
-    theirs = [found(config, path) for config in CONFIGS]
+    theirs = [open_file_system(config, path) for config in CONFIGS]
     before = output.get_cloud_fs
     with plain_paths():
         for _ in range(2):
-            assert [found(config, path) for config in CONFIGS] == theirs
-        assert found(CONFIGS[1], "data", version_aware=True)[1]["version_aware"]
-        assert "version_aware" not in found(CONFIGS[1], "data")[1]
+            assert [open_file_system(config, path) for config in CONFIGS] == theirs
+        assert open_file_system(CONFIGS[1], "data", version_aware=True)[1]["version_aware"]
+        assert "version_aware" not in open_file_system(CONFIGS[1], "data")[1]
     assert output.get_cloud_fs is before
 
 
 def test_what_a_caller_does_with_the_settings_is_its_own() -> None:
     with plain_paths():
-        found(CONFIGS[1], "data")[1]["checksum_jobs"] = 7
-        assert found(CONFIGS[1], "data")[1]["checksum_jobs"] == 3
+        open_file_system(CONFIGS[1], "data")[1]["checksum_jobs"] = 7
+        assert open_file_system(CONFIGS[1], "data")[1]["checksum_jobs"] == 3

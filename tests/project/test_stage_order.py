@@ -50,7 +50,7 @@ class Named(int):
 def test_a_project_is_read_as_dvc_reads_it(tmp_path: Path, text: str, wrong: bool) -> None:
     Repo.init(str(tmp_path), no_scm=True).close()
     (tmp_path / "dvc.yaml").write_text(text)
-    (theirs, said), (ours, why) = (found(Repo(str(tmp_path)), how) for how in (by_dvc, order_stages))
+    (theirs, said), (ours, why) = (order_or_error(Repo(str(tmp_path)), how) for how in (by_dvc, order_stages))
     assert (ours, bool(why)) == (theirs, wrong)
     assert sorted(re.findall(r"[\w']+", why)) == sorted(re.findall(r"[\w']+", said))  # a cycle begins anywhere
 
@@ -59,7 +59,7 @@ def by_dvc(index: Any) -> list[Any]:
     return list(networkx.dfs_postorder_nodes(index.graph))
 
 
-def found(repo: Repo, how: Any) -> tuple[list[str], str]:
+def order_or_error(repo: Repo, how: Any) -> tuple[list[str], str]:
     try:
         return [stage.addressing for stage in how(repo.index)], ""
     except DvcException as error:

@@ -38,7 +38,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def brought(root: Path) -> int:
+def sync_all(root: Path) -> int:
     return step(root, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
 
 
@@ -55,7 +55,7 @@ def test_a_repository_that_only_the_change_names_is_not_given_the_password_of_gi
 ) -> None:
     url = f"{elsewhere.url}/x.git"
     add(root, f"path: model.txt\n  repo:\n    url: {url}\n    rev_lock: {'a' * 40}")
-    assert brought(root) == 1
+    assert sync_all(root) == 1
     assert elsewhere.came
     assert elsewhere.was_sent_no_password()
 
@@ -77,7 +77,7 @@ def test_no_directory_or_program_of_the_agent_is_asked(
     root: Path, dependency: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(root, dependency.replace("{rev}", "a" * 40))
-    assert brought(root) == 3
+    assert sync_all(root) == 3
     assert "new.dvc is not fetched" in capsys.readouterr().err
 
 
@@ -90,14 +90,14 @@ def test_an_import_that_the_target_branch_has_is_brought(
     subprocess.run(["git", "fetch", "-q", str(author), "HEAD"], cwd=root, check=True)
     subprocess.run(["git", "reset", "-q", "--hard", "FETCH_HEAD"], cwd=root, check=True)
     monkeypatch.setenv("MLBUTLER_GIT_URL", str(author))
-    assert brought(root) == 0
+    assert sync_all(root) == 0
     assert (root / "imported.py").read_bytes() == (template().repo / "train.py").read_bytes()
     # The same address in a file that the target branch does not have is another import.
     (root / "imported.py.dvc").rename(root / "moved.py.dvc")
     (root / "imported.py").unlink()
     subprocess.run(["rm", "-rf", ".dvc/cache", ".mlbutler"], cwd=root, check=True)
     commit(root, "moved")
-    assert brought(root) == 3
+    assert sync_all(root) == 3
 
 
 class _Planted:
@@ -135,8 +135,8 @@ def test_what_the_project_s_code_left_in_the_site_cache_of_dvc_is_not_loaded(
     subprocess.run(["git", "fetch", "-q", str(author), "HEAD"], cwd=root, check=True)
     subprocess.run(["git", "reset", "-q", "--hard", "FETCH_HEAD"], cwd=root, check=True)
     monkeypatch.setenv("MLBUTLER_GIT_URL", str(author))
-    brought(root)
+    sync_all(root)
     subprocess.run(["rm", "-rf", ".dvc/cache", ".mlbutler", "imported"], cwd=root, check=True)
     assert plant(tmp_path / "site", tmp_path / "mark")
-    brought(root)
+    sync_all(root)
     assert not (tmp_path / "mark").exists()

@@ -44,7 +44,7 @@ def _back_in_time(root: Path) -> None:
     os.utime(root / "data" / "b.txt", ns=(10**18, 10**18))
 
 
-def _replaced(root: Path) -> None:
+def _replace_file(root: Path) -> None:
     other = root / "other"
     other.write_text("CONTENT")
     os.utime(other, ns=(10**18, 10**18))
@@ -54,7 +54,7 @@ def _replaced(root: Path) -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "content": lambda root: (root / "data" / "b.txt").write_text("other"),
     "content, as old and as long as before": _back_in_time,
-    "another file": _replaced,
+    "another file": _replace_file,
     "one more": lambda root: (root / "data" / "sub" / "more").touch(),
     "one less": lambda root: (root / "data" / "sub" / "deep" / "a é.txt").unlink(),
     "another name": lambda root: (root / "data" / "b.txt").rename(root / "data" / "c.txt"),
@@ -127,10 +127,10 @@ def test_other_names_have_another_fingerprint(
     (root / "file").touch()
     status = (root / "file").lstat()
 
-    def named(of: dict[str, str]) -> Fingerprint | None:
+    def fingerprint_of(of: dict[str, str]) -> Fingerprint | None:
         return tree_fingerprint(root, "data", [(f"{root}/data/{folder}/{name}", status) for folder, name in of.items()])
 
-    assert (named(one) == named(other)) is (one == other)
+    assert (fingerprint_of(one) == fingerprint_of(other)) is (one == other)
 
 
 def test_what_changed_a_moment_ago_is_racy(root: Path) -> None:

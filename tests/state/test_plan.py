@@ -21,7 +21,7 @@ Change = Callable[[Path], object]
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> World:
+def planned_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     from tests.integration.world import make
 
     world = make(tmp_path_factory.mktemp("planned"))
@@ -35,13 +35,13 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def opened(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
+def run_watching_project(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
     """(did the verb open DVC's project, its document)."""
     done = watched(root, "mlbutler", *words, "--json", environ=world.base_environ())
     return done.project, json.loads(done.said)
 
 
-def imported(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
+def run_watching_imports(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
     """(did the verb import what opens DVC's project, its document)."""
     watch = (
         "import sys\nfrom mlbutler.cli import main\n"
@@ -64,15 +64,18 @@ def a_clone(world: World) -> Path:
     return root
 
 
-def test_the_next_verbs_open_no_project(planned: World) -> None:
-    root = a_clone(planned)
+def test_the_next_verbs_open_no_project(planned_world: World) -> None:
+    root = a_clone(planned_world)
     for words in (["plan"], ["sync"], ["check", "lock"], ["commit"]):
-        there, document = imported(planned, root, *words)
+        there, document = run_watching_imports(planned_world, root, *words)
         assert there is False, words
         assert document["result"]["outcome"] == "passed"
-        assert opened(planned, root, *words)[0] is False, words
-    assert opened(planned, root, "plan")[1]["result"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
-    assert opened(planned, root, "check", "lock")[1]["result"]["reason"] == "dvc.lock is up to date"
+        assert run_watching_project(planned_world, root, *words)[0] is False, words
+    assert (
+        run_watching_project(planned_world, root, "plan")[1]["result"]["reason"]
+        == "nothing is stale: 2 of 2 stages up to date"
+    )
+    assert run_watching_project(planned_world, root, "check", "lock")[1]["result"]["reason"] == "dvc.lock is up to date"
 
 
 CHANGES: dict[str, Change] = {
@@ -103,34 +106,34 @@ def _file(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_any_change_makes_it_plan_anew(planned: World, change: str) -> None:
-    root = a_clone(planned)
+def test_any_change_makes_it_plan_anew(planned_world: World, change: str) -> None:
+    root = a_clone(planned_world)
     CHANGES[change](root)
-    assert opened(planned, root, "plan")[0] is True
+    assert run_watching_project(planned_world, root, "plan")[0] is True
 
 
-def test_another_choice_of_stages_is_another_plan(planned: World) -> None:
-    root = a_clone(planned)
-    assert opened(planned, root, "plan", "train")[0] is True
-    assert opened(planned, root, "plan", "train")[0] is False
+def test_another_choice_of_stages_is_another_plan(planned_world: World) -> None:
+    root = a_clone(planned_world)
+    assert run_watching_project(planned_world, root, "plan", "train")[0] is True
+    assert run_watching_project(planned_world, root, "plan", "train")[0] is False
 
 
-def test_a_plan_with_stale_stages_is_not_kept(planned: World) -> None:
-    root = a_clone(planned)
+def test_a_plan_with_stale_stages_is_not_kept(planned_world: World) -> None:
+    root = a_clone(planned_world)
     before = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(before.replace("0.1", "0.3").replace("0.2", "0.4") + "rate: 5\n")
     (root / "src" / "train.py").open("a").write("# stale\n")
-    document = opened(planned, root, "plan")[1]
+    document = run_watching_project(planned_world, root, "plan")[1]
     assert "stale" in document["result"]["reason"]
     time.sleep(0.1)
-    assert opened(planned, root, "plan")[0] is True
+    assert run_watching_project(planned_world, root, "plan")[0] is True
 
 
-def test_an_entry_that_nothing_declares_is_found_every_time(planned: World) -> None:
-    root = a_clone(planned)
+def test_an_entry_that_nothing_declares_is_found_every_time(planned_world: World) -> None:
+    root = a_clone(planned_world)
     lock = (root / "dvc.lock").read_text()
     (root / "dvc.lock").write_text(lock + "  gone:\n    cmd: 'true'\n")
     time.sleep(0.1)
     for _ in range(2):
-        result = opened(planned, root, "check", "lock")[1]["result"]
+        result = run_watching_project(planned_world, root, "check", "lock")[1]["result"]
         assert result["notes"] == ["dvc.lock keeps what no dvc.yaml declares any more, which harms nothing: gone"]

@@ -46,7 +46,7 @@ def root(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def opened(root: Path, *words: str) -> bool:
+def opens_project(root: Path, *words: str) -> bool:
     """Take a step; did it open DVC's project?"""
     found: list[Path] = []
     made = Project._open_repo
@@ -68,16 +68,16 @@ def opened(root: Path, *words: str) -> bool:
 
 
 def test_after_everything_was_brought_the_next_verbs_open_no_project(root: Path) -> None:
-    assert opened(root, *SYNC)
+    assert opens_project(root, *SYNC)
     assert (root / "made" / "here" / "model.txt").is_file()
     assert (root / "deep" / "er" / "data" / "a b.txt").is_file()
     for words in (PLAN, ("check", "lock"), SYNC, PLAN):
-        assert not opened(root, *words), words
+        assert not opens_project(root, *words), words
 
 
 def test_so_they_do_in_programs_of_their_own(root: Path, tmp_path: Path) -> None:
     """Where nothing can import DVC."""
-    assert opened(root, *SYNC)
+    assert opens_project(root, *SYNC)
     (tmp_path / "stub").mkdir()
     (tmp_path / "stub" / "dvc.py").write_text("raise ImportError('dvc was imported')\n")
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "stub"), "TMPDIR": str(tmp_path)}
@@ -114,9 +114,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_after_it_is_noticed(root: Path, change: str) -> None:
     """A moment after: in the very tick in which sync ended."""
-    assert opened(root, *SYNC)
+    assert opens_project(root, *SYNC)
     CHANGES[change](root)
-    assert opened(root, *PLAN)
+    assert opens_project(root, *PLAN)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -132,32 +132,32 @@ def test_a_change_right_after_planning_is_noticed(root: Path, change: str) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sync, "_check", late)
         step(root, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
-    assert opened(root, *PLAN)
+    assert opens_project(root, *PLAN)
 
 
 def test_an_output_that_is_gone_again_leaves_the_plan_as_it_was_and_is_brought_again(root: Path) -> None:
-    assert opened(root, *SYNC)
+    assert opens_project(root, *SYNC)
     (root / "made" / "here" / "model.txt").unlink()
-    assert not opened(root, *PLAN)
-    assert opened(root, *SYNC)
+    assert not opens_project(root, *PLAN)
+    assert opens_project(root, *SYNC)
     assert (root / "made" / "here" / "model.txt").is_file()
 
 
 @pytest.mark.parametrize("name", ["DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"])
 def test_settings_outside_the_clone_count(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Path(os.environ[name]) / "config"
-    assert opened(root, *PLAN)
-    assert not opened(root, *PLAN)
+    assert opens_project(root, *PLAN)
+    assert not opens_project(root, *PLAN)
     _file(settings, "[core]\n    analytics = false\n")
     wait_while_racy([Fingerprint.of(settings.stat())])
-    assert opened(root, *PLAN)
-    assert not opened(root, *PLAN)
+    assert opens_project(root, *PLAN)
+    assert not opens_project(root, *PLAN)
     settings.unlink()
-    assert opened(root, *PLAN)
+    assert opens_project(root, *PLAN)
 
 
 @pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", "DVC_GLOBAL_CONFIG_DIR", "MLBUTLER_DATA_REMOTE"])
 def test_other_settings_in_the_environment_plan_anew(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert opened(root, *PLAN)
+    assert opens_project(root, *PLAN)
     monkeypatch.setenv(name, "origin" if name == "MLBUTLER_DATA_REMOTE" else "/elsewhere")
-    assert opened(root, *PLAN)
+    assert opens_project(root, *PLAN)

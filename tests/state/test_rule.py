@@ -37,9 +37,9 @@ def test_each_part_alone_ends_it(
 
 
 def test_nothing_is_looked_at_after_what_differs() -> None:
-    def looked() -> Iterator[tuple[str, str]]:
+    def inputs_that_differ() -> Iterator[tuple[str, str]]:
         yield "1", "2"
         raise AssertionError
 
-    assert not is_valid(inputs=looked())
-    assert not is_valid(("key", "other"), looked())
+    assert not is_valid(inputs=inputs_that_differ())
+    assert not is_valid(("key", "other"), inputs_that_differ())

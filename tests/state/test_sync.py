@@ -92,7 +92,7 @@ def _overwritten(clone: Clone) -> None:
     path.chmod(0o444)
 
 
-def _replaced(clone: Clone) -> None:
+def _replace_object(clone: Clone) -> None:
     other = clone.root / "other"
     other.write_bytes(b"TWO")
     other.chmod(0o444)
@@ -115,7 +115,7 @@ CHANGES: dict[str, Callable[[Clone], object]] = {
     "an artifact became a symlink": lambda clone: (clone.root / "data" / "link").symlink_to("file"),
     "an object is gone": lambda clone: clone.object().unlink(),
     "an object was overwritten in place": _overwritten,
-    "an object was replaced": _replaced,
+    "an object was replaced": _replace_object,
     "somebody may write into an object": lambda clone: clone.object().chmod(0o646),
     "an object became a folder": _folder,
     "the memory is gone": lambda clone: clone.file.unlink(),

@@ -29,22 +29,22 @@ def knows(store: LocalStore, oid: ObjectId) -> bool:
 
 
 @pytest.fixture
-def seen(cache: LocalStore) -> ObjectId:
+def verified_object(cache: LocalStore) -> ObjectId:
     oid = add_object(cache.root, b"content")
     cache.verified.add(oid, status(cache, oid))
     cache.verified.save()
     return oid
 
 
-def test_what_was_seen_is_known_to_the_next(cache: LocalStore, seen: ObjectId) -> None:
-    assert knows(cache, seen)
-    assert not memory(cache).contains(ObjectId(seen.md5, legacy=True), status(cache, seen))
+def test_what_was_seen_is_known_to_the_next(cache: LocalStore, verified_object: ObjectId) -> None:
+    assert knows(cache, verified_object)
+    assert not memory(cache).contains(ObjectId(verified_object.md5, legacy=True), status(cache, verified_object))
     assert not knows(cache, add_object(cache.root, b"other"))
 
 
 @pytest.mark.parametrize("change", ["written", "replaced", "touched", "cut"])
-def test_whatever_happens_to_a_file_makes_it_unknown(cache: LocalStore, seen: ObjectId, change: str) -> None:
-    path = cache.path(seen)
+def test_whatever_happens_to_a_file_makes_it_unknown(cache: LocalStore, verified_object: ObjectId, change: str) -> None:
+    path = cache.path(verified_object)
     path.chmod(0o644)
     if change == "written":
         path.write_bytes(b"CONTENT")
@@ -57,32 +57,32 @@ def test_whatever_happens_to_a_file_makes_it_unknown(cache: LocalStore, seen: Ob
         other.write_bytes(b"CONTENT")
         os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
         other.replace(path)
-    assert not knows(cache, seen)
+    assert not knows(cache, verified_object)
 
 
-def test_links_and_modes_change_nothing(cache: LocalStore, seen: ObjectId, tmp_path: Path) -> None:
-    (tmp_path / "link").hardlink_to(cache.path(seen))
-    cache.path(seen).chmod(0o400)
-    assert knows(cache, seen)
+def test_links_and_modes_change_nothing(cache: LocalStore, verified_object: ObjectId, tmp_path: Path) -> None:
+    (tmp_path / "link").hardlink_to(cache.path(verified_object))
+    cache.path(verified_object).chmod(0o400)
+    assert knows(cache, verified_object)
 
 
 def test_what_was_seen_before_the_machine_started_is_not_believed(
-    cache: LocalStore, seen: ObjectId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: LocalStore, verified_object: ObjectId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power cut may have torn it, and its file look as it should."""
     (tmp_path / "boot").write_text("another\n")
     monkeypatch.setattr("mlbutler.state.verified._BOOT", tmp_path / "boot")
-    assert not knows(cache, seen)
+    assert not knows(cache, verified_object)
 
 
-def test_many_builds_leave_few_lines(cache: LocalStore, seen: ObjectId) -> None:
+def test_many_builds_leave_few_lines(cache: LocalStore, verified_object: ObjectId) -> None:
     others = [add_object(cache.root, b"%d" % number) for number in range(50)]
     for oid in others:
         one = memory(cache)
         one.contains(oid, status(cache, oid))
         one.add(oid, status(cache, oid))
         one.save()
-    assert all(knows(cache, oid) for oid in [seen, *others])
+    assert all(knows(cache, oid) for oid in [verified_object, *others])
     [file] = [path for path in (cache.root / "mlbutler").rglob("*") if path.is_file()]
     assert len(file.read_bytes().split(b"\n")) < 50
 
@@ -91,36 +91,48 @@ def _text(found: os.stat_result) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def test_the_statuses_of_many_are_told_at_once(cache: LocalStore, seen: ObjectId) -> None:
-    noted, legacy, unknown = add_object(cache.root, b"noted"), ObjectId(seen.md5, legacy=True), ObjectId("f" * 32)
+def test_the_statuses_of_many_are_told_at_once(cache: LocalStore, verified_object: ObjectId) -> None:
+    noted, legacy, unknown = (
+        add_object(cache.root, b"noted"),
+        ObjectId(verified_object.md5, legacy=True),
+        ObjectId("f" * 32),
+    )
     one = memory(cache)
     one.add(noted, status(cache, noted))
-    one.add(legacy, status(cache, seen))
-    known = one.fingerprints([noted, seen, legacy, unknown])
-    assert known == {noted: _text(status(cache, noted)), seen: _text(status(cache, seen))}
-    assert size_in(known[seen]) == len(b"content")
+    one.add(legacy, status(cache, verified_object))
+    known = one.fingerprints([noted, verified_object, legacy, unknown])
+    assert known == {noted: _text(status(cache, noted)), verified_object: _text(status(cache, verified_object))}
+    assert size_in(known[verified_object]) == len(b"content")
 
 
-def test_what_was_noted_last_counts_and_what_was_noted_alone_needs_no_file(cache: LocalStore, seen: ObjectId) -> None:
-    other = cache.path(seen).with_name("other")
+def test_what_was_noted_last_counts_and_what_was_noted_alone_needs_no_file(
+    cache: LocalStore, verified_object: ObjectId
+) -> None:
+    other = cache.path(verified_object).with_name("other")
     other.write_bytes(b"content")
-    other.replace(cache.path(seen))
+    other.replace(cache.path(verified_object))
     alone, other_one = memory(cache), memory(cache)
-    alone.add(seen, status(cache, seen))
-    assert not other_one.contains(seen, status(cache, seen))  # it has read what was seen of the other file
-    other_one.add(seen, status(cache, seen))
+    alone.add(verified_object, status(cache, verified_object))
+    assert not other_one.contains(
+        verified_object, status(cache, verified_object)
+    )  # it has read what was seen of the other file
+    other_one.add(verified_object, status(cache, verified_object))
     for one in (alone, other_one):
-        assert one.fingerprints([seen]) == {seen: _text(status(cache, seen))}
-    assert not knows(cache, seen)
+        assert one.fingerprints([verified_object]) == {verified_object: _text(status(cache, verified_object))}
+    assert not knows(cache, verified_object)
     other_one.save()
-    assert knows(cache, seen)
-    assert memory(cache).fingerprints([seen]) == {seen: _text(status(cache, seen))}
+    assert knows(cache, verified_object)
+    assert memory(cache).fingerprints([verified_object]) == {verified_object: _text(status(cache, verified_object))}
 
 
-def test_what_another_memory_knew_is_noted_and_saved(cache: LocalStore, seen: ObjectId, mirror: LocalStore) -> None:
+def test_what_another_memory_knew_is_noted_and_saved(
+    cache: LocalStore, verified_object: ObjectId, mirror: LocalStore
+) -> None:
     oid = add_object(mirror.root, b"content")
-    mirror.verified.add_all(cache.verified.fingerprints([seen]) | {seen: _text(status(mirror, oid))})
-    assert mirror.verified.fingerprints([seen]) == {seen: _text(status(mirror, oid))}
+    mirror.verified.add_all(
+        cache.verified.fingerprints([verified_object]) | {verified_object: _text(status(mirror, oid))}
+    )
+    assert mirror.verified.fingerprints([verified_object]) == {verified_object: _text(status(mirror, oid))}
     mirror.verified.save()
     assert knows(mirror, oid)
 
@@ -129,11 +141,11 @@ def test_what_another_memory_knew_is_noted_and_saved(cache: LocalStore, seen: Ob
     None, 3, "1 2", [1, 2, 3], {}, "", "1  3", "1 2 ", " 2 3", "1 2 3 4", "1 2 3\n4 5 6", "a b c", "1 2 3\n",
     "\ud800 1 2",
 ])  # fmt: skip
-def test_a_row_that_is_no_fingerprint_is_none(cache: LocalStore, seen: ObjectId, text: object) -> None:
+def test_a_row_that_is_no_fingerprint_is_none(cache: LocalStore, verified_object: ObjectId, text: object) -> None:
     other = ObjectId("0" * 32)
-    memory(cache)._segment.append({seen.md5: text, other.md5: "1 2 3"})
-    assert not knows(cache, seen)
-    assert memory(cache).fingerprints([seen, other]) == {other: "1 2 3"}
+    memory(cache)._segment.append({verified_object.md5: text, other.md5: "1 2 3"})
+    assert not knows(cache, verified_object)
+    assert memory(cache).fingerprints([verified_object, other]) == {other: "1 2 3"}
 
 
 def test_a_directory_that_cannot_be_written_is_done_without() -> None:

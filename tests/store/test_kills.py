@@ -17,7 +17,7 @@ TIMES = 100
 ROOT = Path(__file__).parents[2]
 
 
-def killed(what: str, remote: Remote, cache: Path, mirror: Path, folder: ObjectId, seed: int) -> int:
+def run_with_kills(what: str, remote: Remote, cache: Path, mirror: Path, folder: ObjectId, seed: int) -> int:
     words = [what, remote.url, str(cache), str(mirror), str(seed), str(TIMES), folder.md5]
     words += map(str, [cache, mirror] if what == "bring" else [remote.root])
     done = subprocess.run(
@@ -31,7 +31,7 @@ def killed(what: str, remote: Remote, cache: Path, mirror: Path, folder: ObjectI
 def test_a_hundred_kills_while_data_comes(remote: Remote, tmp_path: Path) -> None:
     folder = add_directory(remote.root, FILES)
     cache, mirror = tmp_path / "cache", tmp_path / "mirror"
-    assert killed("bring", remote, cache, mirror, folder, seed=1) >= TIMES // 5
+    assert run_with_kills("bring", remote, cache, mirror, folder, seed=1) >= TIMES // 5
     assert unsound(cache) == []
     assert unsound(mirror) == []
     assert is_complete(LocalStore("cache", cache), [folder])
@@ -40,7 +40,7 @@ def test_a_hundred_kills_while_data_comes(remote: Remote, tmp_path: Path) -> Non
 def test_a_hundred_kills_while_data_goes(remote: Remote, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     folder = add_directory(cache, FILES)
-    assert killed("send", remote, cache, tmp_path / "mirror", folder, seed=2) >= TIMES // 5
+    assert run_with_kills("send", remote, cache, tmp_path / "mirror", folder, seed=2) >= TIMES // 5
     assert unsound(remote.root) == []
     assert is_complete(LocalStore("origin", remote.root), [folder])
     assert unsound(cache) == []

@@ -68,7 +68,7 @@ def test_without_a_name_an_object_keeps_its_own(store: Path, target: Path) -> No
     assert (target / oid.md5[:2] / oid.md5[2:]).samefile(store / oid.key)
 
 
-def _replaced(source: Path, _: Path) -> None:
+def _replace_file(source: Path, _: Path) -> None:
     other = source.with_name("other")
     other.write_bytes(b"other!!")
     other.chmod(0o444)
@@ -90,7 +90,7 @@ def _folder(source: Path, _: Path) -> None:
 HARMS: dict[str, Harm] = {
     "the source is gone": lambda source, _: source.unlink(),
     "the source is a folder": _folder,
-    "another file of the same size and time": _replaced,
+    "another file of the same size and time": _replace_file,
     "longer": _longer,
     "touched": lambda source, _: os.utime(source, ns=(1, 1)),
     "somebody may write into it": lambda source, _: source.chmod(0o464),

@@ -77,7 +77,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The second processes that were started."""
     yield from second_processes(monkeypatch)
 
@@ -90,7 +90,7 @@ def no_remote(_: str | None) -> None:
     raise AssertionError("the remote was opened although nothing is needed from it")
 
 
-def arrived(need: Need, cache: LocalStore, mirror: LocalStore) -> dict[str, int]:
+def bring_all(need: Need, cache: LocalStore, mirror: LocalStore) -> dict[str, int]:
     """Bring all: how many objects came from where. Each is whole, known to be so, and the mirror's own file."""
     brought = bring([need], cache, mirror, no_remote)
     assert not brought.missing
@@ -108,12 +108,12 @@ def arrived(need: Need, cache: LocalStore, mirror: LocalStore) -> dict[str, int]
 
 @large
 def test_a_second_process_makes_its_share(
-    need: Need, total: int, cache: LocalStore, mirror: LocalStore, started: list[subprocess.Popen[bytes]]
+    need: Need, total: int, cache: LocalStore, mirror: LocalStore, workers: list[subprocess.Popen[bytes]]
 ) -> None:
-    assert arrived(need, cache, mirror) == {"mirror": total + 1}
-    assert len(started) == 1
-    assert arrived(need, cache, mirror) == {"cache": total + 1}
-    assert len(started) == 1
+    assert bring_all(need, cache, mirror) == {"mirror": total + 1}
+    assert len(workers) == 1
+    assert bring_all(need, cache, mirror) == {"cache": total + 1}
+    assert len(workers) == 1
 
 
 KILLS_ITSELF = """
@@ -136,34 +136,34 @@ linker.main()
 @large
 @pytest.mark.parametrize("tells", ["pass", "sys.stdout.buffer.flush()"], ids=["untold", "told"])
 def test_a_second_process_that_is_killed_half_way_costs_nothing(
-    need: Need, total: int, cache: LocalStore, mirror: LocalStore, started: list[subprocess.Popen[bytes]], tells: str,
+    need: Need, total: int, cache: LocalStore, mirror: LocalStore, workers: list[subprocess.Popen[bytes]], tells: str,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     program = tmp_path / "killed.py"
     program.write_text(KILLS_ITSELF.format(tells=tells, folder=str(Path(str(linker.__file__)).parent)))
     monkeypatch.setattr(linker, "__file__", str(program))
-    assert arrived(need, cache, mirror) == {"mirror": total + 1}
-    assert [process.returncode for process in started] == [-signal.SIGKILL]
+    assert bring_all(need, cache, mirror) == {"mirror": total + 1}
+    assert [process.returncode for process in workers] == [-signal.SIGKILL]
 
 
 def test_one_that_cannot_be_started_costs_nothing(
     need: Need, total: int, cache: LocalStore, mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert arrived(need, cache, mirror) == {"mirror": total + 1}
+    assert bring_all(need, cache, mirror) == {"mirror": total + 1}
 
 
 @pytest.mark.parametrize("kind", ["one core", "no such program"])
 def test_so_does_one_that_is_no_help(
-    need: Need, total: int, cache: LocalStore, mirror: LocalStore, started: list[subprocess.Popen[bytes]], kind: str,
+    need: Need, total: int, cache: LocalStore, mirror: LocalStore, workers: list[subprocess.Popen[bytes]], kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if kind == "one core":
         monkeypatch.setattr(linking, "cores", lambda: 1)
     else:
         monkeypatch.setattr(linker, "__file__", "/nowhere/linker.py")
-    assert arrived(need, cache, mirror) == {"mirror": total + 1}
-    assert len(started) == (kind != "one core")
+    assert bring_all(need, cache, mirror) == {"mirror": total + 1}
+    assert len(workers) == (kind != "one core")
 
 
 def test_objects_that_changed_since_they_were_seen_are_not_taken_for_whole(
@@ -193,14 +193,14 @@ def jobs(mirror: LocalStore, need: Need, target: Path) -> Jobs:
 
 
 def test_whoever_is_told_of_the_progress_may_stop_it(
-    need: Need, total: int, mirror: LocalStore, started: list[subprocess.Popen[bytes]], tmp_path: Path
+    need: Need, total: int, mirror: LocalStore, workers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     def stop(_: int) -> None:
         raise Interrupted("Stopped.")
 
     with pytest.raises(Interrupted):
         link_all(jobs(mirror, need, tmp_path / "target"), stop)
-    [second] = started
+    [second] = workers
     assert second.poll() is not None
     there = count(tmp_path / "target")
     assert there < total

@@ -60,7 +60,7 @@ def test_s3_run_cache_entries(s3_server: str, bucket: str, cache: LocalStore) ->
     assert keys(remote) == {key}
 
 
-def filled(remote: OtherStore, cache: LocalStore, objects: int) -> list[ObjectId]:
+def fill(remote: OtherStore, cache: LocalStore, objects: int) -> list[ObjectId]:
     """Put so many objects into a remote; return them."""
     there = [add_object(cache.root, b"%d" % number) for number in range(objects)]
     send_to_store(there, cache, remote)
@@ -71,7 +71,7 @@ def test_a_folder_of_which_much_is_wanted_is_listed_and_what_is_not_in_it_is_ask
     s3_server: str, bucket: str, cache: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = s3(s3_server, f"{bucket}/listed")
-    there = filled(remote, cache, 40)
+    there = fill(remote, cache, 40)
     monkeypatch.setattr(other, "_WORTH_LISTING", 2)
     asked: list[ObjectId] = []
     one = remote._ask
@@ -102,7 +102,7 @@ def test_a_bucket_that_may_not_be_listed_is_asked_for_each_object(
     s3_server: str, bucket: str, cache: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = s3(s3_server, f"{bucket}/unlisted")
-    there = filled(remote, cache, 3)
+    there = fill(remote, cache, 3)
     monkeypatch.setattr(other, "_WORTH_LISTING", 1)
 
     def refuse(*_: object) -> Any:

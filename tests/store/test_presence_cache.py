@@ -32,7 +32,7 @@ def check(
     )  # fmt: skip
 
 
-def asked(remote: Remote) -> list[str]:
+def asked_objects(remote: Remote) -> list[str]:
     """Objects that were asked for, but for the one that nobody can have made."""
     made = {path.relative_to(remote.root).as_posix() for path in remote.root.rglob("*")}
     return [path for _, path in remote.requests if path in made]
@@ -44,17 +44,17 @@ def test_the_second_build_asks_for_nothing_and_says_so(
     memory = presence(tmp_path / "mirror")
     oid = add_directory(remote.root, FILES)
     add_directory(cache.root, FILES)
-    assert (check(remote, connect, cache, memory, oid).remembered, len(asked(remote))) == (0, 21)
+    assert (check(remote, connect, cache, memory, oid).remembered, len(asked_objects(remote))) == (0, 21)
     again = check(remote, connect, cache, memory, oid)
     assert (again.checked, again.remembered, again.findings) == (21, 21, ())
-    assert len(asked(remote)) == 21
+    assert len(asked_objects(remote)) == 21
     more = FILES | {"new.txt": b"new"}
     add_object(remote.root, b"new")
     changed = add_object(remote.root, manifest(more), directory=True)
     add_object(cache.root, manifest(more), directory=True)
     larger = check(remote, connect, cache, memory, changed)
     assert (larger.checked, larger.remembered) == (22, 20)
-    assert len(asked(remote)) == 23  # the new file and the new manifest
+    assert len(asked_objects(remote)) == 23  # the new file and the new manifest
 
 
 def test_a_remote_that_lacks_something_is_asked_for_everything_again(

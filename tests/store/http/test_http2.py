@@ -58,7 +58,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
-def logged(folder: Path) -> list[list[str]]:
+def read_log(folder: Path) -> list[list[str]]:
     """Return the words of each line that nginx has noted."""
     return [line.split() for line in (folder / "log").read_text().splitlines()]
 
@@ -76,7 +76,9 @@ def test_presence_is_asked_over_one_connection_and_contents_come_over_several(se
     store.get(objects[0], tmp_path / "got", lambda _: None)
     assert (tmp_path / "got").read_bytes() == b"content 0"
     until = time.monotonic() + 300
-    while len(asked := logged(tmp_path)) < 203 and time.monotonic() < until:  # nginx notes what it has answered already
+    while (
+        len(asked := read_log(tmp_path)) < 203 and time.monotonic() < until
+    ):  # nginx notes what it has answered already
         time.sleep(0.02)
     heads = [connection for version, method, connection in asked if (version, method) == ("HTTP/2.0", "HEAD")]
     assert len(heads) == 202  # one of them is for an object that nobody can have made

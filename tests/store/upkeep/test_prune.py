@@ -32,7 +32,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: now)
 
 
-def used(mirror: LocalStore, oid: ObjectId, days_ago: float, monkeypatch: pytest.MonkeyPatch) -> uses.BuildLease:
+def use(mirror: LocalStore, oid: ObjectId, days_ago: float, monkeypatch: pytest.MonkeyPatch) -> uses.BuildLease:
     now = time.time()  # already the later one
     with monkeypatch.context() as then:
         then.setattr("mlbutler.store.upkeep.uses.time.time", lambda: now - days_ago * DAY)
@@ -50,7 +50,7 @@ def there(mirror: LocalStore, *oids: ObjectId) -> list[bool]:
 def test_the_least_recently_used_goes(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     old, middle, new, never = put(mirror, "old", "middle", "new", "never")
     for oid, days in ((new, 1.0), (old, 9.0), (middle, 3.0)):
-        used(mirror, oid, days, monkeypatch).close()
+        use(mirror, oid, days, monkeypatch).close()
     done = prune.prune(mirror.root, 3 * SIZE)
     assert there(mirror, old, middle, new, never) == [False, True, True, False]  # 0.9 of the limit: two
     assert (done.objects, done.bytes, done.left_objects, done.left_bytes) == (2, 2 * SIZE, 2, 2 * SIZE)
@@ -60,8 +60,8 @@ def test_the_least_recently_used_goes(mirror: LocalStore, monkeypatch: pytest.Mo
 def test_a_directory_is_used_with_its_files(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = add_directory(mirror.root, {f"{number}.txt": b"%d" % number * SIZE for number in range(5)})
     (lone,) = put(mirror, "lone")
-    used(mirror, lone, 2.0, monkeypatch).close()
-    used(mirror, folder, 1.0, monkeypatch).close()
+    use(mirror, lone, 2.0, monkeypatch).close()
+    use(mirror, folder, 1.0, monkeypatch).close()
     prune.prune(mirror.root, 5 * SIZE + SIZE // 2)
     assert there(mirror, lone, folder) == [False, True]
     assert sum(1 for _ in mirror.root.glob("files/md5/*/*")) == 6 - 1  # and one file that the limit does not allow
@@ -70,8 +70,8 @@ def test_a_directory_is_used_with_its_files(mirror: LocalStore, monkeypatch: pyt
 def test_what_a_running_build_uses_stays_though_it_is_old(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = add_directory(mirror.root, {"a.txt": b"a" * SIZE, "b.txt": b"b" * SIZE})
     (fresh,) = put(mirror, "fresh")
-    held = used(mirror, folder, 9.0, monkeypatch)
-    used(mirror, fresh, 1.0, monkeypatch).close()
+    held = use(mirror, folder, 9.0, monkeypatch)
+    use(mirror, fresh, 1.0, monkeypatch).close()
     done = prune.prune(mirror.root, 1)
     assert there(mirror, folder, fresh) == [True, False]
     assert done.left_objects == 3
@@ -86,8 +86,8 @@ def test_a_build_that_starts_meanwhile_is_noticed(mirror: LocalStore, monkeypatc
 
     def starts(objects: int, size: int) -> None:
         if not held:
-            held.append(used(mirror, oids[0], 5.0, monkeypatch))
-            held.append(used(mirror, oids[5], 5.0, monkeypatch))
+            held.append(use(mirror, oids[0], 5.0, monkeypatch))
+            held.append(use(mirror, oids[5], 5.0, monkeypatch))
 
     prune.prune(mirror.root, 1, progress=starts)
     assert sum(there(mirror, oids[0], oids[5])) >= 1
@@ -96,7 +96,7 @@ def test_a_build_that_starts_meanwhile_is_noticed(mirror: LocalStore, monkeypatc
 
 def test_what_was_used_within_the_hour_stays(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     recent, old = put(mirror, "recent", "old")
-    used(mirror, recent, 0.02, monkeypatch).close()
+    use(mirror, recent, 0.02, monkeypatch).close()
     prune.prune(mirror.root, 1)
     assert there(mirror, recent, old) == [True, False]
 
@@ -110,8 +110,8 @@ def test_what_has_just_come_stays(mirror: LocalStore, monkeypatch: pytest.Monkey
 
 def test_by_age(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = put(mirror, "old", "new")
-    used(mirror, old, 8.0, monkeypatch).close()
-    used(mirror, new, 2.0, monkeypatch).close()
+    use(mirror, old, 8.0, monkeypatch).close()
+    use(mirror, new, 2.0, monkeypatch).close()
     assert prune.prune(mirror.root, older_than=30 * DAY).objects == 0
     assert prune.prune(mirror.root, older_than=7 * DAY).objects == 1
     assert there(mirror, old, new) == [False, True]
@@ -170,7 +170,7 @@ def test_growth_is_noted_and_the_mirror_is_surveyed_only_when_needed(
     assert prune.keep_below(mirror.root, 10 * SIZE) is None
 
 
-def surveyed(mirror: LocalStore) -> None:
+def survey_then_empty(mirror: LocalStore) -> None:
     """Have the mirror's size known, and then its two objects gone: only what was noted tells of them."""
     oids = put(mirror, "a", "b")
     assert prune.keep_below(mirror.root, 10 * SIZE) is not None
@@ -186,7 +186,7 @@ def is_above(mirror: LocalStore, size: int) -> bool:
 
 
 def test_the_growth_of_builds_that_note_it_at_once_adds_up(mirror: LocalStore) -> None:
-    surveyed(mirror)
+    survey_then_empty(mirror)
 
     def build() -> None:
         for _ in range(50):
@@ -203,7 +203,7 @@ def test_the_growth_of_builds_that_note_it_at_once_adds_up(mirror: LocalStore) -
 
 @pytest.mark.parametrize("cut", [1, 2, 20, 90])
 def test_what_a_killed_build_noted_by_halves_is_passed_over(mirror: LocalStore, cut: int) -> None:
-    surveyed(mirror)
+    survey_then_empty(mirror)
     prune.record_growth(mirror.root, SIZE)
     prune.record_growth(mirror.root, SIZE)
     (file,) = (mirror.root / "mlbutler" / FOLDER / prune.KIND).iterdir()
@@ -217,24 +217,24 @@ def test_what_a_killed_build_noted_by_halves_is_passed_over(mirror: LocalStore, 
 def test_a_build_that_is_killed_while_it_counts_leaves_what_was_known(
     mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    surveyed(mirror)
+    survey_then_empty(mirror)
     prune.record_growth(mirror.root, SIZE)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", killed)
-        patch.setattr(Path, "replace", killed)
+        patch.setattr(os, "replace", interrupt)
+        patch.setattr(Path, "replace", interrupt)
         with pytest.raises(KeyboardInterrupt):
             prune.prune(mirror.root, 10 * SIZE)
     assert is_above(mirror, 3 * SIZE - 1)
     assert not is_above(mirror, 3 * SIZE)
 
 
-def killed(*_: object) -> None:
+def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
 def test_after_much_growth_the_mirror_is_counted_again(mirror: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "_MANY", 3)
-    surveyed(mirror)
+    survey_then_empty(mirror)
     for _ in range(2):
         prune.record_growth(mirror.root, SIZE)
         assert prune.keep_below(mirror.root, 10 * SIZE) is None
@@ -257,7 +257,7 @@ def test_what_is_known_of_a_mirror_without_a_limit_does_not_grow_without_end(
 ) -> None:
     monkeypatch.setattr(prune, "_MANY", 10)
     monkeypatch.setattr(prune, "_LARGEST", 1280)
-    surveyed(mirror)
+    survey_then_empty(mirror)
     for _ in range(100):
         prune.record_growth(mirror.root, 1)
     (file,) = (mirror.root / "mlbutler" / FOLDER / prune.KIND).iterdir()
@@ -275,7 +275,7 @@ def test_what_earlier_versions_knew_of_the_size_goes(mirror: LocalStore) -> None
 
 @pytest.mark.parametrize("row", ['"many"', "null", "[1]", "1e400"])
 def test_a_size_that_is_no_number_is_counted_again(mirror: LocalStore, row: str) -> None:
-    surveyed(mirror)
+    survey_then_empty(mirror)
     Segment(mirror.root / "mlbutler", prune.KIND).replace({"surveyed": json.loads(row)})
     assert prune.keep_below(mirror.root, 10 * SIZE) == prune.Pruned()
 

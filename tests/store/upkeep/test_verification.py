@@ -48,14 +48,14 @@ def test_an_object_healed_meanwhile_stays(mirror: LocalStore, monkeypatch: pytes
     oid = add_object(mirror.root, b"content")
     damage(mirror.path(oid))
 
-    def healed(path: Path, **options: object) -> str:
+    def heal_then_hash(path: Path, **options: object) -> str:
         found = file_md5(path)
         new = path.with_name("new")
         new.write_bytes(b"content")
         new.replace(path)
         return found
 
-    monkeypatch.setattr(verification, "file_md5", healed)
+    monkeypatch.setattr(verification, "file_md5", heal_then_hash)
     verification.verify_mirror(mirror, remove=True)
     assert mirror.path(oid).read_bytes() == b"content"
 

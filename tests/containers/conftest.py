@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.console import Console
-from mlbutler.demo.world import World, create, found_project
+from mlbutler.demo.world import World, create, create_project
 from tests.containers.docker_pipeline import USER, give
 from tests.containers.engine import Engine, found
 
@@ -72,7 +72,7 @@ class Project:
 def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The demo's project, with what `mlbutler init` writes, and its image as the plugin builds it."""
     world = create(tmp_path_factory.mktemp("demo") / "world")
-    found_project(world, Console(quiet=True))
+    create_project(world, Console(quiet=True))
     git = world.git(world.project)
     mirror = world.directory / "agent" / "mirror"
     mirror.mkdir(parents=True)

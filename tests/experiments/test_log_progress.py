@@ -43,7 +43,7 @@ def test_for_a_person_it_is_in_words() -> None:
     assert log_progress.readable_line(log_progress.progress_line("", {"m.json:acc": 0.5})) == "== m.json:acc 0.5"
     assert log_progress.readable_line("[mlbutler: not ours") == "[mlbutler: not ours"
     log = b"one\r\n[mlbutler: stage 1 of 2: train]\n\xff two"
-    assert logs._in_words(log) == b"one\r\n== stage 1 of 2: train\n\xff two"
+    assert logs._render_progress(log) == b"one\r\n== stage 1 of 2: train\n\xff two"
 
 
 def test_metrics_are_read_in_their_order_and_no_number_is_passed_over() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from tests.forge.fake import CREATED, ME, TOKEN, Answer, Dialect, Note, Seen, paged, uploaded
+from tests.forge.fake import CREATED, ME, TOKEN, Answer, Dialect, Note, Seen, page_of, parse_upload
 
 
 class GitHub(Dialect):
@@ -18,14 +18,14 @@ class GitHub(Dialect):
     app = False
     routes = (
         ("GET", r"/user", "get_user"),
-        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
-        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
-        ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "updated"),
-        ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "deleted"),
-        ("GET", r"/repos/team/digits/commits/(\w{40})/comments", "listed"),
-        ("POST", r"/repos/team/digits/commits/(\w{40})/comments", "created"),
-        ("PATCH", r"/repos/team/digits/comments/(\d+)", "updated"),
-        ("DELETE", r"/repos/team/digits/comments/(\d+)", "deleted"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "list_notes"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "create_note"),
+        ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "update_note"),
+        ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "delete_note"),
+        ("GET", r"/repos/team/digits/commits/(\w{40})/comments", "list_notes"),
+        ("POST", r"/repos/team/digits/commits/(\w{40})/comments", "create_note"),
+        ("PATCH", r"/repos/team/digits/comments/(\d+)", "update_note"),
+        ("DELETE", r"/repos/team/digits/comments/(\d+)", "delete_note"),
         ("POST", r"/repos/team/digits/statuses/(\w{40})", "status"),
         ("POST", r"/repos/team/digits/check-runs", "check"),
         ("GET", r"/repos/team/digits/commits/(\w{40})/check-runs", "list_checks"),
@@ -59,12 +59,12 @@ class GitHub(Dialect):
             return Answer(403, {"message": "Resource not accessible by integration"})
         return self.user or Answer(200, self.example("GET", "/user") | {"id": ME, "login": "bot", "type": "User"})
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        notes, more, page = paged([self.note(n, seen.path) for n in self.on(on)], query, self.page)
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        notes, more, page = page_of([self.note(n, seen.path) for n in self.on(on)], query, self.page)
         link = {"Link": f'<https://internal.invalid/x?page={page + 1}>; rel="next"'} if more else {}
         return Answer(200, notes, link)
 
-    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def create_note(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         if self.too_long(seen.json["body"]):
             return Answer(422, {"message": "Validation Failed", "errors": [
                 {"resource": "IssueComment", "code": "unprocessable", "field": "data",
@@ -102,11 +102,11 @@ class GitHub(Dialect):
 
     def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
         assert seen.json == {"state": "closed"}
-        return self.closed(number)
+        return self.remove_pull(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         assert seen.json.keys() == {"title", "body", "head", "base"}
-        pull = self.opened(seen.json["head"], seen.json["base"])
+        pull = self.add_pull(seen.json["head"], seen.json["base"])
         if pull is None:
             return Answer(422, {"message": "Validation Failed", "errors": [{"message": "It exists already"}]})
         return Answer(201, self._pull(pull))
@@ -126,12 +126,12 @@ class GitLab(Dialect):
     _at = r"/projects/team%2Fsub%20group%2Fdigits"
     routes = (
         ("GET", r"/user", "get_user"),
-        ("GET", rf"{_at}/merge_requests/(\d+)/notes", "listed"),
-        ("POST", rf"{_at}/merge_requests/(\d+)/notes", "created"),
-        ("PUT", rf"{_at}/merge_requests/\d+/notes/(\d+)", "updated"),
-        ("DELETE", rf"{_at}/merge_requests/\d+/notes/(\d+)", "deleted"),
-        ("GET", rf"{_at}/repository/commits/(\w{{40}})/comments", "listed"),
-        ("POST", rf"{_at}/repository/commits/(\w{{40}})/comments", "created"),
+        ("GET", rf"{_at}/merge_requests/(\d+)/notes", "list_notes"),
+        ("POST", rf"{_at}/merge_requests/(\d+)/notes", "create_note"),
+        ("PUT", rf"{_at}/merge_requests/\d+/notes/(\d+)", "update_note"),
+        ("DELETE", rf"{_at}/merge_requests/\d+/notes/(\d+)", "delete_note"),
+        ("GET", rf"{_at}/repository/commits/(\w{{40}})/comments", "list_notes"),
+        ("POST", rf"{_at}/repository/commits/(\w{{40}})/comments", "create_note"),
         ("POST", rf"{_at}/statuses/(\w{{40}})", "status"),
         ("POST", rf"{_at}/uploads", "upload"),
         ("GET", rf"{_at}/repository/commits/(\w{{40}})/merge_requests", "pulls_of"),
@@ -187,12 +187,12 @@ class GitLab(Dialect):
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"id": ME, "username": "bot"})
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         newest_first = self.on(on)[:: -1 if query.get("sort", "desc") == "desc" and len(on) < 40 else 1]
-        notes, more, page = paged([self.note(n, seen.path) for n in newest_first], query, self.page)
+        notes, more, page = page_of([self.note(n, seen.path) for n in newest_first], query, self.page)
         return Answer(200, notes, {"X-Next-Page": str(page + 1) if more else "", "X-Page": str(page)})
 
-    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def create_note(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         text = seen.json["note" if len(on) == 40 else "body"]
         if self.too_long(text):
             return Answer(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
@@ -211,7 +211,7 @@ class GitLab(Dialect):
         return Answer(201, {"id": 1, "status": sent["state"]})
 
     def upload(self, seen: Seen, query: dict[str, str]) -> Answer:
-        where, name, content = uploaded(seen)
+        where, name, content = parse_upload(seen)
         assert where == "file"
         self.files[name] = content
         url = f"/uploads/{len(self.files):032x}/{name}"
@@ -234,11 +234,11 @@ class GitLab(Dialect):
 
     def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
         assert seen.json == {"state_event": "close"}
-        return self.closed(number)
+        return self.remove_pull(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         assert seen.json.keys() == {"title", "description", "source_branch", "target_branch"}
-        pull = self.opened(seen.json["source_branch"], seen.json["target_branch"])
+        pull = self.add_pull(seen.json["source_branch"], seen.json["target_branch"])
         if pull is None:
             return Answer(409, {"message": ["Another open merge request already exists for this source branch: !18"]})
         return Answer(201, self._pull(pull))
@@ -255,10 +255,10 @@ class Gitea(Dialect):
     routes = (
         ("GET", r"/version", "version"),
         ("GET", r"/user", "get_user"),
-        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
-        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
-        ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "updated"),
-        ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "deleted"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "list_notes"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "create_note"),
+        ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "update_note"),
+        ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "delete_note"),
         ("POST", r"/repos/team/digits/statuses/(\w{40})", "status"),
         ("GET", r"/repos/team/digits/issues/comments/(\d+)/assets", "assets"),
         ("POST", r"/repos/team/digits/issues/comments/(\d+)/assets", "upload"),
@@ -287,10 +287,10 @@ class Gitea(Dialect):
     def version(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, {"version": "1.22.6"})
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         return Answer(200, [self.note(n, seen.path) for n in self.on(on)])
 
-    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def create_note(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         return Answer(201, self.note(self.add(on, seen.json["body"]), seen.path))
 
     def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
@@ -303,14 +303,14 @@ class Gitea(Dialect):
         return Answer(200, listed)
 
     def upload(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        where, name, content = uploaded(seen)
+        where, name, content = parse_upload(seen)
         assert where == "attachment"
         name = unquote(query.get("name", name))
         self.files[name] = content
         return Answer(201, {"id": 1, "name": name, "browser_download_url": f"https://pages/{name}"})
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
-        pulls, _, _ = paged(self.pulls, query, 50, "limit")
+        pulls, _, _ = page_of(self.pulls, query, 50, "limit")
         return Answer(200, [self._pull(p) for p in pulls])
 
     def _pull(self, pull: Any) -> dict[str, Any]:
@@ -319,11 +319,11 @@ class Gitea(Dialect):
 
     def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
         assert seen.json == {"state": "closed"}
-        return self.closed(number)
+        return self.remove_pull(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         assert seen.json.keys() == {"title", "body", "head", "base"}
-        pull = self.opened(seen.json["head"], seen.json["base"])
+        pull = self.add_pull(seen.json["head"], seen.json["base"])
         if pull is None:
             return Answer(409, {"message": "pull request already exists for these targets"})
         return Answer(201, self._pull(pull))

@@ -180,7 +180,7 @@ class Dialect(ABC):
         """A comment's text in what was sent."""
         return str(sent["body"])
 
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+    def update_note(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
         """A comment's text is replaced, by the user who wrote it."""
         note = self.find(id)
         if note is None:
@@ -190,7 +190,7 @@ class Dialect(ABC):
         note.body, note.version = self.text(seen.json), note.version + 1
         return Answer(200, self.note(note, seen.path))
 
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+    def delete_note(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
         """A comment is removed."""
         note = self.find(id)
         if note is None:
@@ -203,14 +203,14 @@ class Dialect(ABC):
         kept = {"sha": sha, "state": sent["state"], "name": sent[name], "said": sent["description"]}
         self.statuses.append(kept | {"url": sent.get(url, "")})
 
-    def opened(self, branch: str, target: str) -> Pull | None:
+    def add_pull(self, branch: str, target: str) -> Pull | None:
         """A pull request is opened; None when there is one already."""
         if any((pull.branch, pull.target) == (branch, target) for pull in self.pulls):
             return None
         self.pulls.append(Pull(max((pull.number for pull in self.pulls), default=0) + 1, OTHER_HEAD, branch, target))
         return self.pulls[-1]
 
-    def closed(self, number: str) -> Answer:
+    def remove_pull(self, number: str) -> Answer:
         """A pull request is closed."""
         there = [pull for pull in self.pulls if pull.number == int(number)]
         for pull in there:
@@ -228,7 +228,7 @@ class Dialect(ABC):
         return Answer(404, {"message": "Not Found"})
 
 
-def paged(
+def page_of(
     items: list[Any], query: dict[str, str], most: int, size_name: str = "per_page"
 ) -> tuple[list[Any], bool, int]:
     """(the page asked for, are there more, its number)."""
@@ -237,7 +237,7 @@ def paged(
     return items[(page - 1) * size : page * size], page * size < len(items), page
 
 
-def uploaded(seen: Seen) -> tuple[str, str, bytes]:
+def parse_upload(seen: Seen) -> tuple[str, str, bytes]:
     """(field, file name, content) of a multipart upload."""
     head = f"Content-Type: {seen.headers['content-type']}\r\n\r\n".encode()
     part = list(BytesParser().parsebytes(head + seen.body).walk())[1]
@@ -344,11 +344,15 @@ class FakeForge(ThreadingHTTPServer):
         if description is not None and not unlisted and inner.path not in self.dialect.undescribed:
             described = self.dialect.described_from + inner.path
             self.violations += description.faults(
-                seen.method, described, self._listed(seen.query), seen.headers.get("content-type", ""), seen.body
+                seen.method,
+                described,
+                self._described_query(seen.query),
+                seen.headers.get("content-type", ""),
+                seen.body,
             )
         return self.dialect.answer(inner)
 
-    def _listed(self, query: str) -> str:
+    def _described_query(self, query: str) -> str:
         return "&".join(part for part in query.split("&") if part.partition("=")[0] not in self.dialect.unlisted)
 
     def sent(self, method: str) -> list[Seen]:

@@ -22,10 +22,10 @@ class Gogs(Dialect):
         ("GET", r"/user", "get_user"),
         ("GET", r"/repos/team/digits", "repo"),
         ("GET", r"/repos/team/digits/issues/(\d+)", "issue"),
-        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
-        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
-        ("PATCH", r"/repos/team/digits/issues/\d+/comments/(\d+)", "updated"),
-        ("DELETE", r"/repos/team/digits/issues/\d+/comments/(\d+)", "deleted"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "list_notes"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "create_note"),
+        ("PATCH", r"/repos/team/digits/issues/\d+/comments/(\d+)", "update_note"),
+        ("DELETE", r"/repos/team/digits/issues/\d+/comments/(\d+)", "delete_note"),
         ("GET", r"/repos/team/digits/collaborators", "collaborators"),
     )
     unlisted_methods: tuple[tuple[str, str], ...] = (("GET", r".*/collaborators"),)
@@ -51,10 +51,10 @@ class Gogs(Dialect):
         state = "open" if int(number) in (pull.number for pull in self.pulls) else "closed"
         return Answer(200, {"id": 1, "number": int(number), "state": state, "title": "A title", "pull_request": {}})
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         return Answer(200, [self.note(note, seen.path) for note in self.on(on)])
 
-    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def create_note(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         if self.too_long(seen.json["body"]):
             return Answer(500, {"message": "Data too long for column 'content'"})
         return Answer(201, self.note(self.add(on, seen.json["body"]), seen.path))
@@ -89,14 +89,14 @@ class BitbucketCloud(Dialect):
     _at = r"/repositories/team/digits"
     routes = (
         ("GET", r"/user", "get_user"),
-        ("GET", rf"{_at}/pullrequests/(\d+)/comments", "listed"),
-        ("POST", rf"{_at}/pullrequests/(\d+)/comments", "created"),
-        ("PUT", rf"{_at}/pullrequests/\d+/comments/(\d+)", "updated"),
-        ("DELETE", rf"{_at}/pullrequests/\d+/comments/(\d+)", "deleted"),
-        ("GET", rf"{_at}/commit/(\w{{40}})/comments", "listed"),
-        ("POST", rf"{_at}/commit/(\w{{40}})/comments", "created"),
-        ("PUT", rf"{_at}/commit/\w{{40}}/comments/(\d+)", "updated"),
-        ("DELETE", rf"{_at}/commit/\w{{40}}/comments/(\d+)", "deleted"),
+        ("GET", rf"{_at}/pullrequests/(\d+)/comments", "list_notes"),
+        ("POST", rf"{_at}/pullrequests/(\d+)/comments", "create_note"),
+        ("PUT", rf"{_at}/pullrequests/\d+/comments/(\d+)", "update_note"),
+        ("DELETE", rf"{_at}/pullrequests/\d+/comments/(\d+)", "delete_note"),
+        ("GET", rf"{_at}/commit/(\w{{40}})/comments", "list_notes"),
+        ("POST", rf"{_at}/commit/(\w{{40}})/comments", "create_note"),
+        ("PUT", rf"{_at}/commit/\w{{40}}/comments/(\d+)", "update_note"),
+        ("DELETE", rf"{_at}/commit/\w{{40}}/comments/(\d+)", "delete_note"),
         ("POST", rf"{_at}/commit/(\w{{40}})/statuses/build", "status"),
         ("GET", rf"{_at}/commit/(\w{{40}})/pullrequests", "pulls_of"),
         ("GET", rf"{_at}/pullrequests", "list_pulls"),
@@ -121,9 +121,9 @@ class BitbucketCloud(Dialect):
             return Answer(403, {"type": "error", "error": {"message": "Your credentials lack one or more scopes."}})
         crowd = [{"user": {"uuid": f"{{{1000 + n}}}"}, "permission": "admin"} for n in range(120)]
         people = [{"user": {"uuid": f"{{{n}}}"}, "permission": role} for n, role in self.roles.items()]
-        return self._paged(seen, [*crowd, *people], query)
+        return self._page(seen, [*crowd, *people], query)
 
-    def _paged(self, seen: Seen, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+    def _page(self, seen: Seen, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
         size = min(int(query.get("pagelen", "10")), 100, self.page)
         page = int(query.get("page", "1"))
         body: dict[str, Any] = {"values": items[(page - 1) * size : page * size], "pagelen": size}
@@ -137,11 +137,11 @@ class BitbucketCloud(Dialect):
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"type": "user", "uuid": f"{{{ME}}}", "display_name": "bot"})
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         gone = {**self.note(Note(0, on, "<!-- mlbutler:report:mlbutler head=x -->"), seen.path), "deleted": True}
-        return self._paged(seen, [gone, *(self.note(note, seen.path) for note in self.on(on))], query)
+        return self._page(seen, [gone, *(self.note(note, seen.path) for note in self.on(on))], query)
 
-    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def create_note(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         text = seen.json["content"]["raw"]
         if self.too_long(text):
             return Answer(400, {"type": "error", "error": {"message": "content too long"}})
@@ -160,18 +160,18 @@ class BitbucketCloud(Dialect):
                 "destination": {"branch": {"name": pull.target}}}  # fmt: skip
 
     def pulls_of(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
-        return self._paged(seen, [self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits], query)
+        return self._page(seen, [self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits], query)
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
-        return self._paged(seen, [self._pull(p) for p in self.pulls], query)
+        return self._page(seen, [self._pull(p) for p in self.pulls], query)
 
     def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
-        return self.closed(number)
+        return self.remove_pull(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         sent = seen.json
         assert sent.keys() == {"title", "description", "source", "destination"}
-        pull = self.opened(sent["source"]["branch"]["name"], sent["destination"]["branch"]["name"])
+        pull = self.add_pull(sent["source"]["branch"]["name"], sent["destination"]["branch"]["name"])
         assert pull is not None
         return Answer(201, self._pull(pull))
 
@@ -187,10 +187,10 @@ class BitbucketServer(Dialect):
     _at = r"/api/latest/projects/team/repos/digits"
     routes = (
         ("GET", r"/api/latest/application-properties", "get_user"),
-        ("GET", rf"{_at}/pull-requests/(\d+)/activities", "listed"),
-        ("POST", rf"{_at}/pull-requests/(\d+)/comments", "created"),
-        ("PUT", rf"{_at}/pull-requests/\d+/comments/(\d+)", "updated"),
-        ("DELETE", rf"{_at}/pull-requests/\d+/comments/(\d+)", "deleted"),
+        ("GET", rf"{_at}/pull-requests/(\d+)/activities", "list_notes"),
+        ("POST", rf"{_at}/pull-requests/(\d+)/comments", "create_note"),
+        ("PUT", rf"{_at}/pull-requests/\d+/comments/(\d+)", "update_note"),
+        ("DELETE", rf"{_at}/pull-requests/\d+/comments/(\d+)", "delete_note"),
         ("POST", rf"{_at}/commits/(\w{{40}})/builds", "status"),
         ("GET", rf"{_at}/commits/(\w{{40}})/pull-requests", "pulls_of"),
         ("GET", rf"{_at}/pull-requests", "list_pulls"),
@@ -221,9 +221,9 @@ class BitbucketServer(Dialect):
         assert asked.items() <= query.items()
         names = [f"user {person}" for person, role in self.roles.items() if role == "write"]
         found = [name for name in (*names, "user 990", "user 50") if query["filter"] in name]
-        return self._paged([{"name": name, "active": True} for name in found], query)
+        return self._page([{"name": name, "active": True} for name in found], query)
 
-    def _paged(self, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+    def _page(self, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
         start, size = int(query.get("start", "0")), min(int(query.get("limit", "25")), self.page)
         last = start + size >= len(items)
         body: dict[str, Any] = {
@@ -237,14 +237,14 @@ class BitbucketServer(Dialect):
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"version": "9.4.0"}, {"X-AUSERNAME": f"user%20{ME}"})
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         notes = [
             {"id": 1, "action": "COMMENTED", "commentAction": "ADDED", "comment": self.note(n, seen.path)}
             for n in self.on(on)
         ]
-        return self._paged([*reversed(notes), {"id": 0, "action": "OPENED"}], query)
+        return self._page([*reversed(notes), {"id": 0, "action": "OPENED"}], query)
 
-    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+    def create_note(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         if self.too_long(seen.json["text"]):
             return Answer(400, {"errors": [{"context": "text", "message": "Please enter at most 32,768 characters"}]})
         return Answer(201, self.note(self.add(on, seen.json["text"]), seen.path))
@@ -252,13 +252,13 @@ class BitbucketServer(Dialect):
     def text(self, sent: Any) -> str:
         return str(sent["text"])
 
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        return self._outdated(id, seen.json.get("version")) or super().updated(seen, query, id)
+    def update_note(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        return self._version_conflict(id, seen.json.get("version")) or super().update_note(seen, query, id)
 
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        return self._outdated(id, int(query["version"])) or super().deleted(seen, query, id)
+    def delete_note(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        return self._version_conflict(id, int(query["version"])) or super().delete_note(seen, query, id)
 
-    def _outdated(self, id: str, version: int | None) -> Answer | None:
+    def _version_conflict(self, id: str, version: int | None) -> Answer | None:
         note = self.find(id)
         if note is None or note.author != ME or note.version == version:
             return None
@@ -278,10 +278,10 @@ class BitbucketServer(Dialect):
                 "toRef": {"displayId": pull.target}, "links": {"self": [{"href": "https://pages/"}]}}  # fmt: skip
 
     def pulls_of(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
-        return self._paged([self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits], query)
+        return self._page([self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits], query)
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
-        return self._paged([self._pull(p) for p in self.pulls if f"refs/heads/{p.branch}" == query["at"]], query)
+        return self._page([self._pull(p) for p in self.pulls if f"refs/heads/{p.branch}" == query["at"]], query)
 
     def one_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
         found = next((pull for pull in self.pulls if pull.number == int(number)), None)
@@ -289,12 +289,12 @@ class BitbucketServer(Dialect):
 
     def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
         assert seen.json == {"version": 5}
-        return self.closed(number)
+        return self.remove_pull(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         sent = seen.json
         assert sent.keys() == {"title", "description", "fromRef", "toRef"}
-        pull = self.opened(*(sent[name]["id"].removeprefix("refs/heads/") for name in ("fromRef", "toRef")))
+        pull = self.add_pull(*(sent[name]["id"].removeprefix("refs/heads/") for name in ("fromRef", "toRef")))
         if pull is None:
             return Answer(409, {"errors": [{"message": "Only one pull request may be open for these branches"}]})
         return Answer(201, self._pull(pull))

@@ -36,21 +36,21 @@ class CloudWithInsights(BitbucketCloud):
         self.reports: dict[str, dict[str, Any]] = {}
 
     routes = (  # type: ignore[assignment]
-        ("DELETE", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)", "removed"),
-        ("PUT", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)", "put"),
-        ("POST", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)/annotations", "annotated"),
+        ("DELETE", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)", "delete_report"),
+        ("PUT", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)", "put_report"),
+        ("POST", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)/annotations", "add_annotations"),
         *BitbucketCloud.routes,
     )
 
-    def removed(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
+    def delete_report(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
         return Answer(204) if self.reports.pop(key, None) else self.missing()
 
-    def put(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
+    def put_report(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
         assert seen.json["result"] in ("PASSED", "FAILED", "PENDING")
         self.reports[key] = {**seen.json, "annotations": self.reports.get(key, {}).get("annotations", [])}
         return Answer(200, seen.json)
 
-    def annotated(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
+    def add_annotations(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
         if len(seen.json) > 100:
             return Answer(400, {"error": {"message": "at most 100"}})
         self.reports[key]["annotations"] += seen.json

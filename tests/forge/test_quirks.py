@@ -21,7 +21,7 @@ from mlbutler.steps import publish
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.dialects import Gitea, GitHub, GitLab
-from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault, Seen, paged
+from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault, Seen, page_of
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 from tests.forge.run_context import run_context
 
@@ -127,8 +127,8 @@ class Paged:
 
     unlisted = ("page",)
 
-    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        notes, more, page = paged([self.note(n, seen.path) for n in self.on(on)], query, 30)  # type: ignore[attr-defined]
+    def list_notes(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        notes, more, page = page_of([self.note(n, seen.path) for n in self.on(on)], query, 30)  # type: ignore[attr-defined]
         return Answer(200, notes, {"Link": f'<https://x.invalid/?page={page + 1}>; rel="next"'} if more else {})
 
 

@@ -176,7 +176,7 @@ def controller(content: bytes, folder: Path, random: Random) -> None:
         job = Job(client, "team/train")
         for ask in random.sample(
             (
-                job.declared, job.builds, lambda: job.build(3), lambda: job.start({"ID": "x"}),
+                job.parameter_names, job.builds, lambda: job.build(3), lambda: job.start({"ID": "x"}),
                 lambda: job.end(3, "stop"), lambda: job.proceed(3, "x", {"a": "b"}), lambda: queue.waiting(client),
                 client.jobs, lambda: client.is_online("one"), lambda: client.validate("x"), lambda: client.compile("x"),
                 client.answers,

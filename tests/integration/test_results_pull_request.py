@@ -41,7 +41,7 @@ def test_results_are_proposed_once_and_withdrawn_when_they_are_merged(world: Wor
     assert "git merge FETCH&#95;HEAD" in note.body or "git merge FETCH_HEAD" in note.body
     orphan = "mlbutler/results/merged/long/ago"
     world.git(world.bare, "update-ref", f"refs/heads/{orphan}", NAME)
-    forge.dialect.opened(orphan, "merged/long/ago")
+    forge.dialect.add_pull(orphan, "merged/long/ago")
     world.git(world.bare, "update-ref", "refs/heads/better", NAME)  # somebody merges it
     merged = world.run(world.clone("origin/better"), environ(world, forge) | asked)
     assert merged.code == 0, merged.out + merged.err

@@ -69,7 +69,7 @@ def test_a_build_is_asked_for_in_the_body_and_found_by_its_parameter(played: Pla
     assert abs(build.started - time.time()) < 3600
     assert not any("eeee" in line for line in played.controller.asked)
     assert played.job.build(7) is None
-    assert played.job.declared() == {"EXPERIMENT", "LABEL"}
+    assert played.job.parameter_names() == {"EXPERIMENT", "LABEL"}
 
 
 def test_what_waits_is_not_doubled_and_can_be_taken_back(played: Played) -> None:
@@ -112,7 +112,7 @@ def test_a_job_that_takes_no_such_build_says_why(played: Played) -> None:
     with pytest.raises(OutsideError, match="answered 500 to a build of 'team/train' with EXPERIMENT"):
         played.job.start({"EXPERIMENT": "e" * 40})
     with pytest.raises(UsageError, match="has no job 'team/other'"):
-        Job(played.client, "team/other").declared()
+        Job(played.client, "team/other").parameter_names()
     with pytest.raises(AccessDenied, match="may not start builds"):
         Job(played.client, "team/other").start({})
     with JenkinsClient(played.controller.url, "somebody", "wrong") as client, pytest.raises(AccessDenied) as error:

@@ -20,7 +20,14 @@ from jsonschema import Draft202012Validator
 
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose
-from mlbutler.jenkins.server.credentials import GIVEN, KNOWN_HOSTS, JenkinsCredential, given, mounted, prepare
+from mlbutler.jenkins.server.credentials import (
+    GIVEN,
+    KNOWN_HOSTS,
+    JenkinsCredential,
+    given_credentials,
+    mounted_files,
+    prepare,
+)
 from mlbutler.jenkins.server.job import SOURCES
 from mlbutler.jenkins.server.model import JenkinsServer
 from mlbutler.jenkins.server.source import repository
@@ -160,9 +167,9 @@ def test_compose_reads_its_file_as_it_is_meant(tmp_path: Path, source: str, url:
     assert port == f"{address}:8091:8080/tcp"
     assert [name for name, service in read["services"].items() if service.get("ports")] == ["controller"]
     there = {secret["source"] for secret in read["services"]["controller"]["secrets"]}
-    assert there == set(mounted(server.secrets))
+    assert there == set(mounted_files(server.secrets))
     config = (server.home / "casc" / "jenkins.yaml").read_text()
     wanted = set(re.findall(r"(?<!\^)\$\{(?:readFileBase64:/run/secrets/)?([A-Z0-9_]+)\}", config))
     assert wanted == there  # nothing resolves to nothing, and nothing is mounted for nobody
-    assert given(server.secrets) == GIVEN
+    assert given_credentials(server.secrets) == GIVEN
     assert errors(yaml.safe_load(config)) == []

@@ -14,9 +14,9 @@ from mlbutler.errors import UsageError
 from mlbutler.jenkins.server import compose
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose, compose_yaml
-from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given, mounted, prepare
+from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given_credentials, mounted_files, prepare
 from mlbutler.jenkins.server.job import SOURCES, groovy_literal, job_dsl, train_job_dsl
-from mlbutler.jenkins.server.kinds import remember, remembered
+from mlbutler.jenkins.server.kinds import load_server, save_server
 from mlbutler.jenkins.server.model import JenkinsServer, Repository, job_name
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
 from mlbutler.jenkins.server.source import repository
@@ -61,13 +61,13 @@ def test_half_a_credential_is_an_error_that_names_the_file(tmp_path: Path) -> No
     prepare(tmp_path)
     (tmp_path / "S3_ACCESS_KEY_ID").write_text("id")
     with pytest.raises(UsageError, match="S3_SECRET_ACCESS_KEY is missing"):
-        given(tmp_path)
+        given_credentials(tmp_path)
 
 
 def test_no_file_but_the_secrets_holds_a_secret(prepared: JenkinsServer) -> None:
     Compose(prepared).write()
-    remember(Compose(prepared))
-    secrets = [(prepared.secrets / name).read_text().strip() for name in mounted(prepared.secrets)]
+    save_server(Compose(prepared))
+    secrets = [(prepared.secrets / name).read_text().strip() for name in mounted_files(prepared.secrets)]
     assert PASSWORD in secrets
     for path in prepared.home.rglob("*"):
         if path.is_file() and prepared.secrets not in path.parents:
@@ -78,7 +78,7 @@ def test_no_file_but_the_secrets_holds_a_secret(prepared: JenkinsServer) -> None
 
 
 def test_the_configuration_names_secrets_and_lets_nothing_run_on_the_controller(prepared: JenkinsServer) -> None:
-    text = jenkins_yaml(prepared, given(prepared.secrets), host_key="ssh-ed25519 AAAAkey comment")
+    text = jenkins_yaml(prepared, given_credentials(prepared.secrets), host_key="ssh-ed25519 AAAAkey comment")
     config = yaml.safe_load(text)
     assert config["jenkins"]["numExecutors"] == 0
     assert config["jenkins"]["securityRealm"]["local"]["allowsSignup"] is False
@@ -310,12 +310,12 @@ def test_names_fit_everywhere() -> None:
 
 
 def test_a_server_is_found_again(prepared: JenkinsServer) -> None:
-    remember(Compose(prepared))
-    again = remembered(prepared.home)
+    save_server(Compose(prepared))
+    again = load_server(prepared.home)
     assert (again.kind, again.server) == ("compose", prepared)
     (prepared.home / "server.json").write_text(json.dumps({"kind": "x"}))
     with pytest.raises(UsageError, match="not readable"):
-        remembered(prepared.home)
+        load_server(prepared.home)
 
 
 def test_every_credential_has_a_name_of_its_own() -> None:

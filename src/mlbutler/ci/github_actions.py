@@ -27,7 +27,7 @@ def read_facts(environ: Mapping[str, str]) -> Facts | None:
         return replace(_pull_request(environ, event, repository, build_url), ci=_name(environ))
     run = _table(event, "workflow_run")
     if name == "workflow_run" and (not run or not _is_ours(run, repository)):
-        return replace(_after(run, build_url), ci=_name(environ))
+        return replace(_following_run_facts(run, build_url), ci=_name(environ))
     issue = _table(event, "issue")
     if name == "issue_comment" and ("pull_request" in issue or not issue):
         # GitHub checks out the default branch and says nothing of the head: Git is asked whose commit is here.
@@ -67,7 +67,7 @@ def _is_ours(run: Mapping[str, Any], repository: str) -> bool:
     return not _text(run, "event").startswith("pull_request") and source == repository.lower()
 
 
-def _after(run: Mapping[str, Any], build_url: str) -> Facts:
+def _following_run_facts(run: Mapping[str, Any], build_url: str) -> Facts:
     """Return the facts of a run that follows another one, of a pull request or of a fork.
 
     Its secrets are available although the other run had none.

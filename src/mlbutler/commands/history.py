@@ -62,7 +62,7 @@ def history(directory: Path, console: Console, metric: str | None, *, branch: st
         found = _find(context, branch, commits)
         chosen = _select_metrics(found.metrics, metric)
         if console.json:
-            print(json.dumps(_as_json(found, chosen), indent=2, ensure_ascii=False))
+            print(json.dumps(_history_json(found, chosen), indent=2, ensure_ascii=False))
         elif not console.quiet:
             _show(context.console, context.settings, found, chosen, one_by_one=metric is not None)
     return EXIT_PASSED
@@ -109,7 +109,7 @@ def _format_keys(metrics: Sequence[MetricHistory]) -> str:
     return ", ".join(h.key for h in metrics[:_NAMED]) + more if metrics else "none"
 
 
-def _as_json(found: _Found, chosen: Sequence[MetricHistory]) -> dict[str, Any]:
+def _history_json(found: _Found, chosen: Sequence[MetricHistory]) -> dict[str, Any]:
     commits = _commits(found)
     return {
         "branch": found.branch,
@@ -159,14 +159,14 @@ def _show(
         if len(ordered) > _ROWS:
             screen.line(f"{len(ordered) - _ROWS:,} more: name some, as in mlbutler history '*accuracy*', or see --json")
     else:
-        screen.line(_nothing(found))
+        screen.line(_explain_no_metrics(found))
     for file, reason in found.problems:
         screen.line(f"not read: {file}: {reason}")
     if found.cut:
         screen.line("The clone's history is cut off here (a shallow clone): there is more in the repository.")
 
 
-def _nothing(found: _Found) -> str:
+def _explain_no_metrics(found: _Found) -> str:
     """Return why there is no number."""
     if not found.declared:
         why = "dvc.yaml cannot be read there" if found.problems else "dvc.yaml there declares no metrics"

@@ -75,7 +75,7 @@ def init(
     before = _settle_conflicts(root, manifest.load_manifest(root))
     former = _former(root, found, before)
     found = giving(found, former.carried)
-    options = _options(before.options if before else _as_formerly(former.carried, asked), asked)
+    options = _options(before.options if before else _initial_options(former.carried, asked), asked)
     own = wheel.running_wheel() if options.agent != LABEL and not options.requirement else None
     files = _files(root, found, before, options, own)
     git = Git(root, os.environ)
@@ -117,7 +117,7 @@ def _former(root: Path, found: DetectedProject, before: ScaffoldManifest | None)
     return FormerJenkinsfile(kept) if before and JENKINSFILE in before.files else read_former(root, found, kept)
 
 
-def _as_formerly(carried: Carried, asked: InitOptions) -> ScaffoldOptions:
+def _initial_options(carried: Carried, asked: InitOptions) -> ScaffoldOptions:
     """Return the options that a first `init` begins with: Jenkins' builds stay on the agents that they ran on."""
     if asked.ci not in (None, JENKINS):
         return ScaffoldOptions()

@@ -10,7 +10,7 @@ from mlbutler.scaffold.carry import FormerJenkinsfile, Remark
 from mlbutler.scaffold.changes import Action, FileChange
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.options import JENKINS, LABEL, ScaffoldOptions
-from mlbutler.scaffold.variables import held_back
+from mlbutler.scaffold.variables import withheld_variables
 from mlbutler.scaffold.wheel import Wheel
 from mlbutler.scaffold.workflow import GITLAB_FILE, INCLUDED
 from mlbutler.secrets import Redactor
@@ -91,7 +91,7 @@ def _tell_former(console: Console, found: DetectedProject, former: FormerJenkins
         for remark in remarks:
             where = f"line {remark.line}" if remark.line else ""
             console.line(f"  {where:<8} {remark.text}")
-    if found.configured and (names := held_back(found)):
+    if found.configured and (names := withheld_variables(found)):
         console.line(f"\nnote      stages get {', '.join(names)} once pass_environment under [reproduce] names them")
 
 

@@ -18,8 +18,8 @@ from mlbutler.git import Git
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
 from mlbutler.jenkins.server.compose import Compose
-from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, admin_password, given, prepare
-from mlbutler.jenkins.server.kinds import ServerBackend, remember, remembered
+from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, admin_password, given_credentials, prepare
+from mlbutler.jenkins.server.kinds import ServerBackend, load_server, save_server
 from mlbutler.jenkins.server.model import ADMIN, AGENT, JenkinsServer, job_name
 from mlbutler.jenkins.server.native import Native
 from mlbutler.jenkins.server.source import repository
@@ -63,7 +63,7 @@ def up(directory: Path, console: Console, options: ServerOptions, *, timeout: fl
     kind.check()
     is_new = prepare(server.secrets)
     kind.write()
-    remember(kind)
+    save_server(kind)
     console.line(f"Starting Jenkins for {server.repository.url} in {server.home}")
     kind.start(console)
     with JenkinsClient(server.url) as client:
@@ -82,7 +82,7 @@ def down(directory: Path, console: Console, home: Path | None, *, everything: bo
     Raises:
         UsageError: there is none. OutsideError: it could not be stopped.
     """
-    kind = remembered(home or _home(directory, None))
+    kind = load_server(home or _home(directory, None))
     kind.stop(console, everything=everything)
     console.line(f"Stopped. {'Its data are gone' if everything else 'Its data are kept'} ({kind.server.home}).")
     if console.json:
@@ -96,7 +96,7 @@ def status(directory: Path, console: Console, home: Path | None) -> int:
     Raises:
         UsageError: there is no server.
     """
-    kind = remembered(home or _home(directory, None))
+    kind = load_server(home or _home(directory, None))
     server = kind.server
     found: dict[str, object] = {"url": server.url, "home": str(server.home), "kind": kind.kind, "parts": {}}
     try:
@@ -222,7 +222,7 @@ def _wait_for(
     """
     began = told = time.monotonic()
     while True:
-        if (ended := kind.ended()) is not None:
+        if (ended := kind.find_ended()) is not None:
             name, state = ended
             raise _start_error(f"the {name} {state}", kind, name)
         if (answer := _ask_controller(ask, kind)) is not None:
@@ -256,7 +256,7 @@ def _start_error(why: str, kind: ServerBackend, part: str) -> OutsideError:
 def _tell(kind: ServerBackend, console: Console, version: str, is_new: bool) -> None:
     server = kind.server
     password = server.secrets / ADMIN_PASSWORD
-    there = {credential.id for credential in given(server.secrets)}
+    there = {credential.id for credential in given_credentials(server.secrets)}
     lacking = [credential for credential in GIVEN if credential.id not in there]
     console.line(f"\nJenkins {version} answers at {server.url}")
     console.line(f"  job       {server.url}job/{server.name}/")

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.demo.agent import DemoPullRequest, FinishedBuild, build, open_pull_request
-from mlbutler.demo.world import StoryBroken, World, change_params, create, found_project
+from mlbutler.demo.world import StoryBroken, World, change_params, create, create_project
 from mlbutler.record import Change, Outcome, Record, Verdict
 
 _BETTER = {"hidden": ("12", "64"), "epochs": ("8", "30")}
@@ -99,7 +99,7 @@ def tell(directory: Path, console: Console) -> Outcomes:
 
 def _main(world: World, console: Console) -> None:
     console.heading("1. main: Ada trains a model on pictures and pushes code and data")
-    pictures = found_project(world, console)
+    pictures = create_project(world, console)
     _expect((world.project / "metrics.json").is_file(), "main has no metrics.json", world)
     console.line(
         f"{pictures} pictures, {human_bytes(_size(world.remote))} on the DVC remote. main: {_metrics(world.project)}"

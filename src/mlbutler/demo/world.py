@@ -164,7 +164,7 @@ def create(directory: Path) -> World:
     return world
 
 
-def found_project(world: World, console: Console) -> int:
+def create_project(world: World, console: Console) -> int:
     """Make the project, train `main` and push code and data, as the author; return the number of pictures."""
     from mlbutler.demo.pictures import write_digits
 

@@ -102,7 +102,7 @@ class JenkinsEngine:
             UsageError: there is no such job, or it does not have the parameters.
         """
         needed = {EXPERIMENT} | ({LABEL} if any(one.label for one in experiments) else set())
-        if missing := sorted(needed - self.job.declared()):
+        if missing := sorted(needed - self.job.parameter_names()):
             raise UsageError(
                 f"The job '{self.job.name}' has no parameter {' and '.join(missing)}.",
                 "Build it once from Jenkinsfile.train, which declares them (`mlbutler help jenkins`).",

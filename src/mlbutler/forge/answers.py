@@ -47,11 +47,11 @@ def complaint(data: Any) -> str:
     if isinstance(data, dict):
         for key in ("message", "error", "errors", "error_description"):
             value = data.get(key)
-            words += [_worded(item) for item in (value if isinstance(value, list) else [value]) if item]
+            words += [_format_error(item) for item in (value if isinstance(value, list) else [value]) if item]
     return " ".join("; ".join(dict.fromkeys(filter(None, words))).split())[:_COMPLAINT_LIMIT]
 
 
-def _worded(value: Any) -> str:
+def _format_error(value: Any) -> str:
     if isinstance(value, dict):
         parts = (value.get("message"), value.get("field"), value.get("code"))
         named = " ".join(str(part) for part in parts if part)

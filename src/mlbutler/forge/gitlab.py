@@ -100,11 +100,11 @@ class GitLab:
         """See `ForgeAdapter.comments`."""
         if change.number is None:
             path = f"{self._commit(change)}/comments"
-            yield from (self._noted(change, item) for item in self._api.pages(path))
+            yield from (self._parse_note(change, item) for item in self._api.pages(path))
         else:
             path = f"{self._merge_request(change)}/notes"
             for item in self._api.pages(path, sort="asc", order_by="created_at"):
-                yield self._noted(change, item)
+                yield self._parse_note(change, item)
 
     def create(self, change: Change, body: str) -> Comment:
         """See `ForgeAdapter.create`."""
@@ -112,7 +112,7 @@ class GitLab:
             answer = self._api.send("POST", f"{self._commit(change)}/comments", json={"note": body})
         else:
             answer = self._api.send("POST", f"{self._merge_request(change)}/notes", json={"body": body})
-        return self._noted(change, self._api.json(answer))
+        return self._parse_note(change, self._api.json(answer))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
         """See `ForgeAdapter.update`. A comment on a commit cannot be changed: a further one takes its place."""
@@ -120,7 +120,7 @@ class GitLab:
             return self.create(change, body)
         path = f"{self._merge_request(change)}/notes/{comment.id}"
         answer = self._api.send("PUT", path, json={"body": body}, fresh=True)
-        return self._noted(change, self._api.json(answer))
+        return self._parse_note(change, self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:
         """See `ForgeAdapter.delete`."""
@@ -152,13 +152,13 @@ class GitLab:
                 continue
             number, head = text(merge_request, "iid"), text(merge_request, "sha")
             try:
-                content = self._left_by(source, number, head, job, path)
+                content = self._download_artifact(source, number, head, job, path)
             except (RequestRefused, UnexpectedResponse):
                 continue
             if content:
                 yield ForkBundle(number, head, content)
 
-    def _left_by(self, source: str, number: str, head: str, job: str, path: str) -> bytes:
+    def _download_artifact(self, source: str, number: str, head: str, job: str, path: str) -> bytes:
         for pipeline in self._api.pages(f"{self._at}/merge_requests/{quote(number, safe='')}/pipelines"):
             if (text(pipeline, "sha"), text(pipeline, "project_id")) != (head, source):
                 continue
@@ -180,7 +180,7 @@ class GitLab:
     def _commit(self, change: Change) -> str:
         return f"{self._at}/repository/commits/{change.head}"
 
-    def _noted(self, change: Change, item: Any) -> Comment:
+    def _parse_note(self, change: Change, item: Any) -> Comment:
         if change.number is None:
             url = f"{self._web}/-/commit/{change.head}"
         else:

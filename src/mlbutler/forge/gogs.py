@@ -73,11 +73,11 @@ class Gogs:
         except RequestRefused as error:
             if error.status not in _ABSENT:
                 raise
-            return self._by_refs(change)
+            return self._find_by_refs(change)
         pulls = [_pull(item) for item in (listed if isinstance(listed, list) else ()) if _is_open(item)]
         return [pull for pull in pulls if pull.head == change.head or pull.head_branch == change.head_branch]
 
-    def _by_refs(self, change: Change) -> list[PullRequest]:
+    def _find_by_refs(self, change: Change) -> list[PullRequest]:
         """Return open ones whose head is the change's commit, or what its branch has now."""
         branch = f"refs/heads/{change.head_branch}"
         refs = self._refs(_PULLS, branch) if self._refs is not None else {}

@@ -128,15 +128,15 @@ class Hosted:
         either order the same comment stays.
         """
         if change.number is None and not self.capabilities.editing:
-            return self._added(change, title, body) if create else Posted("", absent=True)
+            return self._add_comment(change, title, body) if create else Posted("", absent=True)
         not_ours: set[str] = set()
         wrote, before, created, unsure = False, "", 0, None
         for _ in range(_ROUNDS):
-            every, others = self._found(change, title, not_ours)
+            every, others = self._find_comments(change, title, not_ours)
             newer = next((c for c in every if self._is_newer(c, title, change, is_older)), None)
             if newer and self._behavior != "update":
                 return Posted("", newer=parse_marker(newer.body, title) or "")
-            comments = self._of(every, title, change)
+            comments = self._comments_of(every, title, change)
             first = comments[0] if comments else None
             if first is None and not create and not wrote:
                 return Posted("", absent=True)
@@ -169,7 +169,7 @@ class Hosted:
             f"The comment on {self.name} changes faster than it can be written.", "Run `mlbutler publish` again."
         )
 
-    def _of(self, comments: list[Comment], title: str, change: Change) -> list[Comment]:
+    def _comments_of(self, comments: list[Comment], title: str, change: Change) -> list[Comment]:
         """Return those that this commit's report goes to: all are one, or each commit has its own."""
         if self._behavior == "update":
             return comments
@@ -190,7 +190,7 @@ class Hosted:
             except (RequestRefused, OutcomeUnknown):  # the report is posted; the next run tries again
                 continue
 
-    def _added(self, change: Change, title: str, body: str) -> Posted:
+    def _add_comment(self, change: Change, title: str, body: str) -> Posted:
         """Add a comment where none can be changed, unless it is there already."""
         unsure = None
         for _ in range(_ROUNDS):
@@ -206,9 +206,9 @@ class Hosted:
         raise unsure
 
     def _ours(self, change: Change, title: str, not_ours: set[str]) -> list[Comment]:
-        return self._found(change, title, not_ours)[0]
+        return self._find_comments(change, title, not_ours)[0]
 
-    def _found(self, change: Change, title: str, not_ours: set[str]) -> tuple[list[Comment], list[Comment]]:
+    def _find_comments(self, change: Change, title: str, not_ours: set[str]) -> tuple[list[Comment], list[Comment]]:
         """Return our comments of this title, oldest first, and those that look like it and are of other accounts.
 
         A marker alone proves nothing: anybody can copy it. It may be that of an account that we had before.
@@ -277,15 +277,15 @@ class Hosted:
         self, change: Change, title: str, pictures: Sequence[PictureFile], is_older: Callable[[str], bool]
     ) -> dict[str, str] | None:
         """See `Forge.attach`. A picture that an earlier build uploaded is found by its name and used again."""
-        first = next(iter(self._of(self._ours(change, title, set()), title, change)), None)
+        first = next(iter(self._comments_of(self._ours(change, title, set()), title, change)), None)
         if first is None:
             return None
         if self._is_newer(first, title, change, is_older):
             return {}
         shown = {match["name"]: match["address"] for match in _SHOWN.finditer(first.body)}
-        return {p.name: shown.get(p.name) or self._uploaded(change, first, p) for p in pictures}
+        return {p.name: shown.get(p.name) or self._upload_picture(change, first, p) for p in pictures}
 
-    def _uploaded(self, change: Change, comment: Comment, picture: PictureFile) -> str:
+    def _upload_picture(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         try:
             return self.adapter.attach(change, comment, picture)
         except RequestRefused as error:

@@ -228,17 +228,17 @@ class Api:
             try:
                 answer = self._exchange(method, httpx.URL(url, params=params) if params else url, json, files)
             except httpx.HTTPError as error:
-                problem = self._not_answered(error, what, fresh=fresh, repeatable=repeatable)
+                problem = self._retryable_error(error, what, fresh=fresh, repeatable=repeatable)
                 if last:
                     raise problem from None
                 self._pause(attempt, None, problem.message)
                 continue
             if answer.is_success:
                 return answer
-            wait = _asked_to_wait(answer)
+            wait = _requested_wait(answer)
             if wait is None and answer.status_code not in _PASSING:
-                raise self._refused(answer, what)
-            refused = self._refused(answer, what, wait)
+                raise self._refusal(answer, what)
+            refused = self._refusal(answer, what, wait)
             if wait is None and (fresh or not repeatable):
                 raise OutcomeUnknown(refused.message, refused.remedy)
             if last or (wait or 0.0) > self._policy.longest:
@@ -248,7 +248,7 @@ class Api:
                 raise OutcomeUnknown(refused.message, refused.remedy)
         raise AssertionError("unreachable")
 
-    def _not_answered(self, error: httpx.HTTPError, what: str, *, fresh: bool, repeatable: bool) -> ForgeError:
+    def _retryable_error(self, error: httpx.HTTPError, what: str, *, fresh: bool, repeatable: bool) -> ForgeError:
         """Return what to raise when the last attempt has failed; raise at once what another attempt cannot help."""
         import httpx
 
@@ -258,7 +258,7 @@ class Api:
             ) from None
         if not isinstance(error, httpx.TransportError):
             raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
-        problem = self._broken(error, what)
+        problem = self._connection_error(error, what)
         if isinstance(problem, RequestRefused):
             raise problem from None
         reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
@@ -313,7 +313,7 @@ class Api:
 
     # ---------------------------------------------------------------------------------------- errors
 
-    def _broken(self, error: httpx.TransportError, what: str) -> ForgeError:
+    def _connection_error(self, error: httpx.TransportError, what: str) -> ForgeError:
         import httpx
 
         text = str(error)
@@ -339,7 +339,7 @@ class Api:
             f"Check the network{''.join(f' and {name}' for name in proxies)}, then run `mlbutler publish`.",
         )
 
-    def _refused(self, answer: httpx.Response, what: str, wait: float | None = None) -> RequestRefused:
+    def _refusal(self, answer: httpx.Response, what: str, wait: float | None = None) -> RequestRefused:
         status, said = answer.status_code, _error_text(answer)
         message = f"{self.name} answered {status} to {what}" + (f": {said}" if said else "")
         if wait is not None:
@@ -396,7 +396,7 @@ def _goes_on(answer: httpx.Response, items: int, size: int) -> bool:
     return items >= size
 
 
-def _asked_to_wait(answer: httpx.Response) -> float | None:
+def _requested_wait(answer: httpx.Response) -> float | None:
     """Return the seconds that a rate limit asks us to wait, None when the answer is not about one.
 
     GitHub says 403 or 429, with ``Retry-After``, or with no requests left until ``X-RateLimit-Reset`` (seconds since

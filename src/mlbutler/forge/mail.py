@@ -50,7 +50,7 @@ def send_mail(to: Sequence[str], sender: str | None, subject: str, text: str, en
         _deliver(message, host, port, (user, password), encrypted=parts.scheme == "smtps")
     except (OSError, smtplib.SMTPException) as error:
         raise ForgeError(
-            f"The mail server {host}:{port} did not take the message: {_said(error)}",
+            f"The mail server {host}:{port} did not take the message: {_describe_error(error)}",
             f"Check {SMTP_URL}, {SMTP_USER} and {SMTP_PASSWORD}.",
         ) from error
 
@@ -73,7 +73,7 @@ def _deliver(message: EmailMessage, host: str, port: int, login: tuple[str, str]
         server.send_message(message)
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         answer = error.smtp_error
         return f"{error.smtp_code} {answer.decode('utf-8', 'replace') if isinstance(answer, bytes) else answer}"

@@ -59,20 +59,20 @@ class Job:
         found = re.search(rf"/{re.escape(unquote(self._path))}/(\d{{1,18}})/$", _path(url))
         return int(found[1]) if found else None
 
-    def declared(self) -> frozenset[str]:
+    def parameter_names(self) -> frozenset[str]:
         """Return the names of its parameters: the controller drops all others without a word.
 
         Raises:
             UsageError: there is no such job, or this user may not see it. AccessDenied, OutsideError.
         """
         tree = "property[parameterDefinitions[name]],actions[parameterDefinitions[name]]"
-        answer = self.client.sent("GET", f"{self._path}/api/json", params={"tree": tree}, missing_is_none=True)
+        answer = self.client.send("GET", f"{self._path}/api/json", params={"tree": tree}, missing_is_none=True)
         if answer is None:
             raise UsageError(
                 f"{self.client.url} has no job '{self.name}', or this user may not see it.",
                 "Name the job in train.job, folders before it, and check the user's permissions.",
             )
-        return self.client.read(answer, _declared)
+        return self.client.read(answer, _parameter_names)
 
     def start(self, values: Mapping[str, str]) -> int | None:
         """Ask for a build; return its number in the queue, where the controller says it.
@@ -82,7 +82,7 @@ class Job:
         Raises:
             AccessDenied: the user may not build. UsageError: the job takes no builds. OutsideError.
         """
-        answer = self.client.sent(
+        answer = self.client.send(
             "POST", f"{self._path}/buildWithParameters", data=values, expected=(200, 201, 302, 303, 400, 404, 409, 500)
         )
         assert answer is not None
@@ -106,14 +106,14 @@ class Job:
     def builds(self, most: int = 100) -> tuple[JenkinsBuild, ...]:
         """Return its latest builds, the newest first."""
         params = {"tree": f"builds[{_FIELDS}]{{0,{most}}}"}
-        answer = self.client.sent("GET", f"{self._path}/api/json", params=params)
+        answer = self.client.send("GET", f"{self._path}/api/json", params=params)
         assert answer is not None
         return self.client.read(answer, lambda found: tuple(map(_build, found.get("builds", ()))))
 
     def build(self, number: int) -> JenkinsBuild | None:
         """Return one build; None where it was deleted."""
         path = f"{self._path}/{number}/api/json"
-        answer = self.client.sent("GET", path, params={"tree": _FIELDS}, missing_is_none=True)
+        answer = self.client.send("GET", path, params={"tree": _FIELDS}, missing_is_none=True)
         return self.client.read(answer, _build) if answer is not None else None
 
     def is_mine(self, waiting: Waiting) -> bool:
@@ -123,7 +123,7 @@ class Job:
     def end(self, number: int, how: str) -> bool:
         """End a build in one of `ENDINGS`; return False where there is no such build."""
         path = f"{self._path}/{number}/{how}"
-        answer = self.client.sent("POST", path, expected=(200, 201, 204, 302, 303), missing_is_none=True)
+        answer = self.client.send("POST", path, expected=(200, 201, 204, 302, 303), missing_is_none=True)
         return answer is not None
 
     def proceed(self, number: int, question: str, values: Mapping[str, str]) -> bool:
@@ -135,7 +135,7 @@ class Job:
         path = f"{self._path}/{number}/input/{quote(question, safe='')}"
         given = [{"name": name, "value": value} for name, value in values.items()]
         form = {"proceed": "Proceed", "json": json.dumps({"parameter": given})}
-        answer = self.client.sent(
+        answer = self.client.send(
             "POST", f"{path}/submit" if values else f"{path}/proceedEmpty", data=form if values else None,
             expected=(200, 201, 204, 302, 303), missing_is_none=True,
         )  # fmt: skip
@@ -158,7 +158,7 @@ def _build(found: Any) -> JenkinsBuild:
     )  # fmt: skip
 
 
-def _declared(found: Any) -> frozenset[str]:
+def _parameter_names(found: Any) -> frozenset[str]:
     holders = [*found.get("property", ()), *found.get("actions", ())]
     return frozenset(str(one["name"]) for held in holders if isinstance(held, dict)
                      for one in held.get("parameterDefinitions", ()))  # fmt: skip

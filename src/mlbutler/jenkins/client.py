@@ -89,14 +89,14 @@ class JenkinsClient:
         """Return whether the agent is connected.
 
         Raises:
-            AccessDenied, OutsideError: see `sent`.
+            AccessDenied, OutsideError: see `send`.
         """
-        answer = self.sent("GET", f"computer/{agent}/api/json", params={"tree": "offline"}, missing_is_none=True)
+        answer = self.send("GET", f"computer/{agent}/api/json", params={"tree": "offline"}, missing_is_none=True)
         return answer is not None and self.read(answer, lambda found: found["offline"] is False)
 
     def jobs(self) -> dict[str, str]:
         """Return each job's name -> its colour such as ``blue`` or ``red_anime``; '' for a folder."""
-        answer = self.sent("GET", "api/json", params={"tree": "jobs[name,color]"})
+        answer = self.send("GET", "api/json", params={"tree": "jobs[name,color]"})
         assert answer is not None
         return self.read(
             answer, lambda found: {str(job["name"]): str(job.get("color") or "") for job in found.get("jobs", ())}
@@ -104,7 +104,7 @@ class JenkinsClient:
 
     def script(self, text: str) -> str:
         """Run a script inside the controller, as only administrators may, and return what it prints."""
-        answer = self.sent("POST", "scriptText", data={"script": text})
+        answer = self.send("POST", "scriptText", data={"script": text})
         assert answer is not None
         return answer.text
 
@@ -112,10 +112,10 @@ class JenkinsClient:
         """Return what the controller's own validator finds wrong in a declarative Jenkinsfile.
 
         Raises:
-            AccessDenied, OutsideError: see `sent`; or the controller has no such validator.
+            AccessDenied, OutsideError: see `send`; or the controller has no such validator.
         """
         path = "pipeline-model-converter/validateJenkinsfile"
-        answer = self.sent("POST", path, data={"jenkinsfile": jenkinsfile}, missing_is_none=True)
+        answer = self.send("POST", path, data={"jenkinsfile": jenkinsfile}, missing_is_none=True)
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Declarative' (pipeline-model-definition)."
             raise OutsideError(f"{self.url} has no validator of Jenkinsfiles.", remedy)
@@ -128,28 +128,28 @@ class JenkinsClient:
         that it is shown what cannot be first.
 
         Raises:
-            AccessDenied, OutsideError: see `sent`; or there is no such job.
+            AccessDenied, OutsideError: see `send`; or there is no such job.
         """
         for item in (
             [self._item] if self._item else [f"job/{quote(name, safe='')}" for name in list(self.jobs())[:_ASKED]]
         ):
-            if self._compiled(item, "{"):
-                return self._compiled(item, jenkinsfile)
+            if self._compile_below(item, "{"):
+                return self._compile_below(item, jenkinsfile)
         raise AccessDenied(
             f"{self.url} compiles nothing for this user: there is no job that it may configure.",
             f"Set {JENKINS_USER} and {JENKINS_TOKEN}, and name a job that the user may configure: --url "
             f"{self.url}job/NAME/",
         )
 
-    def _compiled(self, item: str, jenkinsfile: str) -> list[str]:
+    def _compile_below(self, item: str, jenkinsfile: str) -> list[str]:
         path = f"{item}/descriptorByName/org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition/checkScriptCompile"
-        answer = self.sent("POST", path, data={"value": jenkinsfile}, missing_is_none=True)
+        answer = self.send("POST", path, data={"value": jenkinsfile}, missing_is_none=True)
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Groovy' (workflow-cps)."
             raise OutsideError(f"{self.url} compiles no Jenkinsfiles below {item}.", remedy)
-        return self.read(answer, _not_compiled)
+        return self.read(answer, _compile_errors)
 
-    def sent(
+    def send(
         self,
         method: str,
         path: str,
@@ -171,10 +171,10 @@ class JenkinsClient:
         """
         headers = self._crumbs() if method == "POST" else {}
         content = {"params": params, "data": dict(data or {}) or None, "headers": headers}
-        response = self._asked(method, path, content)
+        response = self._send_with_retries(method, path, content)
         if response.status_code == 404 and missing_is_none:
             return None
-        return self.checked(response, path, expected)
+        return self.check_response(response, path, expected)
 
     def read(self, answer: httpx.Response, made: Callable[[Any], Found]) -> Found:
         """Return what `made` makes of a response's JSON; any error of `made` means an unexpected answer.
@@ -191,7 +191,7 @@ class JenkinsClient:
                 "Check that the address is that of a Jenkins controller.",
             ) from error
 
-    def _asked(self, method: str, path: str, content: Mapping[str, Any]) -> httpx.Response:
+    def _send_with_retries(self, method: str, path: str, content: Mapping[str, Any]) -> httpx.Response:
         try:
             for pause in _PAUSES if method == "GET" else ():
                 with contextlib.suppress(httpx.NetworkError, httpx.RemoteProtocolError):
@@ -201,17 +201,17 @@ class JenkinsClient:
                 time.sleep(pause)
             return self._answer(method, path, **content)
         except httpx.HTTPError as error:
-            raise self.silent(error) from error
+            raise self.unreachable_error(error) from error
 
-    def silent(self, error: httpx.HTTPError) -> OutsideError:
+    def unreachable_error(self, error: httpx.HTTPError) -> OutsideError:
         """Return the error for a controller that does not answer."""
         return OutsideError(f"{self.url} does not answer: {error}.", "Check the address and the network.")
 
-    def checked(self, response: httpx.Response, path: str, expected: Collection[int] = _OK) -> httpx.Response:
+    def check_response(self, response: httpx.Response, path: str, expected: Collection[int] = _OK) -> httpx.Response:
         """Return the response.
 
         Raises:
-            AccessDenied, OutsideError: see `sent`.
+            AccessDenied, OutsideError: see `send`.
         """
         if response.status_code in (401, 403) or (response.is_redirect and self._is_login(response)):
             raise AccessDenied(
@@ -236,12 +236,12 @@ class JenkinsClient:
         """Yield the response to a question whose body is read piece by piece, however large it is.
 
         Raises:
-            AccessDenied, OutsideError: see `sent`. httpx.HTTPError: the connection broke.
+            AccessDenied, OutsideError: see `send`. httpx.HTTPError: the connection broke.
         """
         request = self._http.build_request("GET", path, params=params)
         response = self._http.send(request, stream=True, follow_redirects=False)
         try:
-            yield self.checked(response, path)
+            yield self.check_response(response, path)
         finally:
             response.close()
 
@@ -269,15 +269,15 @@ def _crumb(found: Any) -> dict[str, str]:
 
 
 def _invalid(data: Any) -> list[str]:
-    found = [_said(item) for item in data.get("errors", ())]
+    found = [_format_finding(item) for item in data.get("errors", ())]
     return found if data.get("result") != "success" else []
 
 
-def _not_compiled(found: Any) -> list[str]:
+def _compile_errors(found: Any) -> list[str]:
     return [f"{fault['message']} @ line {fault['line']}" for fault in found] if isinstance(found, list) else []
 
 
-def _said(item: Any) -> str:
+def _format_finding(item: Any) -> str:
     """Return one finding in words; the validator wraps a text, or a list of them, as ``error``."""
     text = item.get("error", item) if isinstance(item, dict) else item
     return "; ".join(map(str, text)) if isinstance(text, list) else str(text)

@@ -71,7 +71,7 @@ class ConsoleText:
                 return
             except httpx.HTTPError as error:
                 if not left:
-                    raise self._job.client.silent(error) from error
+                    raise self._job.client.unreachable_error(error) from error
 
 
 def end_of(job: Job, number: int, most: int) -> list[str]:
@@ -89,7 +89,7 @@ def end_of(job: Job, number: int, most: int) -> list[str]:
             with client.stream(path, {"start": str(start)}) as answer:
                 content = _first(answer.iter_bytes(), 2 * most)
     except httpx.HTTPError as error:
-        raise client.silent(error) from error
+        raise client.unreachable_error(error) from error
     lines = content.decode("utf-8", "replace").split("\n")
     return [_plain(line) for line in (lines[1:] if start else lines)]
 

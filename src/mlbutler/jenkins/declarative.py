@@ -130,10 +130,10 @@ def faults(pipeline: Block, own: frozenset[str]) -> Iterator[Fault]:
     Args:
         own: names that the file defines itself, and `LIBRARY` where it loads one.
     """
-    yield from _in_section(pipeline, "pipeline", own)
+    yield from _check_section(pipeline, "pipeline", own)
 
 
-def _in_section(block: Block, key: str, own: frozenset[str]) -> Iterator[Fault]:
+def _check_section(block: Block, key: str, own: frozenset[str]) -> Iterator[Fault]:
     section = GRAMMAR[key]
     for name, line in block.words:
         if name not in section.names and not (key == "steps" and name in own):
@@ -143,7 +143,7 @@ def _in_section(block: Block, key: str, own: frozenset[str]) -> Iterator[Fault]:
         yield Fault(line, f"{name} stands on one line with the block before it: that does not load")
     for inner in block.blocks:
         if (below := _key(key, inner.name)) is not None:
-            yield from _in_section(inner, below, own)
+            yield from _check_section(inner, below, own)
 
 
 def _key(key: str, name: str) -> str | None:

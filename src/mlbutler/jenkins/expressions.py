@@ -40,7 +40,7 @@ def named_arguments(tokens: Sequence[Token]) -> Mapping[str, str]:
     return found
 
 
-def listed(tokens: Sequence[Token]) -> Sequence[Token]:
+def list_items(tokens: Sequence[Token]) -> Sequence[Token]:
     """Return the tokens of the list that a call is given."""
     start = next((at for at, token in enumerate(tokens) if token.text == "["), None)
     if start is None:
@@ -93,7 +93,7 @@ def _content(token: Token) -> str | None:
     """Return a string's text, with ``${NAME}`` for a variable; None where it holds other expressions."""
     plain = True
 
-    def replaced(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         nonlocal plain
         if (escaped := match["escaped"]) is not None:
             plain = plain and not (escaped == "$" and token.interpolates)
@@ -104,11 +104,11 @@ def _content(token: Token) -> str | None:
         name = match["braced"] or match["plain"]
         return WORKSPACE if name in ("pwd()", "PWD") else f"${{{name}}}"
 
-    text = _VARIABLE.sub(replaced, token.text)
+    text = _VARIABLE.sub(replace, token.text)
     return text if plain else None
 
 
-def called(tokens: Sequence[Token]) -> str:
+def called_name(tokens: Sequence[Token]) -> str:
     """Return the name that a statement begins with, such as ``docker.withRegistry`` or ``def image``."""
     found: list[str] = []
     for token in tokens:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mlbutler.jenkins.expressions import called, listed, named_arguments, parenthesis, split_at_commas, string
+from mlbutler.jenkins.expressions import called_name, list_items, named_arguments, parenthesis, split_at_commas, string
 from mlbutler.jenkins.groovy import Token
 from mlbutler.jenkins.statements import Statement, parse_statements
 
@@ -93,7 +93,7 @@ def _statement(statement: Statement) -> Iterator[Fact]:
         # A section, a branch of ``parallel a: { ... }, b: { ... }``, or a step that is known, says nothing by itself.
         branch = [token.text for token in statement.tokens[-1:]] in ([], [":"])
         if not (docker or name in _REPLACED or (statement.body is not None and (name in _BLOCKS or branch))):
-            yield Fact(About.OTHER, statement.line, called(statement.tokens))
+            yield Fact(About.OTHER, statement.line, called_name(statement.tokens))
         yield from docker
         yield from _walk(inner)
 
@@ -102,7 +102,7 @@ def _aside(statement: Statement) -> Iterator[Fact]:
     """Yield a remark for each entry of a section that is not carried over; conditions count with their stage."""
     for inner in statement.body or ():
         if inner.name not in _REPLACED and inner.name not in ("timeout", "retry", "changeRequest"):
-            yield Fact(About.OTHER, inner.line, f"{statement.name} {called(inner.tokens)}")
+            yield Fact(About.OTHER, inner.line, f"{statement.name} {called_name(inner.tokens)}")
     if statement.body is None:
         yield Fact(About.OTHER, statement.line, statement.name)
 
@@ -180,7 +180,7 @@ def _environment(statement: Statement) -> Iterator[Fact]:
 
 
 def _with_env(statement: Statement) -> Iterator[Fact]:
-    for part in split_at_commas(listed(statement.tokens)):
+    for part in split_at_commas(list_items(statement.tokens)):
         text = string(part)
         name, _, value = (text or "").partition("=")
         line = part[0].line if part else statement.line
@@ -190,7 +190,7 @@ def _with_env(statement: Statement) -> Iterator[Fact]:
 
 def _with_credentials(statement: Statement) -> Iterator[Fact]:
     used = "\n".join(_texts(statement.body or ()))
-    for part in split_at_commas(listed(statement.tokens)):
+    for part in split_at_commas(list_items(statement.tokens)):
         named = named_arguments(part)
         if found := named.get("credentialsId"):
             names = tuple(value for key, value in named.items() if key.lower().endswith("variable"))

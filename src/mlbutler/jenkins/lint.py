@@ -83,7 +83,7 @@ def _interpolations(found: list[Token]) -> Iterator[LintFinding]:
         if at < end or token.kind != "word" or token.text not in _SHELLS:
             continue
         end = _end_of_arguments(found, at + 1)
-        pasted = {line: name for name, line in reversed(list(_pasted_by_call(found[at + 1 : end])))}
+        pasted = {line: name for name, line in reversed(list(_find_pasted_in_call(found[at + 1 : end])))}
         for line, name in pasted.items():
             yield LintFinding(
                 "error", line,
@@ -113,17 +113,17 @@ def _ends(token: Token, last: Token) -> bool:
     return (token.kind, token.text) in (("other", ";"), ("word", "else"))
 
 
-def _pasted_by_call(arguments: list[Token]) -> Iterator[tuple[str, int]]:
+def _find_pasted_in_call(arguments: list[Token]) -> Iterator[tuple[str, int]]:
     """Yield what a pull request chooses of a shell step's script, with its lines."""
     given = [token for token in arguments if token.kind != "newline"]
     if given and given[0].kind == "open" and given[0].text == "(":
         given = given[1:-1]
     for part in split_at_commas(given):
         if [token.text for token in part[1:2]] != [":"] or part[0].text == "script":
-            yield from _pasted(part)
+            yield from _find_pasted(part)
 
 
-def _pasted(expression: Sequence[Token]) -> list[tuple[str, int]]:
+def _find_pasted(expression: Sequence[Token]) -> list[tuple[str, int]]:
     """Return what a pull request chooses of an expression's value, with its lines: a condition is not in the value."""
     found: list[tuple[str, int]] = []
     begins = [0]  # of each parenthesis that is open, where in `found` what stands before a "?" begins
@@ -141,16 +141,16 @@ def _pasted(expression: Sequence[Token]) -> list[tuple[str, int]]:
             found.append((token.text, token.line))
         elif token.kind == "text":
             asked = [one.kind for one in expression[max(at - 2, 0) : at]] == ["word", "open"]
-            found += _pasted_by_text(token, asked=asked)
+            found += _find_pasted_in_text(token, asked=asked)
     return found
 
 
-def _pasted_by_text(token: Token, *, asked: bool) -> Iterator[tuple[str, int]]:
+def _find_pasted_in_text(token: Token, *, asked: bool) -> Iterator[tuple[str, int]]:
     """Yield what a string pastes; `asked` as in ``env['NAME']``, it names a variable."""
     if asked and _HOSTILE.fullmatch(token.text):
         yield token.text, token.line
     for expression in token.expressions:
-        yield from _pasted(expression)
+        yield from _find_pasted(expression)
     for match in _PASTED.finditer(token.text) if token.interpolates else ():
         for name in (match["names"] or "").split("."):
             if _HOSTILE.fullmatch(name):

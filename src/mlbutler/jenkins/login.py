@@ -26,10 +26,10 @@ def login(url: str, environ: Mapping[str, str]) -> Login:
     """
     if token := environ.get(JENKINS_TOKEN):
         return Login(environ.get(JENKINS_USER, ""), token)
-    return _in_keyring(url) or _in_netrc(url, environ) or Login()
+    return _read_keyring(url) or _read_netrc(url, environ) or Login()
 
 
-def _in_keyring(url: str) -> Login | None:
+def _read_keyring(url: str) -> Login | None:
     """Return what ``keyring set URL USER`` has stored."""
     try:
         import keyring
@@ -42,7 +42,7 @@ def _in_keyring(url: str) -> Login | None:
     return Login(found.username, found.password) if found is not None and found.password else None
 
 
-def _in_netrc(url: str, environ: Mapping[str, str]) -> Login | None:
+def _read_netrc(url: str, environ: Mapping[str, str]) -> Login | None:
     path = Path(environ.get("NETRC") or "~/.netrc").expanduser()
     try:
         found = netrc.netrc(path).authenticators(urlsplit(url).hostname or "")

@@ -33,7 +33,7 @@ def waiting(client: JenkinsClient) -> tuple[Waiting, ...]:
     Raises:
         AccessDenied, OutsideError.
     """
-    answer = client.sent("GET", "queue/api/json", params={"tree": _TREE})
+    answer = client.send("GET", "queue/api/json", params={"tree": _TREE})
     assert answer is not None
     found = client.read(answer, lambda found: [_waiting(item) for item in found["items"]])
     return tuple(sorted(found, key=lambda one: one.id))
@@ -60,7 +60,7 @@ def cancel(client: JenkinsClient, id: int) -> bool:
     Raises:
         AccessDenied, OutsideError.
     """
-    answer = client.sent(
+    answer = client.send(
         "POST", "queue/cancelItem", params={"id": str(id)}, expected=(200, 204, 302), missing_is_none=True
     )
     return answer is not None

@@ -77,7 +77,7 @@ class Carried:
             ("variables", all(is_variable(*pair) for pair in self.variables)),
             ("options", all(map(is_option, self.options))),
             ("volumes", all(map(is_volume, self.volumes))),
-            ("places of volumes", len(set(map(mounted_at, self.volumes))) == len(self.volumes)),
+            ("places of volumes", len(set(map(mount_point, self.volumes))) == len(self.volumes)),
             ("credentials", all(purpose in PURPOSES and is_id(one) for purpose, one in self.credentials)),
             ("tools", all(is_tool(*pair) for pair in self.tools)),
         ):
@@ -156,7 +156,7 @@ def is_volume(text: str) -> bool:
     )
 
 
-def mounted_at(volume: str) -> str:
+def mount_point(volume: str) -> str:
     """Return where the container has a volume."""
     return posixpath.normpath(volume.split(":")[1])
 

@@ -147,7 +147,7 @@ def _variables(
     said = [(fact.line, fact.name, fact.value) for fact in facts if fact.about is About.VARIABLE]
     found: dict[str, str] = {}
     for line, name, value in sorted((*said, *arguments.variables), key=lambda one: one[0]):
-        known = None if value is None else arguments.in_workspace(_resolved(value, found))
+        known = None if value is None else arguments.in_workspace(_expand_variables(value, found))
         if why := _why_not(name, known, found):
             former.left.append(Remark(line, f"{name}: {why}"))
         elif known is not None:
@@ -156,7 +156,7 @@ def _variables(
     return tuple(found.items())
 
 
-def _resolved(value: str, known: Mapping[str, str]) -> str:
+def _expand_variables(value: str, known: Mapping[str, str]) -> str:
     """Return a value with the variables filled in that stand before it."""
     return re.sub(r"\$\{(\w+)\}", lambda match: known.get(match[1], match[0]), value)
 

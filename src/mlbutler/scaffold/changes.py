@@ -90,7 +90,7 @@ def decide_change(
 def merge(git: Git) -> Callable[[str, str, str], str | None]:
     """Merge one file's texts with Git, with conflict markers where both sides changed the same lines."""
 
-    def merged(ours: str, before: str, new: str) -> str | None:
+    def merge_texts(ours: str, before: str, new: str) -> str | None:
         with tempfile.TemporaryDirectory(prefix="mlbutler-") as folder:
             names = [Path(folder) / name for name in ("ours", "before", "new")]
             for name, text in zip(names, (ours, before, new), strict=True):
@@ -99,7 +99,7 @@ def merge(git: Git) -> Callable[[str, str, str], str | None]:
             done = git.run("merge-file", "-p", "--diff3", *labels, *map(str, names), check=False)
             return done.out.decode() if done.code < 128 else None
 
-    return merged
+    return merge_texts
 
 
 def _read_text(root: Path, path: str) -> str | None:

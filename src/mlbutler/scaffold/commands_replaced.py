@@ -35,7 +35,7 @@ def _is_known(words: Sequence[str], stages: set[str]) -> bool:
     return (
         words[0] in _NOTHING
         or (called[0] in _TOOLS and "exp" not in words[1:-1])
-        or (called[0] in ("pip", "pip3") and called[1:2] == ["install"] and _installs_known(called[2:]))
+        or (called[0] in ("pip", "pip3") and called[1:2] == ["install"] and _is_known_install(called[2:]))
         or " ".join(words) in stages
     )
 
@@ -45,7 +45,7 @@ def _is_before(word: str) -> bool:
     return word in _KEYWORDS or _ASSIGNMENT.fullmatch(word) is not None
 
 
-def _installs_known(words: Sequence[str]) -> bool:
+def _is_known_install(words: Sequence[str]) -> bool:
     """Return whether ``pip install`` is given lists of packages, the project itself, and tools of the run."""
     waiting = iter(words)
     for word in waiting:

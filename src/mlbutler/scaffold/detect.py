@@ -64,7 +64,7 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         remote=_remote(project),
         remotes=project.remote_names(),
         stages=tuple(stage.name for stage in stages),
-        gated=_gated(root, stages),
+        gated=_guess_gate_metric(root, stages),
         predictions=next((path for path in _outputs(stages) if _PREDICTIONS.search(path)), ""),
         tests=test_tools,
         linters=lint_tools,
@@ -84,7 +84,7 @@ def _outputs(stages: Sequence[Stage], kind: str | None = None) -> list[str]:
     return [output.path for stage in stages for output in stage.outputs if kind in (None, output.kind)]
 
 
-def _gated(root: Path, stages: Sequence[Stage]) -> str:
+def _guess_gate_metric(root: Path, stages: Sequence[Stage]) -> str:
     """Return the number that a first gate may well be about: one whose name says which way is better, else any."""
     files = _outputs(stages, "metric")
     names = [(file, name) for file in files for name in _numbers(root / file)]

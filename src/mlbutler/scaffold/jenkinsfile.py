@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 
 from mlbutler.errors import UsageError
-from mlbutler.scaffold.carried import FORGE, GIT, GPUS, KEY_ID, SECRET_KEY, SHM_SIZE, Carried, mounted_at
+from mlbutler.scaffold.carried import FORGE, GIT, GPUS, KEY_ID, SECRET_KEY, SHM_SIZE, Carried, mount_point
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.options import DOCKER, KUBERNETES, LABEL, MIRROR, ScaffoldOptions, ignore_file
 from mlbutler.scaffold.quoting import groovy_string, groovy_value
@@ -77,14 +77,14 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "in_order": list(IN_ORDER),
         "pod": _pod(options, mirror),
         "lost": "kubernetesAgent()" if options.agent == KUBERNETES else "agent()",
-        "git": _GIT_SSH if found.ssh else _bound(_GIT, GIT, found.carried),
+        "git": _GIT_SSH if found.ssh else _format_binding(_GIT, GIT, found.carried),
         "data": _data(kind, found.carried),
-        "forge": "" if found.forge in _WITHOUT_TOKEN else _bound(_FORGE, FORGE, found.carried),
+        "forge": "" if found.forge in _WITHOUT_TOKEN else _format_binding(_FORGE, FORGE, found.carried),
         "tracker": _TRACKER if found.tracker else "",
         "variables": [(name, groovy_value(value)) for name, value in given_variables(found)],
         "docker_given": [
             *(option for option in found.carried.options if option != GPUS and not option.startswith(SHM_SIZE)),
-            *(_volume(volume) for volume in found.carried.volumes if mounted_at(volume) != mirror),
+            *(_volume(volume) for volume in found.carried.volumes if mount_point(volume) != mirror),
         ],
         "tools": found.carried.tools if options.agent == LABEL else (),
         "junit": [matching(path) for path in own],
@@ -103,7 +103,7 @@ def train_values(found: DetectedProject, options: ScaffoldOptions, dockerfile: s
     ssh = found.ssh or (found.remote is not None and found.remote.kind == "ssh")
     mirror = str(values["mirror"])
     given = [(name, groovy_value(f"{name}={value}")) for name, value in given_variables(found)]
-    volumes = [f"-v {volume}" for volume in found.carried.volumes if mounted_at(volume) != mirror]
+    volumes = [f"-v {volume}" for volume in found.carried.volumes if mount_point(volume) != mirror]
     limits = [option for option in found.carried.options if option != GPUS and not option.startswith(SHM_SIZE)]
     return values | {
         "docker_file": shlex.quote(posixpath.join(found.folder, dockerfile)),
@@ -166,7 +166,7 @@ def purposes(found: DetectedProject) -> set[str]:
     return git | forge | keys | ({kind} & set(_BINDINGS))
 
 
-def _bound(binding: str, purpose: str, carried: Carried) -> str:
+def _format_binding(binding: str, purpose: str, carried: Carried) -> str:
     return binding.format(id=groovy_string(carried.ids.get(purpose, _IDS[purpose])))
 
 
@@ -175,7 +175,7 @@ def _data(kind: str, carried: Carried) -> list[str]:
     keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
     if kind == "s3" and "s3" not in carried.ids and set(keys.values()) <= set(carried.ids):
         return [_SECRET.format(id=groovy_string(carried.ids[purpose]), variable=name) for name, purpose in keys.items()]
-    return [_bound(_BINDINGS[kind], kind, carried)] if kind in _BINDINGS else []
+    return [_format_binding(_BINDINGS[kind], kind, carried)] if kind in _BINDINGS else []
 
 
 def _volume(volume: str) -> str:

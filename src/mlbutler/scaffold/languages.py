@@ -75,11 +75,11 @@ def _python_version(root: Path) -> str:
     said = read_text(root / ".python-version") or read_text(root / "runtime.txt").removeprefix("python-")
     if match := re.match(r"\s*(3\.\d+)", said):
         return match[1]
-    wish = _wished_python(root)
+    wish = _read_requires_python(root)
     return next((version for version in _PYTHONS if _allows(wish, version)), _PYTHONS[0])
 
 
-def _wished_python(root: Path) -> str:
+def _read_requires_python(root: Path) -> str:
     data = read_toml(root / "pyproject.toml")
     pipfile = table(read_toml(root / "Pipfile"), "requires")
     setup = re.search(
@@ -121,7 +121,7 @@ def _conda(root: Path, packages: Packages | None) -> ContainerImage | None:
     if not lock and (not listed or "dependencies" not in read_text(root / listed) or (packages and packages.locked)):
         return None
     files, install = (
-        ((lock,), _conda_create(lock)) if lock else (_conda_files(root, listed), _conda_listed(root, listed))
+        ((lock,), _conda_create(lock)) if lock else (_conda_files(root, listed), _conda_env_create(root, listed))
     )
     return ContainerImage(
         "conda",
@@ -143,7 +143,7 @@ def _conda_create(lock: str) -> str:
 _CONDA_LOCAL = r"^[[:space:]]*-[[:space:]]*[\"']?((-e|--editable)[[:space:]=]|\.)"
 
 
-def _conda_listed(root: Path, file: str) -> str:
+def _conda_env_create(root: Path, file: str) -> str:
     create = f"conda env create --quiet --prefix {_CONDA} --file {file}"
     local = re.search(
         _CONDA_LOCAL.replace("[[:space:]]", r"\s").replace("[[:space:]=]", r"[\s=]"), read_text(root / file), re.M

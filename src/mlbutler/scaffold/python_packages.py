@@ -46,7 +46,12 @@ def find_packages(root: Path, folders: Iterable[str]) -> Packages | None:
     Args:
         folders: where the stages' scripts lie: some projects keep their list of requirements there.
     """
-    return _locked(root) or _by_tool(root) or _listed(root, ("", "src", *folders)) or _declared(root)
+    return (
+        _from_lock_file(root)
+        or _from_tool(root)
+        or _from_requirements(root, ("", "src", *folders))
+        or _from_metadata(root)
+    )
 
 
 def _export(root: Path, files: Sequence[str], command: str) -> Packages:
@@ -55,7 +60,7 @@ def _export(root: Path, files: Sequence[str], command: str) -> Packages:
     return Packages(there, (f"{command} && {strip} && pip install --no-cache-dir -r {_TMP}",), locked=True)
 
 
-def _locked(root: Path) -> Packages | None:
+def _from_lock_file(root: Path) -> Packages | None:
     lock = first_there(root, ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"))
     if lock == "uv.lock":
         options = "--frozen --no-emit-workspace --all-groups --all-extras --no-hashes"
@@ -73,7 +78,7 @@ def _locked(root: Path) -> Packages | None:
     return None
 
 
-def _by_tool(root: Path) -> Packages | None:
+def _from_tool(root: Path) -> Packages | None:
     """Return what is installed by the tool that would have written the lock file."""
     if table(read_toml(root / "pyproject.toml"), "tool", "poetry"):
         return Packages(("pyproject.toml",), (_poetry(),))
@@ -101,7 +106,7 @@ def _members(root: Path) -> list[str]:
 # ------------------------------------------------------------------------------- requirements.txt
 
 
-def _listed(root: Path, folders: Iterable[str]) -> Packages | None:
+def _from_requirements(root: Path, folders: Iterable[str]) -> Packages | None:
     """Return the lists of requirements, with the files that they include."""
     names = [f"{folder}/{name}" if folder else name for folder in dict.fromkeys(folders) for name in _LISTS]
     listed = [name for name in names if _PLAIN.fullmatch(name) and (root / name).is_file()]
@@ -117,7 +122,7 @@ def _listed(root: Path, folders: Iterable[str]) -> Packages | None:
     local = [name for name in files if pattern.search(read_text(root / name))]
     strip = f"sed -i -E '/{LOCAL_LINE}/d' {shlex.join(local)} && " if local else ""
     wanted = " ".join(f"-r {shlex.quote(name)}" for name in listed)
-    own = _declared(root) if local else None  # what the package itself needs
+    own = _from_metadata(root) if local else None  # what the package itself needs
     return Packages(
         tuple(dict.fromkeys((*files, *(own.files if own else ())))),
         (f"{strip}pip install --no-cache-dir {wanted}", *(own.install if own else ())),
@@ -127,7 +132,7 @@ def _listed(root: Path, folders: Iterable[str]) -> Packages | None:
 # ------------------------------------------------------------------------------ the project's own
 
 
-def _declared(root: Path) -> Packages | None:
+def _from_metadata(root: Path) -> Packages | None:
     """Return what a package's own metadata lists: pyproject.toml (PEP 621), setup.cfg or setup.py."""
     project = table(read_toml(root / "pyproject.toml"), "project")
     found = "pyproject.toml" if project else first_there(root, ("setup.cfg", "setup.py"))
@@ -138,7 +143,10 @@ def _declared(root: Path) -> Packages | None:
     folders: list[str] = []
     if dynamic:  # a build backend finds them: it wants to see what the metadata names
         packages = _packages(root)
-        files += [*_named_files(root, files), *(f"{path}/__init__.py" for path in packages if path.count("/") < 2)]
+        files += [
+            *_files_in_metadata(root, files),
+            *(f"{path}/__init__.py" for path in packages if path.count("/") < 2),
+        ]
         folders = [path for path in packages if path.count("/") >= 2]
     first = f"mkdir -p {shlex.join(folders)} && " if folders else ""
     if not {"pyproject.toml", "setup.py"} & set(files):  # uv takes setup.cfg alone for no project
@@ -178,7 +186,7 @@ def _packages(root: Path) -> list[str]:
     return list(dict.fromkeys(found))[:_MOST_PACKAGES]
 
 
-def _named_files(root: Path, metadata: Iterable[str]) -> list[str]:
+def _files_in_metadata(root: Path, metadata: Iterable[str]) -> list[str]:
     """Return files that the metadata names: a readme, lists of requirements, where the version stands."""
     words = [word for name in metadata for word in re.findall(r"[\w./-]+\.\w+|\bVERSION\b", read_text(root / name))]
     paths = (inside(PurePosixPath(word)) for word in dict.fromkeys(words))

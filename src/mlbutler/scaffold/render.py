@@ -22,7 +22,7 @@ from mlbutler.scaffold.quoting import (
     without_expressions,
     yaml_string,
 )
-from mlbutler.scaffold.variables import held_back
+from mlbutler.scaffold.variables import withheld_variables
 from mlbutler.scaffold.wheel import IN_IMAGE, Wheel
 from mlbutler.scaffold.workflow import (
     commands_path,
@@ -58,30 +58,30 @@ def render_files(
     """
     environment = _environment()
 
-    def filled(template: str, values: Mapping[str, object]) -> str:
+    def render(template: str, values: Mapping[str, object]) -> str:
         return environment.get_template(f"{template}.j2").render(values)
 
     files = {}
     if options.ci == JENKINS:
-        files["Jenkinsfile"] = filled("Jenkinsfile", jenkinsfile_values(found, options, dockerfile))
+        files["Jenkinsfile"] = render("Jenkinsfile", jenkinsfile_values(found, options, dockerfile))
         if options.train:
-            files["Jenkinsfile.train"] = filled("Jenkinsfile.train", train_values(found, options, dockerfile))
+            files["Jenkinsfile.train"] = render("Jenkinsfile.train", train_values(found, options, dockerfile))
         if options.commands:
-            files["Jenkinsfile.commands"] = filled("Jenkinsfile.commands", commands_values(found, options, dockerfile))
+            files["Jenkinsfile.commands"] = render("Jenkinsfile.commands", commands_values(found, options, dockerfile))
     else:
         requirement = options.requirement or _requirement(found, wheel)
         values = (github_values if options.ci == GITHUB else gitlab_values)(found, options, requirement, wheel)
-        files[workflow_path(found, options, included=included)] = filled(f"{options.ci}.yml", values)
+        files[workflow_path(found, options, included=included)] = render(f"{options.ci}.yml", values)
         if publishes_forks(found, options):
-            files[forks_path(found, options)] = filled("github-forks.yml", values)
+            files[forks_path(found, options)] = render("github-forks.yml", values)
         if options.commands:
-            files[commands_path(found, options)] = filled("github-commands.yml", values)
+            files[commands_path(found, options)] = render("github-commands.yml", values)
     if has_dockerfile(options):
         image = _docker(found, options, wheel)
-        files[dockerfile] = filled("Dockerfile", image)
-        files[ignore_file(dockerfile)] = filled("dockerignore", image)
+        files[dockerfile] = render("Dockerfile", image)
+        files[ignore_file(dockerfile)] = render("dockerignore", image)
     if not found.configured:
-        files["mlbutler.toml"] = filled("mlbutler.toml", _settings(found))
+        files["mlbutler.toml"] = render("mlbutler.toml", _settings(found))
     return files
 
 
@@ -153,5 +153,5 @@ def _settings(found: DetectedProject) -> Mapping[str, object]:
         "linters": found.linters,
         "gated": found.gated,
         "predictions": found.predictions,
-        "passed": held_back(found),
+        "passed": withheld_variables(found),
     }

@@ -38,7 +38,7 @@ UV_INDEX_URL UV_DEFAULT_INDEX UV_LINK_MODE UV_NO_CACHE DVC_NO_ANALYTICS AWS_REGI
 _PERMITTED = frozenset(_HARMLESS.split())
 
 
-def _named(server: ServerVariables) -> set[str]:
+def _variables_of(server: ServerVariables) -> set[str]:
     """Return all variables in which a CI server says something."""
     found = set(server.marks)
     for field in fields(server):
@@ -47,7 +47,7 @@ def _named(server: ServerVariables) -> set[str]:
     return found
 
 
-_OF_SERVERS = frozenset(name.upper() for name in CI_FACTS.union(*map(_named, (*SERVERS, *PLUGINS))))
+_OF_SERVERS = frozenset(name.upper() for name in CI_FACTS.union(*map(_variables_of, (*SERVERS, *PLUGINS))))
 
 
 def is_reserved(name: str) -> bool:

@@ -22,7 +22,7 @@ class RunnerSetup:
     variables: tuple[tuple[str, str], ...] = ()
 
 
-def on_github(image: ContainerImage, missing: str) -> RunnerSetup:
+def github_setup(image: ContainerImage, missing: str) -> RunnerSetup:
     """Return the set-up of a machine of GitHub's, where an action brings the language and nobody is root.
 
     Args:
@@ -44,21 +44,21 @@ def on_github(image: ContainerImage, missing: str) -> RunnerSetup:
     if image.language == "julia":
         lines = tuple(re.sub(r"JULIA_DEPOT_PATH=\S+ | && chmod .*", "", line) for line in image.install)
         action = ("julia-actions/setup-julia@v2", {"version": version})
-        return RunnerSetup((action,), (*lines, *_as_root(missing)), (("JULIA_PROJECT", "@."),))
+        return RunnerSetup((action,), (*lines, *_with_sudo(missing)), (("JULIA_PROJECT", "@."),))
     if image.language == "node":
         # Node looks for modules in every directory above the code.
         above = '"$GITHUB_WORKSPACE/../node_modules"'
         lines = tuple(line.replace("ln -s", "ln -sfn").replace(" /node_modules", f" {above}") for line in lines)
         path = 'echo "$GITHUB_WORKSPACE/../node_modules/.bin" >> "$GITHUB_PATH"'
         return RunnerSetup((("actions/setup-node@v6", {"node-version": version or "22"}),), (*lines, path))
-    return RunnerSetup(install=_as_root(missing))
+    return RunnerSetup(install=_with_sudo(missing))
 
 
-def _as_root(command: str) -> tuple[str, ...]:
+def _with_sudo(command: str) -> tuple[str, ...]:
     return (f"sudo sh -ec {shlex.quote(command)}",) if command else ()
 
 
-def in_container(image: ContainerImage, mlbutler: str, missing: str, copied: str, folder: str) -> Sequence[str]:
+def container_commands(image: ContainerImage, mlbutler: str, missing: str, copied: str, folder: str) -> Sequence[str]:
     """Return the lines that do in a container of GitLab's, as root, what the Dockerfile's do.
 
     Args:

@@ -23,6 +23,6 @@ def given_variables(found: DetectedProject) -> list[tuple[str, str]]:
     return list((given | ({"PYTHONPATH": ":".join(path)} if path else {})).items())
 
 
-def held_back(found: DetectedProject) -> list[str]:
+def withheld_variables(found: DetectedProject) -> list[str]:
     """Return the variables of the former Jenkinsfile that the project's code gets only where the settings say so."""
     return [name for name, _ in found.carried.variables if not is_harmless(name)]

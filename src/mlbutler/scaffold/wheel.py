@@ -62,7 +62,7 @@ def running_wheel() -> Wheel | None:
     # PEP 610: pip and uv write it for everything that is no name and version of an index.
     if found.read_text("direct_url.json") is None:
         return None
-    return Wheel(f"mlbutler-{__version__}-py3-none-any.whl", _packed(found))
+    return Wheel(f"mlbutler-{__version__}-py3-none-any.whl", _build_wheel(found))
 
 
 def decide_wheels(root: Path, wheel: Wheel | None, dockerfile: str) -> list[FileChange]:
@@ -85,7 +85,7 @@ def decide_wheels(root: Path, wheel: Wheel | None, dockerfile: str) -> list[File
     return changes
 
 
-def _packed(found: Distribution) -> bytes:
+def _build_wheel(found: Distribution) -> bytes:
     """Return the wheel's bytes (binary distribution format 1.0)."""
     info = f"mlbutler-{__version__}.dist-info"
     record = []

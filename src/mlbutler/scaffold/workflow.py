@@ -13,7 +13,7 @@ from mlbutler.errors import UsageError
 from mlbutler.scaffold.carried import in_workspace
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.options import GITHUB, GITLAB, LABEL, ScaffoldOptions
-from mlbutler.scaffold.runner import in_container, on_github
+from mlbutler.scaffold.runner import container_commands, github_setup
 from mlbutler.scaffold.step_order import ALL, binds_data
 from mlbutler.scaffold.variables import given_variables
 from mlbutler.scaffold.wheel import Wheel
@@ -102,7 +102,7 @@ def github_values(
     Args:
         requirement: what pip installs as mlbutler.
     """
-    machine, own = on_github(found.image, _missing(found)), options.agent == LABEL
+    machine, own = github_setup(found.image, _missing(found)), options.agent == LABEL
     secrets = _SECRETS.get(found.remote.kind if found.remote else "", ())
     return {
         **_values(found, options, _GITHUB_MIRROR),
@@ -110,7 +110,7 @@ def github_values(
         "actions": machine.actions,
         "installs": machine.install,
         "variables": [*given_variables(found), *(() if own else machine.variables)],
-        "copied": _copied(found),
+        "copied": _quote_dependency_files(found),
         "minutes": {name: limit for name, limit in _MINUTES.items() if limit <= _LONGEST or own},
         "longest": _MINUTES["reproduce"] if own else _LONGEST,
         "secrets": secrets,
@@ -130,7 +130,7 @@ def gitlab_values(
     values = _values(found, options, _GITLAB_MIRROR)
     data = [secret.variable for secret in _SECRETS.get(found.remote.kind if found.remote else "", ())]
     mlbutler = _requirement(requirement, wheel, found.folder, "$CI_PROJECT_DIR")
-    lines = in_container(found.image, mlbutler, _missing(found), _copied(found), found.folder)
+    lines = container_commands(found.image, mlbutler, _missing(found), _quote_dependency_files(found), found.folder)
     return {
         **values,
         "image": options.image or found.image.base,
@@ -183,7 +183,7 @@ def _missing(found: DetectedProject) -> str:
     return found.image.add.format(packages) if packages and found.image.add else ""
 
 
-def _copied(found: DetectedProject) -> str:
+def _quote_dependency_files(found: DetectedProject) -> str:
     """Return the dependency files as words of a shell: what is installed may change them, and the clone stays."""
     return shlex.join([posixpath.join(found.folder, file) for file in found.image.files])
 

@@ -49,7 +49,7 @@ class Attestations:
             return git.resolve(ATTESTATIONS)
         return git.fetch_one(change.git_remote, ATTESTATIONS) if change.git_remote is not None else None
 
-    def of(self, commit: str) -> Iterator[_Signed]:
+    def read_signed(self, commit: str) -> Iterator[_Signed]:
         """Yield what is attested of a commit; what cannot be read is shown."""
         if self._tip is None:
             return
@@ -93,7 +93,7 @@ def with_attestations(context: RunContext, result: VerifyResult) -> VerifyResult
         UsageError: a signer's key is none.
     """
     said: dict[str, dict[str, None]] = {}
-    for one in Attestations(context).of(result.revision):
+    for one in Attestations(context).read_signed(result.revision):
         recorded = {
             out.path: out.recorded for stage in result.stages if stage.name == one.stage for out in stage.outputs
         }
@@ -113,7 +113,7 @@ def with_signers(context: RunContext, origins: Iterable[Origin], stages: Stages)
     attestations = Attestations(context) if earlier else None
     if attestations is None or not attestations.signers:
         return found
-    signed = {commit: [one for one in attestations.of(commit) if one.signer] for commit in earlier}
+    signed = {commit: [one for one in attestations.read_signed(commit) if one.signer] for commit in earlier}
     return tuple(replace(one, signer=_signer(one, signed.get(one.commit, ()), stages)) for one in found)
 
 

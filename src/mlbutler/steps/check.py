@@ -151,7 +151,7 @@ def _reproduces(record: Record, settings: Settings) -> bool:
 def _check_remote(context: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
     before, believes = context.state.push_checks, context.progress.plan_held and context.trusted and not anew
     if believes and (known := before.get(context.state.plans.artifacts)) is not None:
-        return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
+        return [_complete_note(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
         )  # fmt: skip
@@ -199,7 +199,7 @@ def _check_remote(context: RunContext, plan: PlanResult, will_run: bool, anew: b
 
         answer = PushCheck(pushed.checked, len(wanted), (*pushed.left_out, *unseen), pushed.age)
         before.put(key_of(artifacts, remotes.address), answer)
-    said = _all_there(pushed.checked, len(wanted), pushed.remembered, pushed.age)
+    said = _complete_note(pushed.checked, len(wanted), pushed.remembered, pushed.age)
     return [said] if told else [], CheckResult(
         outcome=Outcome.PASSED,
         reason="",
@@ -222,13 +222,13 @@ def _find_unkept(context: RunContext, left_out: Sequence[tuple[str, str]]) -> li
             check=_KEPT,
             subject=path,
             problem=f"neither in Git{' (which ignores it)' if ignored else ''} nor on the remote",
-            remedy=_to_keep(context.root, path, ignored, owners[path][0]),
+            remedy=_command_to_keep(context.root, path, ignored, owners[path][0]),
         )
         for path, ignored in lacking.items()
     ]
 
 
-def _to_keep(root: Path, path: str, ignored: bool, maker: Stage) -> str:
+def _command_to_keep(root: Path, path: str, ignored: bool, maker: Stage) -> str:
     made = "" if (root / path).exists() else f"dvc repro --force {shlex.quote(maker.name)}, then "
     if not ignored:
         return f"{made}git add {shlex.quote(path)}"
@@ -260,7 +260,7 @@ def _find_uncommitted(context: RunContext, artifacts: Sequence[Artifact], findin
     }
 
 
-def _all_there(objects: int, artifacts: int, remembered: int, age: float) -> str:
+def _complete_note(objects: int, artifacts: int, remembered: int, age: float) -> str:
     every, verb = ("the", "is") if objects == 1 else (f"all {objects:,}", "are")
     of = count(artifacts, "artifact")
     said = f"{every} {'object' if objects == 1 else 'objects'} of {of} {verb} on the remote"

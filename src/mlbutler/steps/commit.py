@@ -109,7 +109,7 @@ def _skip_merge_or_unpushed(context: RunContext) -> CommitResult | None:
         return _skipped_result(
             "what was reproduced is a merge that the CI server made, not the branch",
             "Let the CI server check out the pull request's head, or set commit.on_merge = 'head'."
-            f"{_by_the_same_merge(context.record)}",
+            f"{_describe_same_merge(context.record)}",
         )
     if not _are_pushed(context):
         push = context.record.push
@@ -120,7 +120,7 @@ def _skip_merge_or_unpushed(context: RunContext) -> CommitResult | None:
     return None
 
 
-def _by_the_same_merge(record: Record) -> str:
+def _describe_same_merge(record: Record) -> str:
     """Return how to get results that cannot be committed: DVC's run cache restores them for the same inputs."""
     change, push = record.change, record.push
     if not (change.target_branch and push is not None and push.run_cache):

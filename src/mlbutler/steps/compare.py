@@ -76,7 +76,7 @@ def run(context: RunContext, asked: RepeatOptions | None = None) -> CompareResul
         raise
     verdict, sentence = conclude(comparison, results)
     notes = [*compared.not_judged, *remarks]
-    if said := _about_target(context.record.change):
+    if said := _target_note(context.record.change):
         notes.insert(0, ("the whole", said))
         context.console.line(f"Note: {said}.")
         if base is None and not any(gate.outcome in ("failed", "waived", "warned") for gate in results):
@@ -149,7 +149,7 @@ def _show(console: Console, done: CompareResult, change: Change, settings: Repor
     show_comparison(console, done, settings)
 
 
-def _about_target(change: Change) -> str:
+def _target_note(change: Change) -> str:
     """Return that there is nothing to compare with, or that this is the target branch, and what to do; else ''."""
     if change.on_target and change.kind == "local":
         name = change.target_branch or "the target branch"

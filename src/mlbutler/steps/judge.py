@@ -66,7 +66,7 @@ def _waivers(context: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     branch's settings, or the environment, say ``waivers.trust = "change"``, and never for a fork.
     """
     change = context.record.change
-    own = _own(context.root)
+    own = _read_own_waivers(context.root)
     if change.kind != "pull-request":
         return waivers.parse_waivers(own), ()
     revisions = list(context.agreed_at)
@@ -81,7 +81,7 @@ def _waivers(context: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     )
 
 
-def _own(root: Path) -> str:
+def _read_own_waivers(root: Path) -> str:
     path = root / waivers.FILE_NAME
     try:
         return "" if path.is_symlink() else path.read_text(encoding="utf-8")

@@ -56,7 +56,11 @@ def with_logged_runs(context: RunContext, old: Snapshot, new: Snapshot) -> Logge
     twice = [name for name, count in Counter(name for one in runs for name in one.metrics).items() if count > 1]
     if twice:
         notes.append(("logged runs", f"several of them measured {first_few(twice)}: the last one counts"))
-    before, after = _in_git(context, runs) if context.settings.trackers.git is not None else ({}, _by_tracker(runs))
+    before, after = (
+        _read_tracked_metrics(context, runs)
+        if context.settings.trackers.git is not None
+        else ({}, _group_by_tracker(runs))
+    )
     return LoggedRuns(
         listed, tuple(notes), replace(old, metrics=before), replace(new, metrics=after), frozenset((*before, *after))
     )
@@ -80,13 +84,13 @@ def _find_runs(context: RunContext, since: float) -> tuple[list[LoggedRun], list
     folders = ["", *(stage.directory for stage in context.project.stages.pipeline() if stage.name in names)]
     runs, notes = offline.find_logged_runs(context.root, folders, since, context.environ), []
     try:
-        runs += _on_server(context, since)
+        runs += _find_server_runs(context, since)
     except MlbutlerError as error:
         notes.append(("logged runs", f"those on the MLflow server are not known: {error.message.rstrip('.')}"))
     return sorted(runs, key=lambda one: one.when), notes
 
 
-def _on_server(context: RunContext, since: float) -> list[LoggedRun]:
+def _find_server_runs(context: RunContext, since: float) -> list[LoggedRun]:
     """Return the runs on the MLflow server that the team agreed on, where this step can ask it.
 
     Raises:
@@ -105,7 +109,7 @@ def _on_server(context: RunContext, since: float) -> list[LoggedRun]:
     return mlflow_server.query_logged_runs(server, context.record.change.checkout, since)
 
 
-def _by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:
+def _group_by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:
     found = {}
     for tracker, file in _FILES.items():
         if numbers := offline.numbers(one for one in runs if one.run.tracker == tracker):
@@ -113,20 +117,22 @@ def _by_tracker(runs: Sequence[LoggedRun]) -> dict[str, Source]:
     return found
 
 
-def _in_git(context: RunContext, runs: Iterable[LoggedRun]) -> tuple[dict[str, Source], dict[str, Source]]:
+def _read_tracked_metrics(
+    context: RunContext, runs: Iterable[LoggedRun]
+) -> tuple[dict[str, Source], dict[str, Source]]:
     """Return both sides of the file that results commits have for trackers that read Git."""
     path = posixpath.normpath(posixpath.join(context.settings.trackers.git or ".", git_files.METRICS))
     change, numbers = context.record.change, offline.numbers(runs)
-    before = _at(context.git, context.prefix, change.base, path) if change.base else None
+    before = _read_source(context.git, context.prefix, change.base, path) if change.base else None
     after = (
         Source(git_files.metrics_csv(numbers, 0))
         if numbers
-        else _at(context.git, context.prefix, change.checkout, path)
+        else _read_source(context.git, context.prefix, change.checkout, path)
     )
     return ({path: before} if before else {}), ({path: after} if after else {})
 
 
-def _at(git: Git, prefix: str, revision: str, path: str) -> Source | None:
+def _read_source(git: Git, prefix: str, revision: str, path: str) -> Source | None:
     content = git.show(revision, f"{prefix}{path}")
     if content is None:
         return None

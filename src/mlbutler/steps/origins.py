@@ -43,8 +43,8 @@ def origins(
         edited = frozenset(context.git.dirty(untracked=True))
         finder.look_ahead("HEAD", new)
         finder.look_ahead(base or "", old)
-        here = [origin for stage, paths in new for origin in finder.here(stage, paths, became, edited)]
-        there = [origin for stage, paths in old for origin in finder.at(base, stage, paths)] if base else []
+        here = [origin for stage, paths in new for origin in finder.find_in_work_tree(stage, paths, became, edited)]
+        there = [origin for stage, paths in old for origin in finder.find_at(base, stage, paths)] if base else []
     except GitError:
         return (), ()
     return with_signers(context, there, before), with_signers(context, here, context.project.stages)
@@ -113,7 +113,7 @@ class _OriginFinder:
         """Return the build that a commit which was found says to be the results of."""
         return earlier.earlier_build(commit, self._trailers[commit])
 
-    def here(
+    def find_in_work_tree(
         self,
         owner: tuple[Stage, Output] | None,
         paths: Sequence[str],
@@ -131,10 +131,10 @@ class _OriginFinder:
         if any(path in edited for path in looked_at):
             yield Origin(files=tuple(paths), kind="work tree", stage=stage)
             return
-        for origin in self.at("HEAD", owner, paths):
+        for origin in self.find_at("HEAD", owner, paths):
             yield replace(origin, kind="work tree") if origin.kind == "in no commit" else origin
 
-    def at(self, revision: str, owner: tuple[Stage, Output] | None, paths: Sequence[str]) -> Iterator[Origin]:
+    def find_at(self, revision: str, owner: tuple[Stage, Output] | None, paths: Sequence[str]) -> Iterator[Origin]:
         """Yield origins of files at a commit."""
         stage = owner[0].name if owner is not None else ""
         commit = self._commit(revision, owner, paths)

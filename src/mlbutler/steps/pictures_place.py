@@ -59,7 +59,7 @@ def upload_pictures(
     where = settings.pictures_in
     assert where is not None
     if where.endswith(".git"):
-        return _in_repository(context, change, settings, files, is_older)
+        return _push_to_repository(context, change, settings, files, is_older)
     if settings.pictures_at is None:
         raise SettingsError(f"Nothing says at which address {where} is shown.", "Set comment.pictures_at.")
     try:
@@ -129,7 +129,7 @@ class _PictureBucket:
 # ------------------------------------------------------------------------------------ another repository
 
 
-def _in_repository(
+def _push_to_repository(
     context: RunContext,
     change: Change,
     settings: CommentSettings,

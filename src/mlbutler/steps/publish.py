@@ -50,7 +50,7 @@ def run(context: RunContext, command: str | None = None) -> PublishResult:
     problems: list[MlbutlerError] = []
     track = _call_or_collect(lambda: log_to_mlflow(context), problems)
     try:
-        result = _hand_to_command(context, command) if command else _to_forge(context)
+        result = _hand_to_command(context, command) if command else _publish_to_forge(context)
     except MlbutlerError as error:
         result = error.partial if isinstance(error.partial, PublishResult) else _error_result(error)
         problems.insert(0, error)
@@ -94,7 +94,7 @@ def _hand_to_command(context: RunContext, command: str) -> PublishResult:
     return PublishResult(outcome=Outcome.PASSED, reason="handed to the command", forge="command")
 
 
-def _to_forge(context: RunContext) -> PublishResult:
+def _publish_to_forge(context: RunContext) -> PublishResult:
     place = context.settings.report.directory
     if not context.trusted:
         return _skipped_result(f"a fork's change publishes nothing; the report is in {place}")
@@ -208,7 +208,7 @@ def _comment(context: RunContext, forge: Forge, change: Change) -> Posted:
     comment = agreed_comment_settings(context)
     elsewhere = bool(files) and comment.pictures and comment.pictures_in is not None
     linked = takes.pictures == "linked" and bool(files) and comment.pictures and not elsewhere
-    left = _on_branch(context, forge, change) if short or linked else BranchReport()
+    left = _push_report_branch(context, forge, change) if short or linked else BranchReport()
     branch = left.branch if short else ""
     form, create = layout(context), is_wanted(comment, record)
 
@@ -255,7 +255,7 @@ def _put_elsewhere(
         return None
 
 
-def _on_branch(context: RunContext, forge: Forge, change: Change) -> BranchReport:
+def _push_report_branch(context: RunContext, forge: Forge, change: Change) -> BranchReport:
     """Return the report as it was pushed to its branch; where it could not be, the comment goes without."""
     try:
         return publish_report(context, change, forge.capabilities, is_older(context.git, change))

@@ -18,7 +18,14 @@ from mlbutler.report.findings import grouped
 from mlbutler.reproduce.progress import left_behind
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext, StepOptions
-from mlbutler.steps.sending import keeps_runs, runs_of_build, send_objects, send_runs, to_mirror, to_near
+from mlbutler.steps.sending import (
+    keeps_runs,
+    runs_of_build,
+    send_objects,
+    send_runs,
+    send_to_mirror,
+    send_to_near_remote,
+)
 from mlbutler.steps.stores import open_stores
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ def run(context: RunContext) -> PushResult:
     """
     if not context.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
-    nothing = _nothing_to_do(context.record)
+    nothing = _has_nothing_to_push(context.record)
     if not context.options.shares:
         return unshared.push(
             context, all_there=nothing and context.record.plan is not None and context.record.plan.is_up_to_date()
@@ -65,14 +72,14 @@ def run(context: RunContext) -> PushResult:
     moved: list[Moved] = []
     kept, mirrored = "", False
     if mirror is not None:
-        done = to_mirror(context, cache, mirror, artifacts, runs)
+        done = send_to_mirror(context, cache, mirror, artifacts, runs)
         if done is not None:
             mirrored = True
             moved.append(done)
             kept = "mirror" if runs else ""
-    nearby = to_near(context, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
+    nearby = send_to_near_remote(context, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
     try:
-        notes, place = _to_remotes(context, cache, artifacts, pushed, runs, moved)
+        notes, place = _send_to_remotes(context, cache, artifacts, pushed, runs, moved)
         place = place or nearby
     except MlbutlerError as error:
         context.state.push_checks.invalidate()  # it lacks what it did not take
@@ -84,7 +91,7 @@ def run(context: RunContext) -> PushResult:
     away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
     result = _result(context.options, context.record, moved, notes, place or kept, away, len(pushed))
     if runs and not place and _has_failed_reproduction(context.record):
-        result = _only_here(result)
+        result = _with_run_cache_remark(result)
     return result if context.options.pipeline else _whole(context, result, away)
 
 
@@ -156,14 +163,14 @@ def _whole(context: RunContext, result: PushResult, away: Sequence[Artifact]) ->
     return dataclasses.replace(result, reason=there if result.reason == _NOTHING_HERE else f"{result.reason}; {there}")
 
 
-def _nothing_to_do(record: Record) -> bool:
+def _has_nothing_to_push(record: Record) -> bool:
     reproduce, check = record.reproduce, record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
         return False
-    return _all_there(check)
+    return _is_all_on_remote(check)
 
 
-def _all_there(check: CheckResult | None) -> bool:
+def _is_all_on_remote(check: CheckResult | None) -> bool:
     """Return whether the step `check` found everything on the remote."""
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
@@ -173,7 +180,7 @@ def _has_failed_reproduction(record: Record) -> bool:
     return reproduce is not None and reproduce.outcome in (Outcome.FAILED, Outcome.ERROR)
 
 
-def _only_here(result: PushResult) -> PushResult:
+def _with_run_cache_remark(result: PushResult) -> PushResult:
     """Return the result with a remark where the remote cannot hold the run cache.
 
     An agent that continues the run finds finished stages by the run cache alone: no commit names them.
@@ -203,7 +210,7 @@ def _result(
     """
     sent = [item for item in moved if item.objects]
     parts = [f"{count(item.objects, 'object')} sent to {item.place}" for item in sent]
-    unknown = away and not (options.pipeline and _all_there(record.check))
+    unknown = away and not (options.pipeline and _is_all_on_remote(record.check))
     if not parts and unknown and len(away) == wanted:
         parts = [_NOTHING_HERE]
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
@@ -216,7 +223,7 @@ def _result(
 # ------------------------------------------------------------------------------------------- remotes
 
 
-def _to_remotes(
+def _send_to_remotes(
     context: RunContext,
     cache: LocalStore,
     artifacts: Sequence[Artifact],

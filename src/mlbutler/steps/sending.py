@@ -31,7 +31,7 @@ def keep_in_mirror(context: RunContext, ran: Collection[str]) -> None:
     cache, mirror = stores.cache, stores.mirror
     assert mirror is not None
     runs = runs_of_build(context, cache, artifacts, ran)
-    to_mirror(context, cache, mirror, artifacts, runs)
+    send_to_mirror(context, cache, mirror, artifacts, runs)
 
 
 def runs_of_build(
@@ -51,7 +51,7 @@ def runs_of_build(
     return tuple(run for run in found if made.get(run.stage_key) == run.named)
 
 
-def to_mirror(
+def send_to_mirror(
     context: RunContext,
     cache: LocalStore,
     mirror: LocalStore,
@@ -79,7 +79,7 @@ def to_mirror(
     return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
 
 
-def to_near(
+def send_to_near_remote(
     context: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[RunCacheEntry],
     moved: list[Moved],
 ) -> str:  # fmt: skip

@@ -36,10 +36,12 @@ def stale_outputs(context: RunContext, new: Snapshot) -> Mapping[str, str]:
     planned = context.options.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
     stages = list(plan.stages) if planned and plan is not None else list(context.project.planning.not_up_to_date())
     reasons = dict(_reasons_in_run(context.record) if planned else _reasons(stages))
-    if planned and plan is not None and (beyond := _beyond(context.project.stages, plan)):
+    if planned and plan is not None and (beyond := _unplanned_stages(context.project.stages, plan)):
         stages += (others := [stage for stage in context.project.planning.not_up_to_date() if stage.name in beyond])
         reasons |= _reasons(others)
-    for name in _as_in_target(context, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
+    for name in _stages_as_in_target(
+        context, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]
+    ):
         del reasons[name]
     if not reasons:
         return {}
@@ -47,7 +49,7 @@ def stale_outputs(context: RunContext, new: Snapshot) -> Mapping[str, str]:
     return {path: reasons[stage.name] for path, (stage, _) in owners.items() if stage.name in reasons}
 
 
-def _beyond(stages: Stages, plan: PlanResult) -> frozenset[str]:
+def _unplanned_stages(stages: Stages, plan: PlanResult) -> frozenset[str]:
     """Return the stages that were not planned, since ``reproduce.targets`` does not include them."""
     return frozenset(stage.name for stage in stages.pipeline()) - {stage.name for stage in plan.stages}
 
@@ -73,7 +75,7 @@ def _reasons(plans: Iterable[StagePlan]) -> Mapping[str, str]:
     return {plan.name: _why(plan.name, plan.state, plan.causes) for plan in plans}
 
 
-def _as_in_target(context: RunContext, unknown: Sequence[StagePlan]) -> frozenset[str]:
+def _stages_as_in_target(context: RunContext, unknown: Sequence[StagePlan]) -> frozenset[str]:
     """Return the stages whose record, and whatever is not known of it, is the same as in the target.
 
     Nothing changed for them. This happens where a directory's list of files cannot be read and the directory is the

@@ -36,13 +36,13 @@ def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = 
         DiskFull: no space for what is needed.
     """
     if only:
-        return _bring(context, list(_at(context.project, only)))[0]
+        return _bring(context, list(_needs_at(context.project, only)))[0]
     plan = context.record.plan
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
         which = "no stage is stale" if plan.is_up_to_date() else "no stage that can run is known to be stale"
         return SyncResult(outcome=Outcome.PASSED, reason=f"nothing to bring: {which}")
-    if everything and (known := _in_place(context)) is not None:
+    if everything and (known := _remembered_result(context)) is not None:
         return known
     if plan is None and not everything:
         from mlbutler.steps import plan as plan_step
@@ -57,7 +57,7 @@ def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = 
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
     result, absent, brought, verified = _bring(context, needs)
     if everything and not absent:
-        _keep(context, needs, brought, verified)
+        _remember_in_place(context, needs, brought, verified)
     if absent and not everything and plan is not None:
         result = _make_again(context, plan, result, absent)
     remotes = {need.remote for need in needs}
@@ -70,7 +70,7 @@ def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = 
     return result
 
 
-def _at(project: Project, paths: Sequence[str]) -> Iterator[Need]:
+def _needs_at(project: Project, paths: Sequence[str]) -> Iterator[Need]:
     """Yield what is needed for these artifacts, for those below these folders, and for parts of a directory."""
     for need in project.planning.all_artifacts():
         inside = tuple(path for path in paths if path.startswith(f"{need.path}/"))
@@ -139,7 +139,7 @@ def _bring_run_cache(console: Console, project: Project) -> None:
         console.detail(f"{copied} entries of the run cache from the mirror")
 
 
-def _in_place(context: RunContext) -> SyncResult | None:
+def _remembered_result(context: RunContext) -> SyncResult | None:
     """Return the result where all was brought before and nothing has changed since; None where that is not certain."""
     from mlbutler.store.interface import ObjectId
 
@@ -157,7 +157,7 @@ def _in_place(context: RunContext) -> SyncResult | None:
     )
 
 
-def _keep(context: RunContext, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
+def _remember_in_place(context: RunContext, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
     """Remember for the next verb that all is in place."""
     project, paths = context.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
     if not context.trusted:

@@ -29,22 +29,22 @@ def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str
     ours = [name for name in ours if not any(known.fullmatch(name) for known in (_REMOTE, _GIVEN, AS_FILE))]
     if not ours:
         return
-    known = {*_of_options(root, _PREFIX), *_of_settings(), *ALL}
+    known = {*_option_variables(root, _PREFIX), *_setting_variables(), *ALL}
     for name in sorted(set(ours) - known):
         yield name, _nearest(name, known)
 
 
-def _of_options(group: click.Group, prefix: str) -> Iterator[str]:
+def _option_variables(group: click.Group, prefix: str) -> Iterator[str]:
     for word, command in group.commands.items():
         mine = f"{prefix}{word}_".upper().replace("-", "_")
         if isinstance(command, click.Group):
-            yield from _of_options(command, mine)
+            yield from _option_variables(command, mine)
         for option in command.params:
             if isinstance(option, click.Option):
                 yield f"{mine}{option.name}".upper()
 
 
-def _of_settings() -> Iterator[str]:
+def _setting_variables() -> Iterator[str]:
     from mlbutler.settings.reading import variables
 
     yield from (name for name, _, _ in variables())

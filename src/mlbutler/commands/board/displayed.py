@@ -60,7 +60,7 @@ def pick(
         if commit.oid in saved
     ]
     shown = {one.commit.oid for one in picked}
-    missing = _here(git, {one.baseline for one in picked} - shown - {""})
+    missing = _present_commits(git, {one.baseline for one in picked} - shown - {""})
     return tuple(picked), log(git, missing, _ONE_BY_ONE, trailers=_READ)
 
 
@@ -98,7 +98,7 @@ def _parent(commit: LoggedCommit) -> str:
     return commit.parents[0] if commit.parents else ""
 
 
-def _here(git: Git, oids: Iterable[str]) -> list[str]:
+def _present_commits(git: Git, oids: Iterable[str]) -> list[str]:
     """Return those of the commits that the clone has."""
     asked = sorted(oids)
     if not asked:

@@ -54,7 +54,7 @@ def _remedy(number: int | None) -> str:
         return "Mount it for writing: it is mounted read-only (`mlbutler help mirror`)."
     if number in (errno.EEXIST, errno.ENOTDIR):
         return "Set data.mirror to a directory: a file is in its place."
-    return f"Give {_me()} the right (`mlbutler help mirror`)."
+    return f"Give {_describe_user()} the right (`mlbutler help mirror`)."
 
 
 def _describe_file_system(where: FileSystem) -> str:
@@ -82,7 +82,7 @@ def _find_unwritable_folder(path: Path) -> Path | None:
     return next((folder for folder in folders if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)), None)
 
 
-def _me() -> str:
+def _describe_user() -> str:
     return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
 
 
@@ -124,7 +124,7 @@ def links(context: RunContext) -> Examined:
         )
         return Examined("links", NOTE, f"objects are copied: {why}", facts=facts)
     remedy = "Use a file system with reflinks, such as XFS, or one mount for both of them (`mlbutler help mirror`)."
-    return Examined("links", NOTE, f"objects are copied: {_apart(path, cache, hardlink)}", remedy, facts)
+    return Examined("links", NOTE, f"objects are copied: {_explain_no_hardlink(path, cache, hardlink)}", remedy, facts)
 
 
 def _try_link(kind: str, probe: Path, folder: Path) -> int:
@@ -147,7 +147,7 @@ def _try_link(kind: str, probe: Path, folder: Path) -> int:
     return 0
 
 
-def _apart(path: Path, cache: Path, error: int) -> str:
+def _explain_no_hardlink(path: Path, cache: Path, error: int) -> str:
     there, here = file_system(path), file_system(cache)
     if there is None or here is None or error != errno.EXDEV:
         return f"a hardlink from {path} to {cache} fails: {os.strerror(error)}"

@@ -61,7 +61,7 @@ def begin(directory: Path, console: Console) -> int:
         now = build.assigned.end_unprepared(experiment.attempt, found.redacted(console.redactor))
         console.error(f"{now.name}: {now.state}: {now.reason}")
         return EXIT_OUTSIDE if now.state is State.WAITING else EXIT_JUDGED
-    now = build.assigned.change(experiment.attempt, _as_running)
+    now = build.assigned.change(experiment.attempt, _mark_running)
     if now.state is State.RUNNING:
         AttemptFiles(build.root).write_start(now, found)
     console.line(f"{now.name}: {now.state}")
@@ -77,7 +77,7 @@ def _check_links(build: ExperimentBuild) -> AttemptEnd | None:
     return None
 
 
-def _as_running(now: Experiment) -> Experiment:
+def _mark_running(now: Experiment) -> Experiment:
     if now.cancel is not None:
         return AttemptEnd(State.CANCELLED, "before its first stage").apply_to(now)
     return now.with_(state=State.RUNNING)

@@ -31,7 +31,7 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     training = open_training(directory, console)
     here: list[str] = []
     remote: list[Experiment] = []
-    for kept in _with_new_trials(training, training.select(names) if names else _mine(training)):
+    for kept in _with_new_trials(training, training.select(names) if names else _select_mine(training)):
         experiment = kept.experiment
         if experiment.state in ENDED:
             console.line(f"{experiment.name} is {experiment.state} already.")
@@ -78,7 +78,7 @@ def _is_all_of(members: Sequence[Experiment], chosen: Collection[str]) -> bool:
     return all(id in chosen for id in under_way or [one.id for one in members])
 
 
-def _mine(training: Training) -> list[StoredExperiment]:
+def _select_mine(training: Training) -> list[StoredExperiment]:
     names, found = training.users(), training.all()
     mine = [
         kept for kept in found if kept.experiment.state not in ENDED and training.is_sent_by(kept.experiment, names)

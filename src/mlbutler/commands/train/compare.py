@@ -52,7 +52,7 @@ def compare(
     commit, against, named = one.result, one.baseline, f"its baseline {one.baseline[:10]}"
     if other is not None:
         second = experiment_with_results(training, other)
-        commit, against, named = _on_top(training.git, one, second), second.result, second.name
+        commit, against, named = _commit_on_top(training.git, one, second), second.result, second.name
     console.line(f"{one.name} compared with {named}")
     environ = dict(os.environ)
     if (mirror := training.settings.data.mirror_path(training.folder.root)) is not None:
@@ -75,7 +75,7 @@ def _print_leaderboard(training: Training, name: str, experiments: list[Experime
     return EXIT_PASSED
 
 
-def _on_top(git: Git, one: Experiment, other: Experiment) -> str:
+def _commit_on_top(git: Git, one: Experiment, other: Experiment) -> str:
     """Return a commit with the results of one experiment that stands on those of another.
 
     What is compared is a commit and the one that it grew from; two experiments grew from the same baseline.

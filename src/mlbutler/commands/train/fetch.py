@@ -41,7 +41,7 @@ def fetch(directory: Path, console: Console, name: str, *, data: bool, only: Seq
     training = open_training(directory, console)
     kept = training.select_one(name)
     if kept.experiment.state in ENDED and kept.experiment.state is not State.DONE and not data and not only:
-        return _without_results(training, kept)
+        return _write_without_results(training, kept)
     experiment = experiment_with_results(training, name)
     paths = [os.path.normpath(path) for path in only]
     owned, recorded = _find_dvc_paths(training, experiment, paths)
@@ -104,7 +104,7 @@ def _bring(training: Training, paths: Sequence[str]) -> tuple[int, SyncResult | 
         return run_step(context, "sync", call), context.record.sync
 
 
-def _without_results(training: Training, kept: StoredExperiment) -> int:
+def _write_without_results(training: Training, kept: StoredExperiment) -> int:
     """Write log and metrics of an experiment that ended without results."""
     experiment, root = kept.experiment, training.folder.root
     training.folder.prepare()

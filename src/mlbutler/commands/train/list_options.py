@@ -61,7 +61,7 @@ def select_experiments(
         return sorted(chosen, key=lambda pair: ORDER.index(pair[0]) if pair[0] in ORDER else len(ORDER))
     if wanted.sort in _KEYS:
         return sorted(chosen, key=lambda pair: _KEYS[wanted.sort](pair[1]))
-    return _by_metric(wanted.sort, chosen, gates)
+    return _sort_by_metric(wanted.sort, chosen, gates)
 
 
 _KEYS: Mapping[str, Callable[[Experiment], Any]] = {
@@ -72,7 +72,7 @@ _KEYS: Mapping[str, Callable[[Experiment], Any]] = {
 """Orders that are no metric's."""
 
 
-def _by_metric(name: str, chosen: Sequence[ListedExperiment], gates: Sequence[Gate]) -> list[ListedExperiment]:
+def _sort_by_metric(name: str, chosen: Sequence[ListedExperiment], gates: Sequence[Gate]) -> list[ListedExperiment]:
     """Return the experiments with the best value of a metric first, and those without one last.
 
     Raises:

@@ -65,7 +65,7 @@ def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[st
     if not shown:
         yield "There are no such experiments."
         return
-    best = _best([one for state, one in shown if state is State.DONE], training.settings.gate)
+    best = _describe_best([one for state, one in shown if state is State.DONE], training.settings.gate)
     experiments = [one for _, one in shown]
     counts = _counts([state for state, _ in shown])
     yield "; ".join(
@@ -96,7 +96,7 @@ def differing_overrides(experiments: Sequence[Experiment]) -> dict[str, list[str
     return {one.id: [text for text in one.overrides if text not in common] for one in experiments}
 
 
-def _best(done: Sequence[Experiment], gates: Sequence[Gate]) -> str:
+def _describe_best(done: Sequence[Experiment], gates: Sequence[Gate]) -> str:
     """Return which of several is best by the metric that they are ranked by."""
     name = main_metric(done, gates)
     ranked = [one for one in best_first(done, name, gates) if metric_of(one, name) is not None] if name else []
@@ -163,14 +163,14 @@ def state_text(training: Training, experiment: Experiment, state: State) -> str:
         where += [count(experiment.gpus, "GPU")] if experiment.gpus else []
         where += [f"attempt {experiment.attempt}"] if experiment.attempt > 1 else []
         silent = [experiment.reason] if state is State.STALLED else []
-        return ", ".join([f"for {since}", *where, *_now(training, experiment), *silent, *asked])
+        return ", ".join([f"for {since}", *where, *_current_progress(training, experiment), *silent, *asked])
     if state is State.DONE and experiment.metrics:
         shown = [metric_text(metric) for metric in experiment.metrics[:_METRICS]]
         return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
     return experiment.reason
 
 
-def _now(training: Training, experiment: Experiment) -> Iterator[str]:
+def _current_progress(training: Training, experiment: Experiment) -> Iterator[str]:
     """Yield how far it is: its stage, and its metrics as they went until now."""
     if training.engines.runs_on_jenkins(experiment):
         found, stage = training.engines.jenkins.progress(experiment), ""

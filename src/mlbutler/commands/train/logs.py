@@ -70,7 +70,7 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, beginnin
     if follow and not console.json and experiment.state not in ENDED:
         with explain_interrupt("logs", "-f", experiment.name):
             return _ignore_closed_pipe(lambda: _follow(training, kept, beginning))
-    content = _so_far(training, kept)
+    content = _read_current_log(training, kept)
     if not content:
         raise UsageError(f"{experiment.name} has no log: it is {training.engines.effective_state(experiment)}.",
                          f"mlbutler train show {experiment.name}")  # fmt: skip
@@ -91,7 +91,9 @@ def attach(directory: Path, console: Console, name: str) -> int:
     kept = training.select_one(name)
     with explain_interrupt("attach", kept.experiment.name):
         if kept.experiment.state in ENDED:
-            _ignore_closed_pipe(lambda: _write(_in_words(_ATTACHED.cut(_so_far(training, kept) or b""))))
+            _ignore_closed_pipe(
+                lambda: _write(_render_progress(_ATTACHED.cut(_read_current_log(training, kept) or b"")))
+            )
         else:
             states = _States(training)
             _ignore_closed_pipe(lambda: _follow(training, kept, _ATTACHED, states))
@@ -123,7 +125,7 @@ class _States:
         return b"" if said == text or state in (*ENDED, State.LOST) else text.encode()  # an end is said at the end
 
 
-def _so_far(training: Training, kept: StoredExperiment) -> bytes | None:
+def _read_current_log(training: Training, kept: StoredExperiment) -> bytes | None:
     """Return what there is of an experiment's log now."""
     experiment = kept.experiment
     if training.engines.runs_on_jenkins(experiment):
@@ -136,7 +138,7 @@ def _so_far(training: Training, kept: StoredExperiment) -> bytes | None:
     return path.read_bytes() if path.exists() else training.experiments.log(kept)
 
 
-def _in_words(content: bytes) -> bytes:
+def _render_progress(content: bytes) -> bytes:
     """Return what was written with the lines that say how far it is in words; all else stays as it is."""
     if log_progress.MARK not in content:
         return content
@@ -168,7 +170,7 @@ def _follow(training: Training, kept: StoredExperiment, beginning: LogStart, sta
             _write(states.next_line(experiment))
         if content:
             shown = beginning.cut(content)
-            _write(shown if states is None else _in_words(shown))
+            _write(shown if states is None else _render_progress(shown))
             beginning = _ALL
     now = training.experiments.reread(kept)
     if now is None:

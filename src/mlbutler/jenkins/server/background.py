@@ -48,7 +48,7 @@ class BackgroundProcess:
                 command, cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
-        kept = {"pid": process.pid, "started": _started(process.pid), "log": begins}
+        kept = {"pid": process.pid, "started": _start_time(process.pid), "log": begins}
         write(self._note, json.dumps(kept).encode())
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class BackgroundProcess:
 
     def log_tail(self, lines: int = 30) -> str:
         """Return the end of what it wrote since it was started."""
-        begins = self._kept().get("log", 0)
+        begins = self._read_note().get("log", 0)
         try:
             with self.log.open("rb") as log:
                 log.seek(begins if isinstance(begins, int) else 0)
@@ -79,11 +79,11 @@ class BackgroundProcess:
 
     def _pid(self) -> int | None:
         """Return the process id, if it is still the process that was started here."""
-        kept = self._kept()
+        kept = self._read_note()
         pid, started = kept.get("pid"), kept.get("started")
-        return pid if isinstance(pid, int) and started is not None and _started(pid) == started else None
+        return pid if isinstance(pid, int) and started is not None and _start_time(pid) == started else None
 
-    def _kept(self) -> dict[str, Any]:
+    def _read_note(self) -> dict[str, Any]:
         try:
             kept = json.loads(self._note.read_text(encoding="ascii"))
         except (OSError, ValueError):
@@ -91,16 +91,16 @@ class BackgroundProcess:
         return kept if isinstance(kept, dict) else {}
 
 
-def _started(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     """Return when a process began, in the kernel's ticks; None when it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return _started_elsewhere(pid)
+        return _start_time_by_ps(pid)
     return fields[19] if fields[0] not in ("Z", "X") else None
 
 
-def _started_elsewhere(pid: int) -> str | None:
+def _start_time_by_ps(pid: int) -> str | None:
     """Return when a process began according to ``ps``, where there is no /proc."""
     if Path("/proc/self/stat").exists():
         return None

@@ -14,7 +14,7 @@ from mlbutler.atomic import write
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.server.casc import jenkins_yaml
-from mlbutler.jenkins.server.credentials import AGENT_KEY, HOST_KEY, given, knows_hosts, mounted
+from mlbutler.jenkins.server.credentials import AGENT_KEY, HOST_KEY, given_credentials, knows_hosts, mounted_files
 from mlbutler.jenkins.server.model import AGENT, AGENT_HOME, JVM_OPTIONS, MIRROR, JenkinsServer, must_be_free
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins_txt
 
@@ -49,7 +49,7 @@ class Compose:
         home = self.server.home
         host_key = (self.server.secrets / f"{HOST_KEY}.pub").read_text(encoding="ascii")
         known = knows_hosts(self.server.secrets)
-        casc = jenkins_yaml(self.server, given(self.server.secrets), host_key=host_key, known_hosts=known)
+        casc = jenkins_yaml(self.server, given_credentials(self.server.secrets), host_key=host_key, known_hosts=known)
         write(home / "compose.yaml", compose_yaml(self.server).encode())
         write(home / "casc" / "jenkins.yaml", casc.encode())
         write(home / "image" / "plugins.txt", plugins_txt(self.server.repository.source).encode())
@@ -78,7 +78,7 @@ class Compose:
         rows = json.loads(lines) if lines.startswith("[") else [json.loads(line) for line in lines.splitlines()]
         return {str(row["Service"]): str(row.get("State", "")) for row in rows}
 
-    def ended(self) -> tuple[str, str] | None:
+    def find_ended(self) -> tuple[str, str] | None:
         """Return the name of a service that has ended and what is to be said of it, None while all run."""
         parts = self.parts()
         states = ((part, parts.get(part, "gone")) for part in _SERVICES)
@@ -165,7 +165,7 @@ def _controller(server: JenkinsServer) -> dict[str, Any]:
             "JAVA_OPTS": " ".join(f'"{option}"' if " " in option else option for option in JVM_OPTIONS),
         },
         "volumes": ["jenkins_home:/var/jenkins_home", "./casc:/casc:ro"],
-        "secrets": list(mounted(server.secrets)),
+        "secrets": list(mounted_files(server.secrets)),
         "depends_on": {"agent": {"condition": "service_started"}},
         "healthcheck": {
             "test": ["CMD", "curl", "-fsS", "-o", "/dev/null", "http://localhost:8080/login"],
@@ -209,4 +209,4 @@ def _secrets(server: JenkinsServer) -> dict[str, Any]:
     own = {
         "AGENT_SSH_PUBLIC_KEY": {"file": f"secrets/{AGENT_KEY}.pub"}, HOST_KEY: {"file": f"secrets/{HOST_KEY}"},
     }  # fmt: skip
-    return own | {name: {"file": f"secrets/{name}"} for name in mounted(server.secrets)}
+    return own | {name: {"file": f"secrets/{name}"} for name in mounted_files(server.secrets)}

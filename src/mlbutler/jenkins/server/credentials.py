@@ -105,7 +105,7 @@ def _key(path: Path) -> None:
     path.chmod(0o444)
 
 
-def given(folder: Path) -> tuple[JenkinsCredential, ...]:
+def given_credentials(folder: Path) -> tuple[JenkinsCredential, ...]:
     """Return those of `GIVEN` whose files are all there and not empty.
 
     Raises:
@@ -129,10 +129,15 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def mounted(folder: Path) -> tuple[str, ...]:
+def mounted_files(folder: Path) -> tuple[str, ...]:
     """Return the names of the files that the controller reads."""
     hosts = (KNOWN_HOSTS,) if knows_hosts(folder) else ()
-    return (ADMIN_PASSWORD, AGENT_KEY, *hosts, *(name for credential in given(folder) for name in credential.files))
+    return (
+        ADMIN_PASSWORD,
+        AGENT_KEY,
+        *hosts,
+        *(name for credential in given_credentials(folder) for name in credential.files),
+    )
 
 
 def knows_hosts(folder: Path) -> bool:

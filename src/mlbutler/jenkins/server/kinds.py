@@ -43,7 +43,7 @@ class ServerBackend(Protocol):
         """Return the name of each part -> its state in words; empty when nothing runs."""
         ...
 
-    def ended(self) -> tuple[str, str] | None:
+    def find_ended(self) -> tuple[str, str] | None:
         """Return the name of a part that has ended and what is to be said of it, None while all run."""
         ...
 
@@ -56,13 +56,13 @@ class ServerBackend(Protocol):
         ...
 
 
-def remember(kind: ServerBackend) -> None:
+def save_server(kind: ServerBackend) -> None:
     """Write a server's description beside its files, for later commands. It holds no secret."""
     fields = dataclasses.asdict(kind.server) | {"home": str(kind.server.home), "kind": kind.kind}
     write(kind.server.home / _FILE, json.dumps(fields, indent=2).encode())
 
 
-def remembered(home: Path) -> ServerBackend:
+def load_server(home: Path) -> ServerBackend:
     """Return the server that was made in `home`.
 
     Raises:

@@ -11,7 +11,7 @@ from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.server.background import BackgroundProcess
 from mlbutler.jenkins.server.casc import jenkins_yaml
-from mlbutler.jenkins.server.credentials import admin_password, given, knows_hosts
+from mlbutler.jenkins.server.credentials import admin_password, given_credentials, knows_hosts
 from mlbutler.jenkins.server.model import ADMIN, AGENT, JVM_OPTIONS, JenkinsServer, must_be_free
 from mlbutler.jenkins.server.plugins import NEEDED, plugins_txt
 from mlbutler.jenkins.server.versions import agent_arguments, java_version, must_fit, read_war
@@ -49,7 +49,7 @@ class Native:
         assert self.war is not None
         war = read_war(self.war)
         program = self._program()
-        plugins = {path.stem: path for path in (*self._installed(), *self._given())}
+        plugins = {path.stem: path for path in (*self._installed_plugins(), *self._given_plugins())}
         must_fit(war, java_version(program), program, plugins.values())
         if lacking := [name for name in NEEDED if name not in plugins]:
             listed = self.server.home / "plugins.txt"
@@ -64,10 +64,13 @@ class Native:
         """Write the configuration and put the plugins in."""
         folder = self.home / "plugins"
         folder.mkdir(parents=True, exist_ok=True)
-        for path in self._given():
+        for path in self._given_plugins():
             shutil.copyfile(path, folder / f"{path.stem}.jpi")
         casc = jenkins_yaml(
-            self.server, given(self.server.secrets), host_key=None, known_hosts=knows_hosts(self.server.secrets)
+            self.server,
+            given_credentials(self.server.secrets),
+            host_key=None,
+            known_hosts=knows_hosts(self.server.secrets),
         )
         write(self.server.home / "casc" / "jenkins.yaml", casc.encode())
 
@@ -135,7 +138,7 @@ class Native:
             process.name: "running" if process.runs else "exited" for process in self._processes if process.was_started
         }
 
-    def ended(self) -> tuple[str, str] | None:
+    def find_ended(self) -> tuple[str, str] | None:
         """Return the name of a process that has ended and what is to be said of it, None while all run."""
         return next(((name, "has ended") for name, state in self.parts().items() if state == "exited"), None)
 
@@ -156,8 +159,8 @@ class Native:
             raise UsageError(f"'{self.java}' is not installed.", "Name a Java that Jenkins supports: --java PATH")
         return program
 
-    def _given(self) -> list[Path]:
+    def _given_plugins(self) -> list[Path]:
         return sorted(self.plugins.glob("*.[hj]pi")) if self.plugins else []
 
-    def _installed(self) -> list[Path]:
+    def _installed_plugins(self) -> list[Path]:
         return sorted((self.home / "plugins").glob("*.[hj]pi"))

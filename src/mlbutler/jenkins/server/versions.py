@@ -104,7 +104,7 @@ def must_fit(war: War, java: int, program: str, plugins: Iterable[Path]) -> None
             f"Jenkins {war.jenkins} does not run with Java {java} ({program}).",
             f"It supports Java {wanted}: install one and name it, --java PATH",
         )
-    wants = {path.stem: _wanted(path) for path in plugins}
+    wants = {path.stem: _read_required_jenkins(path) for path in plugins}
     if newer := [f"{name} ({wanted})" for name, wanted in wants.items() if numbers(wanted) > numbers(war.jenkins)]:
         raise UsageError(
             f"Plugins want a newer Jenkins than {war.jenkins}: {', '.join(newer)}.",
@@ -144,7 +144,7 @@ def agent_arguments(war: War, jar: Path, url: str, name: str, secret: Path, work
     return ["-cp", str(jar), "hudson.remoting.jnlp.Main", "-headless", *common, f"@{secret}", name]
 
 
-def _wanted(plugin: Path) -> str:
+def _read_required_jenkins(plugin: Path) -> str:
     """Return the oldest Jenkins that a plugin works with."""
     try:
         with ZipFile(plugin) as archive:

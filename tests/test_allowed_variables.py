@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlbutler.held_back import held_back, in_ci, values_to_hide
+from mlbutler.held_back import held_back_names, in_ci, values_to_hide
 from mlbutler.process import output_redactor, project_environment
 from mlbutler.secrets import HIDDEN, Redactor
 
@@ -38,7 +38,7 @@ def test_the_project_s_code_is_given_what_is_written_here_and_nothing_else() -> 
     settings = {"MLBUTLER_DATA_MIRROR": "/mirror", "MLBUTLER_REMOTE_USER": "dvc-user"}
     environ = GIVEN | CREDENTIALS | settings
     assert project_environment(environ) == GIVEN
-    assert held_back(environ) == tuple(sorted(CREDENTIALS))  # a missing variable is found; our settings are none
+    assert held_back_names(environ) == tuple(sorted(CREDENTIALS))  # a missing variable is found; our settings are none
 
 
 @pytest.mark.parametrize("name", sorted(set(CREDENTIALS) - {"GITHUB_ENV", "WORKSPACE_TMP"}))
@@ -65,7 +65,7 @@ def test_names_of_pass_environment_are_given_and_their_values_hidden() -> None:
     environ = GIVEN | CREDENTIALS
     child = project_environment(environ, keep=["WANDB_KEY", "JWT"])
     assert child == GIVEN | {name: CREDENTIALS[name] for name in ("WANDB_KEY", "JWT")}
-    assert "WANDB_KEY" not in held_back(environ, ["WANDB_KEY"])
+    assert "WANDB_KEY" not in held_back_names(environ, ["WANDB_KEY"])
     assert output_redactor(environ).hide(CREDENTIALS["WANDB_KEY"]) == HIDDEN
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlbutler.bundle import BundleRefused, as_claim, bundled, read_bundle
+from mlbutler.bundle import BundleRefused, as_claim, pack_bundle, read_bundle
 from mlbutler.errors import OutsideError
 from mlbutler.record import (
     Change,
@@ -49,7 +49,7 @@ RECORD = Record(
 
 def bundle(tmp_path: Path, content: bytes | None = None) -> Path:
     path = tmp_path / "bundle.zip"
-    path.write_bytes(bundled(RECORD, Redactor(())) if content is None else content)
+    path.write_bytes(pack_bundle(RECORD, Redactor(())) if content is None else content)
     return path
 
 
@@ -66,7 +66,7 @@ def _packed(files: dict[str, bytes], packing: int) -> bytes:
 
 
 def parts() -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(bundled(RECORD, Redactor(())))) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack_bundle(RECORD, Redactor(())))) as archive:
         return {name.replace(".", "_"): archive.read(name) for name in archive.namelist()}
 
 
@@ -81,7 +81,7 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
         "not the one": zipped(**{**files, "record_json": forged}),
         "other files": zipped(**files, **{"../../evil.sh": b"x"}),
         "not a ZIP file of": b"<html>",
-        "not valid ZIP": b"<html>" + bundled(RECORD, Redactor(()))[-22:],
+        "not valid ZIP": b"<html>" + pack_bundle(RECORD, Redactor(()))[-22:],
         "packed in a way": _packed(files, zipfile.ZIP_LZMA),
         "version": zipped(manifest_json=b'{"version": 2}', record_json=files["record_json"]),
         "manifest is": zipped(manifest_json=b"[" * 60_000, record_json=files["record_json"]),
@@ -141,7 +141,7 @@ def test_what_unpacks_to_gigabytes_is_refused_before_it_fills_the_memory(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(st.data())
 def test_any_damage_is_refused_and_nothing_else_happens(tmp_path: Path, data: st.DataObject) -> None:
-    content = bytearray(bundled(RECORD, Redactor(())))
+    content = bytearray(pack_bundle(RECORD, Redactor(())))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(content) - 1))
         content[at] = data.draw(st.integers(0, 255))

@@ -242,10 +242,10 @@ def test_a_step_stands_on_a_terminal_until_it_ends_or_says_something(
     written = output(monkeypatch, terminal=True)
     console = Console()
     console.step("sync: bring data")
-    console.ended("sync: passed: nothing to bring", "passed")
+    console.end_step("sync: passed: nothing to bring", "passed")
     console.step("plan: what is stale")
     console.raw("a stage\n")
-    console.ended("plan: passed", "passed")
+    console.end_step("plan: passed", "passed")
     sync, plan = ("sync: bring data …\r\x1b[K", "plan: what is stale …\r\x1b[K") if term == "xterm" else ("", "")
     said = "\n== plan: what is stale\na stage\nplan: passed\n"
     assert written.getvalue() == f"{sync}sync: passed: nothing to bring\n{plan}{said}"

@@ -52,14 +52,14 @@ def test_the_public_key_is_the_one_that_openssl_shows() -> None:
 
 
 def test_who_signed_is_known_by_the_signature_and_not_by_what_the_envelope_says() -> None:
-    envelope = dsse.parse_envelope(dsse.signed(b"text", KEY))
+    envelope = dsse.parse_envelope(dsse.sign(b"text", KEY))
     assert envelope.payload == b"text"
     assert envelope.signer({"other": OTHER, "ci": PUBLIC}) == "ci"
     assert envelope.signer({"other": OTHER}) == ""
-    content = json.loads(dsse.signed(b"text", KEY))
+    content = json.loads(dsse.sign(b"text", KEY))
     content["payload"] = base64.b64encode(b"test").decode()
     assert dsse.parse_envelope(json.dumps(content)).signer({"ci": PUBLIC}) == ""
-    content = json.loads(dsse.signed(b"text", KEY)) | {"payloadType": "text/plain"}
+    content = json.loads(dsse.sign(b"text", KEY)) | {"payloadType": "text/plain"}
     with pytest.raises(Unreadable):
         dsse.parse_envelope(json.dumps(content))
 
@@ -67,10 +67,10 @@ def test_who_signed_is_known_by_the_signature_and_not_by_what_the_envelope_says(
 @pytest.mark.parametrize("key", ["", "x", KEY.replace("MC4", "MC5")])
 def test_what_is_no_key_is_refused_without_a_word_of_it(key: str) -> None:
     with pytest.raises(UsageError, match="MLBUTLER_SIGNING_KEY") as error:
-        dsse.signed(b"x", key)
+        dsse.sign(b"x", key)
     assert "J1hsZ3v" not in error.value.message + error.value.remedy
     with pytest.raises(UsageError, match=r"verify\.signers: the key of 'ci'"):
-        dsse.parse_envelope(dsse.signed(b"x", KEY)).signer({"ci": "AAAA"})
+        dsse.parse_envelope(dsse.sign(b"x", KEY)).signer({"ci": "AAAA"})
 
 
 def test_a_statement_names_what_went_in_and_what_came_out_by_hash() -> None:
@@ -116,7 +116,7 @@ def test_what_has_no_md5_of_its_bytes_is_in_no_statement(out: dict[str, str]) ->
 
 
 def test_whatever_is_in_a_note_is_read_or_refused() -> None:
-    seeds = (made(), made(reproduced="9" * 40), dsse.signed(made(), KEY).encode())
+    seeds = (made(), made(reproduced="9" * 40), dsse.sign(made(), KEY).encode())
     for number in range(400):
         content = mutated(Random(number), seeds, "json")
         for read in (provenance.read_statement, dsse.parse_envelope):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.extras import how_to_get, installed, packages
+from mlbutler.extras import how_to_get, installed_version, packages
 
 
 @pytest.mark.parametrize("package", ["dvc", "click", "pytest"])
 def test_the_version_of_a_package_is_what_its_metadata_says(package: str) -> None:
-    assert installed(package) == version(package)
+    assert installed_version(package) == version(package)
 
 
 def test_the_packages_of_an_extra_are_named_with_their_versions() -> None:

@@ -16,7 +16,7 @@ import pytest
 from mlbutler import http_answer
 from mlbutler.errors import ForgeError, OutsideError
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
-from mlbutler.http_answer import received
+from mlbutler.http_answer import send_request
 from mlbutler.jenkins.client import JenkinsClient
 
 
@@ -68,14 +68,14 @@ def scaled(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 ])  # fmt: skip
 def test_an_answer_without_end_is_cut_off(scaled: None, url: str, kind: str, error: type[Exception]) -> None:
     with httpx.Client(timeout=600) as client, pytest.raises(error):
-        received(client, client.build_request("GET", url + kind))
+        send_request(client, client.build_request("GET", url + kind))
 
 
 def test_an_answer_that_ends_is_whole(url: str) -> None:
     with httpx.Client(timeout=600) as client:
-        answer = received(client, client.build_request("GET", url + "packed"))
+        answer = send_request(client, client.build_request("GET", url + "packed"))
         assert (answer.status_code, len(answer.content)) == (200, 8 << 20)
-        assert received(client, client.build_request("GET", url + "good")).json() == {"a": 1}
+        assert send_request(client, client.build_request("GET", url + "good")).json() == {"a": 1}
 
 
 @pytest.mark.parametrize("kind", ["flood", "packed", "trickle"])

@@ -29,7 +29,7 @@ from mlbutler import numbers
 def test_both_sides_and_the_difference_have_the_same_digits(
     old: object, new: object, noise: float | None, shown: tuple[str, str, str]
 ) -> None:
-    assert numbers.compared(old, new, noise=noise) == shown
+    assert numbers.sides_and_difference(old, new, noise=noise) == shown
 
 
 _NUMBER = st.integers() | st.floats(allow_nan=True, allow_infinity=True) | st.booleans() | st.none() | st.text()
@@ -37,7 +37,7 @@ _NUMBER = st.integers() | st.floats(allow_nan=True, allow_infinity=True) | st.bo
 
 @given(_NUMBER, _NUMBER, st.none() | st.floats(min_value=0), st.integers(1, 17))
 def test_two_values_that_differ_look_different(old: object, new: object, noise: float | None, precision: int) -> None:
-    before, after, difference = numbers.compared(old, new, precision, noise)
+    before, after, difference = numbers.sides_and_difference(old, new, precision, noise)
     assert before
     assert after
     assert difference

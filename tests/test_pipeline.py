@@ -208,11 +208,11 @@ def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(context: 
     pipeline.resume(context)
     with pytest.raises(SystemExit):
         run_step(context, "sync")
-    assert pipeline.blocked(kept(context), "reproduce") == "not run: sync did not end"
+    assert pipeline.blocking_reason(kept(context), "reproduce") == "not run: sync did not end"
     taken({})
     assert run_step(context, "sync") == 0
     assert names == ["sync"]
-    assert pipeline.blocked(kept(context), "reproduce") == ""
+    assert pipeline.blocking_reason(kept(context), "reproduce") == ""
 
 
 FOLLOWERS = {
@@ -248,7 +248,7 @@ def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
     with pytest.raises(type(stop)):
         run_step(context, "check")
     assert kept(context).check.outcome is Outcome.INTERRUPTED  # type: ignore[union-attr]
-    blocked = {name: pipeline.blocked(kept(context), name) for name in pipeline.NAMES}
+    blocked = {name: pipeline.blocking_reason(kept(context), name) for name in pipeline.NAMES}
     later = ("reproduce", "push", "compare", "commit")
     assert blocked == dict.fromkeys(pipeline.NAMES, "") | dict.fromkeys(later, "not run: check was interrupted")
 
@@ -265,7 +265,7 @@ def test_processes_side_by_side_lose_none_of_each_others_results(context: RunCon
     run_step(context, "sync")
     assert [name for name, _ in kept(context).steps()] == ["test", "plan", "sync"]
     assert kept(context).began == {}
-    assert pipeline.blocked(context.record, "reproduce") == "not run: test failed"
+    assert pipeline.blocking_reason(context.record, "reproduce") == "not run: test failed"
 
 
 def test_steps_that_are_left_out_say_so(context: RunContext, taken: Any) -> None:
@@ -323,7 +323,7 @@ def test_the_verb_commit_ends_red_where_the_branch_stays_stale(context: RunConte
     pipeline.resume(context)
     assert run_step(context, "check") == 0
     assert run_step(context, "reproduce") == 1
-    assert pipeline.skip_step(context, "commit", pipeline.blocked(context.record, "commit")) == 1
+    assert pipeline.skip_step(context, "commit", pipeline.blocking_reason(context.record, "commit")) == 1
     assert run_step(context, "report") == 0  # what comes after it must still be reported
     check = kept(context).check
     assert check is not None

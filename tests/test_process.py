@@ -256,7 +256,7 @@ def test_a_child_that_is_ended_while_we_wait_for_our_own_signal_is_reaped(tmp_pa
             process.pump(deadline=time.monotonic() + 0.1)
         with subprocess.Popen([sys.executable, "-c", ends, lines[0], str(os.getpid())]) as server:
             try:
-                assert process.told_to_stop(-signal.SIGTERM)
+                assert process.is_told_to_stop(-signal.SIGTERM)
             finally:
                 server.kill()
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from mlbutler.record import REPORTING_STEPS, RESULTS, Outcome, Record
-from mlbutler.record_ended import LEAST, ended, interrupted
+from mlbutler.record_ended import LEAST, close_interrupted_record, close_record
 from mlbutler.report.headline import headline, outcome
 from tests.report.conftest import record as full  # noqa: F401 - a fixture
 
@@ -40,19 +40,19 @@ def test_what_is_owed_stopped_the_run(
     outcomes: dict[str, Outcome],
     said: str,
 ) -> None:
-    record = ended(make_record(full, began, due, **outcomes))
+    record = close_record(make_record(full, began, due, **outcomes))
     assert headline(record).plain(200).startswith(said)
     assert (outcome(record) == Outcome.ERROR) == said.startswith(("Stopped", "Error"))
-    assert ended(record) == record  # told again, it is the same
+    assert close_record(record) == record  # told again, it is the same
 
 
 def test_what_was_killed_leaves_nothing_of_an_earlier_attempt(full: Record) -> None:  # noqa: F811
     again = dataclasses.replace(full, began={"reproduce": TIME})
-    told = ended(again).reproduce
+    told = close_record(again).reproduce
     assert told is not None
     assert (told.stages, told.started, told.reason) == ((), TIME, "did not end")
     assert "run it again" in told.remedy
-    assert ended(full) == full
+    assert close_record(full) == full
 
 
 @pytest.mark.parametrize(("began", "outcomes", "said"), [
@@ -70,21 +70,21 @@ def test_an_aborted_build_was_interrupted_where_it_was(
     outcomes: dict[str, Outcome],
     said: str,
 ) -> None:
-    record = interrupted(make_record(full, began, LEAST, **outcomes))
+    record = close_interrupted_record(make_record(full, began, LEAST, **outcomes))
     assert headline(record).plain(200).startswith(f"{said}; nothing is judged")
     assert outcome(record) is Outcome.INTERRUPTED
     assert headline(record).further == ()
     assert record.began == {}
-    assert ended(record) == interrupted(record) == record
+    assert close_record(record) == close_interrupted_record(record) == record
 
 
 def test_an_abort_after_the_last_step_changes_no_verdict(full: Record) -> None:  # noqa: F811
     steps = dict.fromkeys([name for name in RESULTS if name not in REPORTING_STEPS], PASSED)
     record = make_record(full, (), LEAST, **steps)
-    assert interrupted(record) == record
+    assert close_interrupted_record(record) == record
 
 
 def test_what_else_is_unended_in_an_interrupted_run_is_no_error(full: Record) -> None:  # noqa: F811
-    record = ended(make_record(full, ("lint",), LEAST, test=Outcome.INTERRUPTED, plan=PASSED))
+    record = close_record(make_record(full, ("lint",), LEAST, test=Outcome.INTERRUPTED, plan=PASSED))
     assert record.lint is not None
     assert record.lint.outcome is Outcome.INTERRUPTED

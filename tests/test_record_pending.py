@@ -16,8 +16,8 @@ from mlbutler.record import (
     ReproduceResult,
     StageRun,
 )
-from mlbutler.record_ended import ended
-from mlbutler.record_pending import judged_again
+from mlbutler.record_ended import close_record
+from mlbutler.record_pending import judge_pending
 from mlbutler.report.headline import headline, outcome
 from tests.report.conftest import record as full  # noqa: F401 - a fixture
 
@@ -41,8 +41,8 @@ def make_record(full: Record, **changes: object) -> Record:  # noqa: F811
 
 
 def test_what_the_run_fixed_is_no_finding(full: Record) -> None:  # noqa: F811
-    assert judged_again(make_record(full)) is None
-    assert outcome(ended(make_record(full))) is PASSED
+    assert judge_pending(make_record(full)) is None
+    assert outcome(close_record(make_record(full))) is PASSED
 
 
 @pytest.mark.parametrize("reason", [
@@ -53,7 +53,7 @@ def test_what_the_run_fixed_is_no_finding(full: Record) -> None:  # noqa: F811
 ])  # fmt: skip
 def test_results_that_are_not_on_the_branch_fail_the_check(full: Record, reason: str) -> None:  # noqa: F811
     commit = CommitResult(outcome=SKIPPED, reason=reason, remedy=FETCH, fetch_command=FETCH)
-    record = ended(make_record(full, commit=commit))
+    record = close_record(make_record(full, commit=commit))
     assert record.check is not None
     assert (record.check.outcome, record.check.pending) == (FAILED, (AWAY,))
     (found,) = record.check.findings
@@ -61,13 +61,13 @@ def test_results_that_are_not_on_the_branch_fail_the_check(full: Record, reason:
     assert reason in found.problem
     said = f"Failed: check: still stale in dvc.lock: train (commit: {reason[:20]}"
     assert headline(record).plain(300).startswith(said)
-    assert ended(record) == record
+    assert close_record(record) == record
 
 
 def test_a_push_that_failed_leaves_the_object_on_no_remote(full: Record) -> None:  # noqa: F811
     push = PushResult(outcome=Outcome.ERROR, reason="503", remedy="Try again.")
     commit = CommitResult(outcome=SKIPPED, reason="not run: push could not be done")
-    again = judged_again(make_record(full, push=push, commit=commit))
+    again = judge_pending(make_record(full, push=push, commit=commit))
     assert again is not None
     found = [(finding.subject, finding.remedy) for finding in again.findings]
     assert found == [("train", "Try again."), ("model.txt", "Try again.")]
@@ -75,7 +75,7 @@ def test_a_push_that_failed_leaves_the_object_on_no_remote(full: Record) -> None
 
 
 def test_without_another_remedy_the_check_s_own_stands(full: Record) -> None:  # noqa: F811
-    again = judged_again(make_record(full, commit=None, push=None))
+    again = judge_pending(make_record(full, commit=None, push=None))
     assert again is not None
     assert [found.remedy for found in again.findings] == ["dvc repro train", "mlbutler push"]
 
@@ -84,10 +84,10 @@ def test_on_a_laptop_the_work_tree_counts_and_nothing_has_to_be_shared(full: Rec
     local = dataclasses.replace(full.change, ci="local", kind="local")
     skipped = {"push": PushResult(outcome=SKIPPED, reason="not shared"),
                "commit": CommitResult(outcome=SKIPPED, reason="not shared")}  # fmt: skip
-    assert judged_again(make_record(full, change=local, **skipped)) is None
+    assert judge_pending(make_record(full, change=local, **skipped)) is None
     stages = (StageRun(name="train", outcome="failed"),)
     failed = ReproduceResult(outcome=FAILED, reason="train failed", stages=stages, remedy="See the log.")
-    again = judged_again(make_record(full, change=local, reproduce=failed, **skipped))
+    again = judge_pending(make_record(full, change=local, reproduce=failed, **skipped))
     assert again is not None
     assert [(found.subject, found.remedy) for found in again.findings] == [("train", "See the log.")]
 
@@ -96,7 +96,7 @@ def test_on_a_laptop_the_work_tree_counts_and_nothing_has_to_be_shared(full: Rec
 def test_of_a_run_that_did_not_end_nothing_is_judged(full: Record, end: str) -> None:  # noqa: F811
     stopped = ReproduceResult(outcome=Outcome.INTERRUPTED, reason="Interrupted.")
     how = {"reproduce": stopped} if end == "interrupted" else {"began": {"reproduce": "t"}}
-    assert judged_again(make_record(full, commit=None, **how)) is None
+    assert judge_pending(make_record(full, commit=None, **how)) is None
 
 
 def test_what_was_wrong_before_stays_and_is_named_first(full: Record) -> None:  # noqa: F811
@@ -105,7 +105,7 @@ def test_what_was_wrong_before_stays_and_is_named_first(full: Record) -> None:  
         outcome=FAILED, reason="stale in dvc.lock: prepare", remedy="dvc repro prepare", findings=(other,),
         pending=(STALE,),
     )  # fmt: skip
-    again = judged_again(make_record(full, check=check, commit=None))
+    again = judge_pending(make_record(full, check=check, commit=None))
     assert again is not None
     assert again.reason == "stale in dvc.lock: prepare; still stale in dvc.lock: train (commit was not run)"
     assert again.remedy == "dvc repro prepare"
@@ -115,7 +115,7 @@ def test_what_was_about_to_be_fixed_is_not_said_of_a_run_that_has_ended(full: Re
     wrong = Finding(check="lock", subject="first", problem="code: differs", remedy="dvc repro first")
     reason = "stale in dvc.lock: first; 2 problems that this run fixes; 4 objects"
     check = CheckResult(outcome=FAILED, reason=reason, findings=(wrong,), pending=(STALE, AWAY))
-    record = ended(make_record(full, check=check, commit=CommitResult(outcome=SKIPPED, reason="protected")))
+    record = close_record(make_record(full, check=check, commit=CommitResult(outcome=SKIPPED, reason="protected")))
     assert record.check is not None
     said = "stale in dvc.lock: first; 4 objects; still stale in dvc.lock: train (commit: protected)"
     assert record.check.reason == said

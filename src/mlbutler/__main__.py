@@ -6,7 +6,7 @@ import os
 import sys
 
 
-def _resolved(path: str) -> str:
+def _resolve_path(path: str) -> str:
     """Return where it leads, '' where that is relative to a working directory that is gone."""
     try:
         return os.path.realpath(path)
@@ -20,12 +20,12 @@ def _import_nothing_of_the_project() -> None:
     A module of the project's may be called like one that is imported here later, with credentials available. ``python
     -m`` looks in the working directory first, and then where ``PYTHONPATH`` says.
     """
-    here = _resolved(os.curdir)
+    here = _resolve_path(os.curdir)
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 
     def is_theirs(entry: str) -> bool:
-        place = _resolved(entry)
+        place = _resolve_path(entry)
         inside = place == here or (entry in named and here != "" and place.startswith(here + os.sep))
         return inside and place != ours
 
@@ -54,7 +54,7 @@ class _Patient(io.FileIO):
             return len(data)
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
+def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
     """Write what a stream's encoding lacks, and file names that are no text, as ``\\uXXXX``: JSON stays JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -67,7 +67,7 @@ def _outlast_readers() -> None:
 
     The same holds for text that the locale's encoding cannot express.
     """
-    codecs.register_error(_ESCAPED, _escaped)
+    codecs.register_error(_ESCAPED, _escape_unencodable)
     for name, number in (("stdout", 1), ("stderr", 2)):
         old = getattr(sys, name)
         if not isinstance(old, io.TextIOWrapper):

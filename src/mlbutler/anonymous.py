@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlbutler.held_back import allowed, is_setting
+from mlbutler.held_back import harmless_environment, is_setting
 from mlbutler.secrets import secret_values, without_credentials
 from mlbutler.user_files import EMPTY_FILE
 
@@ -35,7 +35,7 @@ def anonymous() -> Iterator[dict[str, str]]:
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="mlbutler-nothing-") as empty:
         settings = without_credentials({n: v for n, v in before.items() if is_setting(n)}, secret_values(before))
-        left = allowed(before) | settings | _LOOKED_AT
+        left = harmless_environment(before) | settings | _LOOKED_AT
         left |= {
             "DVC_GLOBAL_CONFIG_DIR": empty,
             "DVC_SYSTEM_CONFIG_DIR": empty,

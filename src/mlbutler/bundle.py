@@ -43,7 +43,7 @@ class BundleRefused(MlbutlerError):
     exit_code = EXIT_JUDGED
 
 
-def bundled(record: Record, redactor: Redactor) -> bytes:
+def pack_bundle(record: Record, redactor: Redactor) -> bytes:
     """Return the bundle of a record."""
     content = dumps(record, redactor).encode()
     manifest = {"version": _VERSION, "files": {_RECORD: {"size": len(content), "sha256": _digest(content)}}}
@@ -60,43 +60,43 @@ def read_bundle(path: Path) -> Record:
     Raises:
         BundleRefused: it is none, is damaged or too large, or holds anything else. OutsideError: it cannot be read.
     """
-    packed = _packed(path)
+    packed = _read_file(path)
     _require_two_files(packed)
     try:
         with reading("ZIP"), zipfile.ZipFile(io.BytesIO(packed)) as archive:
             found = archive.infolist()
             if sorted(info.filename for info in found) != [_MANIFEST, _RECORD]:
-                raise _refused(f"it holds other files than {_MANIFEST} and {_RECORD}")
+                raise _refusal(f"it holds other files than {_MANIFEST} and {_RECORD}")
             if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in found):
-                raise _refused("it is packed in a way that mlbutler does not pack")
-            manifest = _bounded(archive, _MANIFEST, _LARGEST_MANIFEST)
-            content = _bounded(archive, _RECORD, _LARGEST)
+                raise _refusal("it is packed in a way that mlbutler does not pack")
+            manifest = _read_member(archive, _MANIFEST, _LARGEST_MANIFEST)
+            content = _read_member(archive, _RECORD, _LARGEST)
     except Unreadable as error:
-        raise _refused(f"it is {error.problem}") from error
+        raise _refusal(f"it is {error.problem}") from error
     _check(manifest, content)
     if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise _refused(f"{_RECORD} holds more than {_MOST_VALUES:,} values")
+        raise _refusal(f"{_RECORD} holds more than {_MOST_VALUES:,} values")
     try:
         return loads(content)
     except MlbutlerError as error:
-        raise _refused(error.message.rstrip(".")) from error
+        raise _refusal(error.message.rstrip(".")) from error
 
 
-def _packed(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             packed = file.read(_LARGEST + 1)
     except OSError as error:
         raise OutsideError(f"{path} cannot be read: {error.strerror or error}.", "Name a bundle.") from error
     if len(packed) > _LARGEST:
-        raise _refused(f"it is larger than {_LARGEST >> 20} MB")
+        raise _refusal(f"it is larger than {_LARGEST >> 20} MB")
     return packed
 
 
 def _require_two_files(packed: bytes) -> None:
     """Refuse an archive whose list of files is long, before anything makes an object of each.
 
-    Its end record (.ZIP File Format Specification, 4.3.16) stands alone at the end, as `bundled` writes it.
+    Its end record (.ZIP File Format Specification, 4.3.16) stands alone at the end, as `pack_bundle` writes it.
     """
     at = len(packed) - _PLAIN_END.size
     if at >= 0:
@@ -104,15 +104,15 @@ def _require_two_files(packed: bytes) -> None:
         is_large = packed[max(at - 20, 0) : at].startswith(b"PK\6\7")  # ZIP64, whose own end record counts
         if signature == b"PK\5\6" and size <= _LARGEST_DIRECTORY and not comment and not is_large:
             return
-    raise _refused(f"it is not a ZIP file of {_MANIFEST} and {_RECORD}")
+    raise _refusal(f"it is not a ZIP file of {_MANIFEST} and {_RECORD}")
 
 
-def _bounded(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+def _read_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     """Return a file of the archive; what its header says of its size is not believed."""
     with archive.open(name) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise _refused(f"{name} is larger than {most:,} bytes")
+        raise _refusal(f"{name} is larger than {most:,} bytes")
     return content
 
 
@@ -120,18 +120,18 @@ def _check(manifest: bytes, content: bytes) -> None:
     try:
         found = parse_json(manifest)
     except Unreadable as error:
-        raise _refused(f"its manifest is {error.problem}") from error
+        raise _refusal(f"its manifest is {error.problem}") from error
     if not isinstance(found, dict) or found.get("version") != _VERSION:
-        raise _refused(f"its manifest is not of version {_VERSION}")
+        raise _refusal(f"its manifest is not of version {_VERSION}")
     if found.get("files") != {_RECORD: {"size": len(content), "sha256": _digest(content)}}:
-        raise _refused(f"{_RECORD} is not the one that its manifest names")
+        raise _refusal(f"{_RECORD} is not the one that its manifest names")
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _refused(why: str) -> BundleRefused:
+def _refusal(why: str) -> BundleRefused:
     return BundleRefused(f"The bundle is refused: {why}.", "Look at the build that it is from.")
 
 
@@ -153,10 +153,10 @@ def _plain(value: Any) -> Any:
         return tuple(_plain(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return type(value)(**{name: _kept(name, item) for name, item in fields.items()})
+        return type(value)(**{name: _plain_field(name, item) for name, item in fields.items()})
     return value
 
 
-def _kept(name: str, value: Any) -> Any:
+def _plain_field(name: str, value: Any) -> Any:
     is_followed = isinstance(value, str) and (name in _EMPTIED or name.endswith("url"))
     return type(value)() if is_followed or name in _OF_SIGNERS else _plain(value)

@@ -85,13 +85,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mlbutler"
             _document(error.format_message(), f"Try '{command} --help'.", code)
     except (KeyboardInterrupt, click.Abort):
-        code = _interrupted(as_json)
+        code = _report_interrupt(as_json)
     except MlbutlerError as error:
         code = _print_error(error.message, error.remedy, error.exit_code, as_json)
     except OSError as error:
         code = _machine(error, as_json)
     except Exception as error:
-        code = _interrupted(as_json) if _hides_interrupt(error) else _bug(error, as_json)
+        code = _report_interrupt(as_json) if _hides_interrupt(error) else _bug(error, as_json)
     sys.exit(code if isinstance(code, int) else EXIT_PASSED)
 
 
@@ -100,7 +100,7 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _interrupted(as_json: bool) -> int:
+def _report_interrupt(as_json: bool) -> int:
     how = "What was finished is kept; run it again to go on."
     return _print_error("Interrupted.", how, EXIT_INTERRUPTED, as_json)
 

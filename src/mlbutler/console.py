@@ -97,7 +97,7 @@ class Console:
             if _is_terminal(self._stream):
                 print(f"{clean(self.redactor.hide(text))} …", end="", file=self._stream, flush=True)
 
-    def ended(self, text: str, outcome: str, *, wrong: bool = False) -> None:
+    def end_step(self, text: str, outcome: str, *, wrong: bool = False) -> None:
         """End a step with a line; `outcome` as for a line. What went wrong is shown always, on standard error."""
         self._take_step()
         self.error(text, outcome) if wrong else self.line(text, outcome)

@@ -47,14 +47,14 @@ class Envelope:
             key = _public(name, text)
             for _, signature in self.signatures:
                 try:
-                    key.verify(signature, _encoded(self.payload))
+                    key.verify(signature, _encode_pae(self.payload))
                 except InvalidSignature:
                     continue
                 return name
         return ""
 
 
-def signed(payload: bytes, key: str) -> str:
+def sign(payload: bytes, key: str) -> str:
     """Return the envelope of a text, on one line.
 
     Args:
@@ -64,7 +64,7 @@ def signed(payload: bytes, key: str) -> str:
         UsageError: it is none, or of another kind.
     """
     private = _private(key)
-    signature = private.sign(_encoded(payload))
+    signature = private.sign(_encode_pae(payload))
     content = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": TYPE,
@@ -80,10 +80,10 @@ def parse_envelope(text: str | bytes) -> Envelope:
         Unreadable: it is none.
     """
     with reading("DSSE envelope"):
-        return _opened(parse_json(text))
+        return _parse_envelope(parse_json(text))
 
 
-def _opened(found: Any) -> Envelope:
+def _parse_envelope(found: Any) -> Envelope:
     if found["payloadType"] != TYPE:
         raise Unreadable(f"not an envelope of {TYPE}")
     given = found["signatures"][:_MOST_SIGNATURES]
@@ -95,7 +95,7 @@ def public_key(key: str) -> str:
     """Return the public key of a private one: its DER form in base64, as a PEM file has it between its two lines.
 
     Raises:
-        UsageError: as `signed`.
+        UsageError: as `sign`.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -108,7 +108,7 @@ def key_id(public: str) -> str:
     return hashlib.sha256(_bytes(public)).hexdigest()
 
 
-def _encoded(payload: bytes) -> bytes:
+def _encode_pae(payload: bytes) -> bytes:
     """Return what is signed: the type and the text, with their lengths (PAE)."""
     return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
 

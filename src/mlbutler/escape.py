@@ -43,10 +43,10 @@ def escape_invisible(text: str, limit: int | None = None) -> str:
     """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
-    return _INVISIBLE.sub(lambda m: _SHORT.get(m[0]) or _numbered(m[0]), text)
+    return _INVISIBLE.sub(lambda m: _SHORT.get(m[0]) or _escape_by_number(m[0]), text)
 
 
-def _numbered(char: str) -> str:
+def _escape_by_number(char: str) -> str:
     if ord(char) > 0xFFFF:
         return f"\\U{ord(char):08x}"
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"

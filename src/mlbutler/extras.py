@@ -22,7 +22,7 @@ def how_to_get(extra: str) -> str:
     return f"{python} -m pip install {wanted}"
 
 
-def installed(package: str) -> str:
+def installed_version(package: str) -> str:
     """Return the version of a package that is installed.
 
     Where its folder does not say, `importlib.metadata` reads what is in there, with the library for e-mail.

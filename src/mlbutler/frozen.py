@@ -17,13 +17,13 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def frozen(cls: type[T]) -> type[T]:
     """Make a class a dataclass whose objects cannot be changed."""
-    return _made(cls, kw_only=False)
+    return _make_frozen(cls, kw_only=False)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
 def frozen_by_name(cls: type[T]) -> type[T]:
     """Make a class as `frozen` does, whose fields are given by name alone."""
-    return _made(cls, kw_only=True)
+    return _make_frozen(cls, kw_only=True)
 
 
 class _FieldTable:
@@ -40,7 +40,7 @@ class _FieldTable:
         self.factories = {f.name: f.default_factory for f in fields if f.default_factory is not dataclasses.MISSING}
 
 
-def _made(cls: type[T], *, kw_only: bool) -> type[T]:
+def _make_frozen(cls: type[T], *, kw_only: bool) -> type[T]:
     made = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
     given = {"_layout": _FieldTable(made), "__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr,
              "__setattr__": _refuse, "__delattr__": _refuse}  # fmt: skip
@@ -65,17 +65,17 @@ def _init(self: Any, /, *values: Any, **named: Any) -> None:
         raise TypeError(f"{type(self).__name__} has the fields {', '.join(layout.names)}; look at {', '.join(wrong)}")
 
 
-def _compared(self: Any) -> tuple[Any, ...]:
+def _compared_values(self: Any) -> tuple[Any, ...]:
     state = vars(self)
     return tuple([state[name] for name in self._layout.compared])
 
 
 def _eq(self: Any, other: object) -> bool:
-    return _compared(self) == _compared(other) if type(other) is type(self) else NotImplemented
+    return _compared_values(self) == _compared_values(other) if type(other) is type(self) else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_compared(self))
+    return hash(_compared_values(self))
 
 
 def _repr(self: Any) -> str:

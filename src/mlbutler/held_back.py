@@ -21,7 +21,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
     return read_server(environ).ci != "local"
 
 
-def allowed(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
+def harmless_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
     """Return what the project's own code is given of the environment on a CI server: what it needs, and `keep`."""
     kept, known = set(keep), secret_values(environ)
 
@@ -32,7 +32,7 @@ def allowed(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, s
     return without_git_credentials({n: v for n, v in environ.items() if n in kept or is_given(n, v)})
 
 
-def held_back(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str, ...]:
+def held_back_names(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str, ...]:
     """Return names of the variables that the project's own code is not given; none on a laptop.
 
     mlbutler's own settings are not among them: nothing of the project misses these.
@@ -42,7 +42,7 @@ def held_back(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str
     """
     if not in_ci(environ):
         return ()
-    given = allowed(environ, keep)
+    given = harmless_environment(environ, keep)
     return tuple(sorted(name for name in environ if name not in given and not is_setting(name)))
 
 
@@ -53,7 +53,7 @@ def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
     """
     known = (name for name in environ if is_harmless(name) or is_setting(name))
     open_ones = [environ[name] for name in known if not (is_secret_name(name) or has_userinfo(environ[name]))]
-    held = {environ[name].strip() for name in held_back(environ)}
+    held = {environ[name].strip() for name in held_back_names(environ)}
     kept = {
         value
         for value in held

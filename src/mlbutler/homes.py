@@ -73,19 +73,19 @@ def programs(environ: Mapping[str, str], covered: Iterable[Path], workspaces: It
         environ: what the project's code is given. workspaces: folders that may hold virtual environments.
     """
     tops = tuple(covered)
-    found = {path.resolve() for path in _wanted(environ, tops, tuple(workspaces)) if path.exists()}
+    found = {path.resolve() for path in _program_paths(environ, tops, tuple(workspaces)) if path.exists()}
     inside = {path for path in found if any(path != top and path.is_relative_to(top) for top in tops)}
     homes = {Path(environ.get("HOME") or "/").resolve(), Path(_of_this_user() or "/").resolve()}
     return tuple(sorted(inside - homes))
 
 
-def _wanted(environ: Mapping[str, str], tops: tuple[Path, ...], workspaces: tuple[Path, ...]) -> Iterator[Path]:
+def _program_paths(environ: Mapping[str, str], tops: tuple[Path, ...], workspaces: tuple[Path, ...]) -> Iterator[Path]:
     own = {Path(environ.get("HOME") or "/"), Path(_of_this_user() or "/")}
     entries = [Path(entry) for entry in environ.get("PATH", "").split(os.pathsep) if entry.startswith("/")]
     local = [home / _LIBRARIES[0] for home in own]
     for entry in (*entries, *local):
         yield from _around(entry, own)
-        yield from _linked(entry, tops)
+        yield from _link_targets(entry, tops)
     yield from (home / name for home in own for name in _LIBRARIES)
     yield from (Path(sys.prefix), Path(sys.base_prefix))
     yield from filter(None, map(_interpreter, _environments(workspaces)))
@@ -114,7 +114,7 @@ def _is_environment(folder: Path) -> bool:
     return made or any(folder.glob("lib/python3*/os.py"))
 
 
-def _linked(entry: Path, tops: tuple[Path, ...]) -> Iterator[Path]:
+def _link_targets(entry: Path, tops: tuple[Path, ...]) -> Iterator[Path]:
     """Yield where programs of a home really lie: uv, pipx and juliaup put links to them into one folder."""
     if not any(entry.is_relative_to(top) for top in tops):
         return

@@ -14,7 +14,7 @@ LONGEST = 120.0
 """Seconds for the body of an answer; the time-outs of httpx are for each piece of it."""
 
 
-def received(
+def send_request(
     client: httpx.Client, request: httpx.Request, *, largest: int | None = None, longest: float | None = None
 ) -> httpx.Response:
     """Return the whole answer to a request, without following redirects.

@@ -120,12 +120,12 @@ def before_start(prefix: Sequence[str]) -> None:
     if Path(prefix[0]).name != _PROGRAM:
         return
     linux.leave_keyring()
-    if _may_be_cut():
+    if _can_cut_sockets():
         linux.cut_abstract_sockets()
 
 
 @cache
-def _may_be_cut() -> bool:
+def _can_cut_sockets() -> bool:
     program = shutil.which(_PROGRAM)
     # It takes from a set-uid bubblewrap what that needs to work.
     return program is not None and not Path(program).stat().st_mode & stat.S_ISUID and linux.can_cut_abstract_sockets()
@@ -136,7 +136,7 @@ def words(places: Places) -> str:
     said = "bubblewrap: read-only outside the workspace, own home, /tmp and /proc"
     if not places.network:
         return f"{said}, no network"
-    return said if _may_be_cut() else f"{said}; abstract sockets are shared"
+    return said if _can_cut_sockets() else f"{said}; abstract sockets are shared"
 
 
 def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None) -> tuple[str, ...]:
@@ -156,14 +156,14 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
     cache_home = "/tmp/cache" if places.home is None else f"{places.home}/.cache"
     options += [*_service_options(), *_temporary(own), "--setenv", "XDG_CACHE_HOME", cache_home, *_homes(places, own)]
     around = {path for path in places.writable if places.workspace.resolve().is_relative_to(path.resolve())}
-    options += _bound("--ro-bind", places.readable)
-    options += _bound("--bind", around)  # below what covers the workspace's own files
-    options += _bound("--bind", [places.workspace])
-    options += _bound("--bind", _above(places.workspace, [*places.read_only, *covered]))
-    options += _bound("--ro-bind", places.read_only)
+    options += _bind_options("--ro-bind", places.readable)
+    options += _bind_options("--bind", around)  # below what covers the workspace's own files
+    options += _bind_options("--bind", [places.workspace])
+    options += _bind_options("--bind", _above(places.workspace, [*places.read_only, *covered]))
+    options += _bind_options("--ro-bind", places.read_only)
     for place, seen in covered.items():
         options += ["--bind" if seen.is_dir() else "--ro-bind", str(seen), str(place.resolve())]
-    options += _bound("--bind", [path for path in places.writable if path not in around])
+    options += _bind_options("--bind", [path for path in places.writable if path not in around])
     tokens = [path / name for path in (*places.readable, *places.writable) for name in _TOKENS]
     empty = own / "empty"  # a tool that finds an empty one goes on without a token; one that may not read it fails
     empty.touch()
@@ -255,7 +255,7 @@ def _above(workspace: Path, paths: Iterable[Path]) -> set[Path]:
     return {folder for folder in above if folder != top and folder.is_relative_to(top)}
 
 
-def _bound(option: str, paths: Iterable[Path]) -> Sequence[str]:
+def _bind_options(option: str, paths: Iterable[Path]) -> Sequence[str]:
     """Return a bind for each path that exists, those above first: a mount covers what was mounted below it before."""
     real = sorted({path.resolve() for path in paths if path.exists()}, key=lambda path: len(path.parts))
     return [word for path in real for word in (option, str(path), str(path))]

@@ -39,11 +39,13 @@ def _large(item: int, precision: int) -> str:
 
 
 def pair(old: object, new: object, precision: int = PRECISION, noise: float | None = None) -> tuple[str, str]:
-    """Return both sides of a difference; see `compared`."""
-    return compared(old, new, precision, noise)[:2]
+    """Return both sides of a difference; see `sides_and_difference`."""
+    return sides_and_difference(old, new, precision, noise)[:2]
 
 
-def compared(old: object, new: object, precision: int = PRECISION, noise: float | None = None) -> tuple[str, str, str]:
+def sides_and_difference(
+    old: object, new: object, precision: int = PRECISION, noise: float | None = None
+) -> tuple[str, str, str]:
     """Return both sides and their difference, all three with the same number of decimals.
 
     There are more digits than asked for where both sides would look the same and are not.
@@ -55,23 +57,23 @@ def compared(old: object, new: object, precision: int = PRECISION, noise: float 
         return value(old, precision), value(new, precision), ABSENT
     noise = as_float(noise)
     for digits in range(precision, 18):
-        shown = _aligned(old, new, digits, noise if digits == precision else None)
+        shown = _align_decimals(old, new, digits, noise if digits == precision else None)
         if shown[0] != shown[1] or old == new:
             return shown
     return (*_in_full(old, new), shown[2])
 
 
-def _aligned(old: Any, new: Any, precision: int, noise: float | None) -> tuple[str, str, str]:
+def _align_decimals(old: Any, new: Any, precision: int, noise: float | None) -> tuple[str, str, str]:
     sides = value(old, precision), value(new, precision)
     needed = None if any("e" in side for side in sides) else max(len(side.partition(".")[2]) for side in sides)
     if noise and max(abs(old), abs(new)) < _EXPONENT_FROM and (worth := _decimals(noise)) <= 17:
-        return _fixed(old, new, max(0, worth if needed is None else min(worth, needed)))
+        return _format_fixed(old, new, max(0, worth if needed is None else min(worth, needed)))
     if needed is None:
         return (*sides, difference(new - old, precision))
-    return _fixed(old, new, needed) if needed else (*sides, difference(round(new - old), precision))
+    return _format_fixed(old, new, needed) if needed else (*sides, difference(round(new - old), precision))
 
 
-def _fixed(old: Any, new: Any, decimals: int) -> tuple[str, str, str]:
+def _format_fixed(old: Any, new: Any, decimals: int) -> tuple[str, str, str]:
     before, after = (_typeset(_without_minus_zero(f"{side:.{decimals}f}")) for side in (old, new))
     apart = new - old
     return before, after, _typeset(_without_minus_zero(f"{apart:+.{decimals}f}")) if apart else "0"

@@ -20,11 +20,11 @@ from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted,
 from mlbutler.record import REPORTING_STEPS, Outcome, Record, StepResult
 from mlbutler.record_ended import LEAST
 from mlbutler.record_file import read_record, write_record
-from mlbutler.record_pending import judged_again
+from mlbutler.record_pending import judge_pending
 from mlbutler.run_table import NAMES, STEPS, Step, prevents, run_after
 from mlbutler.steps.context import RunContext, StepOptions
 
-__all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_after", "run_all", "run_step", "skip_step"]
+__all__ = ["NAMES", "STEPS", "Step", "blocking_reason", "resume", "run_after", "run_all", "run_step", "skip_step"]
 
 
 _LAST = "commit"
@@ -56,8 +56,8 @@ def run_all(context: RunContext, only: Collection[str] = (), skip: Collection[st
         if (only and step.name not in only) or step.name in skip:
             _run(context, step, reason=SKIPPED)
             continue
-        code = max(code, _run(context, step, reason=_blocked(context.record, step)), key=_weight)
-        if step.name in REPORTING_STEPS and judged_again(context.record) is not None:
+        code = max(code, _run(context, step, reason=_blocking_reason(context.record, step)), key=_weight)
+        if step.name in REPORTING_STEPS and judge_pending(context.record) is not None:
             # It was reported as failed: its fix was skipped.
             code = max(code, EXIT_JUDGED, key=_weight)
     return code
@@ -69,7 +69,7 @@ def resume(context: RunContext) -> None:
     The record notes that with the result of the step that it runs.
     """
     context.options = dataclasses.replace(context.options, pipeline=True)
-    context.record = dataclasses.replace(context.record, due=_united(context.record.due, LEAST))
+    context.record = dataclasses.replace(context.record, due=_merge_names(context.record.due, LEAST))
 
 
 def run_step(context: RunContext, name: str, call: Callable[[RunContext], StepResult] | None = None) -> int:
@@ -83,9 +83,9 @@ def skip_step(context: RunContext, name: str, reason: str) -> int:
     return _run(context, _step(name), reason=reason)
 
 
-def blocked(record: Record, name: str) -> str:
+def blocking_reason(record: Record, name: str) -> str:
     """Return why the step cannot be run after those that the record holds, '' when it can."""
-    return _blocked(record, _step(name))
+    return _blocking_reason(record, _step(name))
 
 
 def _step(name: str) -> Step:
@@ -130,7 +130,7 @@ def _run(
     if step.name != "plan":  # the next step uses what a plan has just looked at
         context.fingerprints.clear()
     result = _keep(context, step, result, started, clock, began=not reason)
-    if step.name == _LAST and reason != SKIPPED and _unfixed(context):
+    if step.name == _LAST and reason != SKIPPED and _show_unfixed(context):
         code = code or EXIT_JUDGED
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
@@ -145,20 +145,20 @@ def _keep(
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
     context.progress.own_steps.add(step.name)
     changes: dict[str, Any] = {step.name: result}
-    with _joined(context):
+    with _lock_record(context):
         left = {name: time for name, time in context.record.began.items() if name != step.name}
         context.record = dataclasses.replace(context.record, began=left, **changes)
     show_result(context, step.name, result, began=began)
     return result
 
 
-def _unfixed(context: RunContext) -> bool:
+def _show_unfixed(context: RunContext) -> bool:
     """Judge again what `check` left as pending, after the last step that could fix it; show what is still wrong."""
-    check = judged_again(context.record)
+    check = judge_pending(context.record)
     if check is None:
         return False
     context.progress.own_steps.add("check")
-    with _joined(context):
+    with _lock_record(context):
         context.record = dataclasses.replace(context.record, check=check)
     show_result(context, "check", check)
     return True
@@ -168,7 +168,7 @@ def _begin(context: RunContext, step: Step, started: str) -> None:
     """Mark in the record that the step began: one that is killed leaves no result. It need not survive a power cut."""
     context.progress.own_steps.add(step.name)
     if step.name not in REPORTING_STEPS:
-        with _joined(context, durable=False):
+        with _lock_record(context, durable=False):
             context.record = dataclasses.replace(context.record, began=context.record.began | {step.name: started})
 
 
@@ -182,7 +182,7 @@ def _function(step: Step) -> Callable[[RunContext], StepResult]:
 
 
 @contextmanager
-def _joined(context: RunContext, *, durable: bool = True) -> Iterator[None]:
+def _lock_record(context: RunContext, *, durable: bool = True) -> Iterator[None]:
     """Lock the record, to change and write it.
 
     What other processes in this clone wrote of their own steps is taken over.
@@ -196,13 +196,13 @@ def _joined(context: RunContext, *, durable: bool = True) -> Iterator[None]:
             others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in own_steps}
             began = {name: time for name, time in now.began.items() if name not in own_steps}
             began |= {name: time for name, time in context.record.began.items() if name in own_steps}
-            due = _united(context.record.due, now.due)
+            due = _merge_names(context.record.due, now.due)
             context.record = dataclasses.replace(context.record, began=began, due=due, **others)
         yield
         write_record(context.record_path, context.record, context.console.redactor, durable=durable)
 
 
-def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+def _merge_names(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in one or name in other)
 
 
@@ -218,10 +218,10 @@ def show_result(context: RunContext, name: str, result: StepResult, *, began: bo
     if result.outcome is Outcome.SKIPPED and not began:
         context.console.detail(line)
     else:
-        context.console.ended(line, result.outcome, wrong=result.outcome in BAD)
+        context.console.end_step(line, result.outcome, wrong=result.outcome in BAD)
 
 
-def _blocked(record: Record, step: Step) -> str:
+def _blocking_reason(record: Record, step: Step) -> str:
     if step.name in REPORTING_STEPS:
         return ""
     before: dict[str, StepResult | None] = {name: getattr(record, name) for name in NAMES[: NAMES.index(step.name)]}

@@ -23,7 +23,7 @@ from types import TracebackType
 from mlbutler import isolation, linux
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.frozen import frozen
-from mlbutler.held_back import allowed, held_back, in_ci, values_to_hide
+from mlbutler.held_back import harmless_environment, held_back_names, in_ci, values_to_hide
 from mlbutler.live_lines import LiveLines
 from mlbutler.secrets import (
     LineRedactor,
@@ -81,7 +81,7 @@ def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) ->
     """
     kept = set(keep)
     if in_ci(environ):
-        child = allowed(environ, kept)
+        child = harmless_environment(environ, kept)
     else:
         child = without_credentials(environ, secrets=secret_values(environ), keep=(*kept, *_BUILD_COOKIES))
         # The project's code begins in its root: from there the folder that led to it leads nowhere.
@@ -94,7 +94,7 @@ def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) ->
 def output_redactor(environ: Mapping[str, str]) -> Redactor:
     """Return a redactor of `environ`'s credentials, in lines of output too when a value has several lines."""
     values = set(values_to_hide(environ))
-    held = held_back(environ)
+    held = held_back_names(environ)
     named = [value for name, value in environ.items() if "\n" in value and (name in held or is_secret_name(name))]
     lines = {line.strip() for value in named for line in value.splitlines()}
     return Redactor(values | {line for line in lines if len(line) >= 8})
@@ -150,7 +150,7 @@ def run_command(
         arguments, cwd=cwd, environ=environ, on_line=on_line, redactor=redactor, grace=grace, behind=prefix
     ) as process:
         ended = process.pump(deadline=deadline)
-        if ended is Ended.EXITED and process.told_to_stop(process.exit_code):
+        if ended is Ended.EXITED and process.is_told_to_stop(process.exit_code):
             ended = Ended.INTERRUPTED
         if ended is not Ended.EXITED:
             process.stop()
@@ -232,7 +232,7 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is not None or not self._exited():
+            if kind is not None or not self._reap():
                 self.stop()
             self._end_leftovers()
             if self._output is not None:
@@ -263,13 +263,13 @@ class Process:
                 return Ended.READY
             if self._signals.received:
                 return Ended.INTERRUPTED
-            if self._exited():
+            if self._reap():
                 self._read_for(_READ_AFTER_EXIT)
                 return Ended.EXITED
             if deadline is not None and now >= deadline:
                 return Ended.TIMED_OUT
 
-    def told_to_stop(self, code: int | None) -> bool:
+    def is_told_to_stop(self, code: int | None) -> bool:
         """Return whether we are asked to stop, now or in a moment.
 
         A CI server that aborts a build signals the children first.
@@ -282,7 +282,7 @@ class Process:
             return bool(self._signals.received)
         until = time.monotonic() + (self._grace.told if code in _ENDED_BY_STOP else _TOLD_BESIDE)
         while not self._signals.received and (left := until - time.monotonic()) > 0:
-            self._exited()  # Jenkins signals a parent once its child is gone from /proc, which a zombie is not
+            self._reap()  # Jenkins signals a parent once its child is gone from /proc, which a zombie is not
             self._step(min(left, _POLL), None)
         return bool(self._signals.received)
 
@@ -302,7 +302,7 @@ class Process:
             until = time.monotonic() + grace
             while time.monotonic() < until and self._signals.received == told:
                 self._step(_POLL_AT_END if self._output is None else 0.02, None)
-                if self._exited() and not self._group_alive():
+                if self._reap() and not self._group_alive():
                     return
 
     def drain(self) -> None:
@@ -347,7 +347,7 @@ class Process:
 
     # ------------------------------------------------------------------------------------- ending
 
-    def _exited(self) -> bool:
+    def _reap(self) -> bool:
         # Orphans of the group become our children: they are reaped here too, or they would look alive.
         leader = self._child.pid
         while True:
@@ -370,7 +370,7 @@ class Process:
 
     def _kill_group(self, number: int) -> None:
         # Once the leader is reaped and nobody is left, the number may belong to somebody else.
-        if self._exited() and not self._group_alive():
+        if self._reap() and not self._group_alive():
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, number)
@@ -381,7 +381,7 @@ class Process:
             until = time.monotonic() + grace
             told: set[int] = set()
             while time.monotonic() < until:
-                self._exited()
+                self._reap()
                 escaped = linux.children() - self._earlier_children - {self._child.pid}
                 if not escaped and not self._group_alive():
                     return

@@ -69,11 +69,11 @@ def statement(
             `isolation`, `host`, `platform`, `build`, `when`. reproduced: the commit whose code a build ran to make it,
             '' where it was verified.
     """
-    subjects = [_named(out, sha256.get(str(out.get("path")), "")) for out in _listed(entry, "outs")]
+    subjects = [_resource_descriptor(out, sha256.get(str(out.get("path")), "")) for out in _lock_items(entry, "outs")]
     source: dict[str, Any] = {"name": "source", "digest": {"gitCommit": reproduced or commit}}
     if repository:
         source["uri"] = f"git+{repository}"
-    materials = [source, *(_named(dep, "") for dep in _listed(entry, "deps"))]
+    materials = [source, *(_resource_descriptor(dep, "") for dep in _lock_items(entry, "deps"))]
     materials += [{"name": name, "digest": {"sha256": digest}} for name, digest in locks.items()]
     made = {
         "_type": STATEMENT,
@@ -106,10 +106,10 @@ def read_statement(payload: bytes) -> Attested:
         Unreadable: it is no statement about a stage.
     """
     with reading("statement"):
-        return _attested(parse_json(payload))
+        return _parse_statement(parse_json(payload))
 
 
-def _attested(found: Any) -> Attested:
+def _parse_statement(found: Any) -> Attested:
     if (found["_type"], found["predicateType"]) != (STATEMENT, PREDICATE):
         raise Unreadable("not a statement of provenance")
     definition, details = found["predicate"]["buildDefinition"], found["predicate"]["runDetails"]
@@ -157,7 +157,7 @@ def _line(text: object) -> str:
     return clean(text.replace("\n", " "))[:_LONGEST]
 
 
-def _named(item: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+def _resource_descriptor(item: Mapping[str, Any], sha256: str) -> dict[str, Any]:
     value = str(item.get("md5", ""))
     plain = value.removesuffix(_DIRECTORY)
     if not _MD5.fullmatch(plain) or item.get("hash") != "md5":  # an earlier DVC's is not of the file's very bytes
@@ -172,7 +172,7 @@ def _hash(digest: Mapping[str, Any]) -> str:
     return str(digest["md5"])
 
 
-def _listed(entry: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+def _lock_items(entry: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
     found: Iterable[Any] = entry.get(name) or ()
     for item in found:
         if not isinstance(item, Mapping):

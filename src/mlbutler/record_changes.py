@@ -172,7 +172,7 @@ class StageDefinitionChange:
     old_name: str = ""
     parts: tuple[DefinitionChange, ...] = ()
 
-    def lost(self) -> tuple[DefinitionChange, ...]:
+    def lost_inputs(self) -> tuple[DefinitionChange, ...]:
         """Return dependencies and params that the stage no longer has: DVC does not run it when they change."""
         if self.kind in ("added", "removed"):
             return ()

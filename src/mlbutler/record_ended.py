@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlbutler.record import REPORTING_STEPS, RESULTS, Outcome, Record
-from mlbutler.record_pending import judged_again
+from mlbutler.record_pending import judge_pending
 
 LEAST = ("plan", "sync", "reproduce", "compare")
 """Steps that no run goes without; of one that left them out on purpose, each has a result that says so."""
@@ -17,17 +17,17 @@ _KILLED = f"It was killed, or its agent lost, or memory ran out: {_AGAIN}."
 _NEVER = f"The run ended before it: {_AGAIN}."
 
 
-def ended(record: Record) -> Record:
+def close_record(record: Record) -> Record:
     """Return the record of a run that is over: steps without an end have become errors.
 
     After a step that failed, those behind it may be missing: it is to blame. Where nothing ran, a whole run was due.
     A run that was interrupted owes nothing. What `check` left to the run is judged by what became of it.
     """
     if any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
-        return _stopped(record, record.began)
-    if (check := judged_again(record)) is not None:
+        return _mark_steps_interrupted(record, record.began)
+    if (check := judge_pending(record)) is not None:
         record = dataclasses.replace(record, check=check)
-    unended = dict(_unended(record))
+    unended = dict(_unended_steps(record))
     if not unended:
         return record
     results: dict[str, Any] = {
@@ -40,7 +40,7 @@ def ended(record: Record) -> Record:
     return dataclasses.replace(record, began=record.began | unended, **results)
 
 
-def interrupted(record: Record) -> Record:
+def close_interrupted_record(record: Record) -> Record:
     """Return the record of a run whose build was aborted: what had not ended was interrupted.
 
     Where nothing was under way it is the first step that was to come. Where every step has its result the abort came
@@ -49,8 +49,8 @@ def interrupted(record: Record) -> Record:
     missing = [name for name in RESULTS if name not in REPORTING_STEPS and getattr(record, name) is None]
     under_way = [name for name in RESULTS if name in record.began and name not in REPORTING_STEPS]
     if under_way or any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
-        return _stopped(record, under_way)
-    return _stopped(record, missing[:1])
+        return _mark_steps_interrupted(record, under_way)
+    return _mark_steps_interrupted(record, missing[:1])
 
 
 def again(record: Record) -> str:
@@ -60,7 +60,7 @@ def again(record: Record) -> str:
     return "Build it again: what was finished is restored where the agents have a mirror."
 
 
-def _stopped(record: Record, names: Iterable[str]) -> Record:
+def _mark_steps_interrupted(record: Record, names: Iterable[str]) -> Record:
     results: dict[str, Any] = {
         name: RESULTS[name](
             outcome=Outcome.INTERRUPTED, reason="the build was aborted", remedy=again(record),
@@ -72,7 +72,7 @@ def _stopped(record: Record, names: Iterable[str]) -> Record:
     return dataclasses.replace(record, began=left, **results) if results else record
 
 
-def _unended(record: Record) -> Iterator[tuple[str, str]]:
+def _unended_steps(record: Record) -> Iterator[tuple[str, str]]:
     """Yield (step, time it began, '' if never) in pipeline order."""
     steps = {name: result for name, result in record.steps() if name not in REPORTING_STEPS}
     due = record.due if steps or record.began else LEAST

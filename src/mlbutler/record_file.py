@@ -79,10 +79,10 @@ def record_path(root: Path, name: str | None = None) -> Path:
 
 def latest_record(root: Path) -> Path:
     """Return where the run that wrote last in this clone keeps its record, whatever its pipeline's name."""
-    return max((root / ".mlbutler").glob("record*.json"), key=_written, default=record_path(root))
+    return max((root / ".mlbutler").glob("record*.json"), key=_mtime, default=record_path(root))
 
 
-def _written(path: Path) -> float:
+def _mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

@@ -18,7 +18,7 @@ def pending_words(count: int) -> str:
     return f"{numbers.count(count, 'problem')} that this run fixes"
 
 
-def judged_again(record: Record) -> CheckResult | None:
+def judge_pending(record: Record) -> CheckResult | None:
     """Return the check's result with what the run did not fix among its findings, None when nothing changes.
 
     A stale dvc.lock is fixed when the results are on the branch, and on a laptop when they are in the work tree; an
@@ -29,10 +29,10 @@ def judged_again(record: Record) -> CheckResult | None:
         return None
     if any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
         return None
-    left = {finding: why for finding in check.pending if (why := _unfixed(record, finding)) is not None}
+    left = {finding: why for finding in check.pending if (why := _unfixed_reason(record, finding)) is not None}
     if not left:
         return None
-    findings = [_found(record, finding, why) for finding, why in left.items()]
+    findings = [_with_reason(record, finding, why) for finding, why in left.items()]
     said = "; ".join(dict.fromkeys(_sentence(finding.check, left, why) for finding, why in left.items()))
     return dataclasses.replace(
         check,
@@ -48,25 +48,27 @@ def _without_pending(check: CheckResult) -> str:
     return check.reason.replace(f"; {pending_words(len(check.pending))}", "")
 
 
-def _unfixed(record: Record, finding: Finding) -> str | None:
+def _unfixed_reason(record: Record, finding: Finding) -> str | None:
     """Return why `finding` holds at the end of the run, None when it does not."""
     laptop = record.change.kind == "local"
     if finding.check == PUSHED:
         skipped = record.push is None or record.push.outcome is Outcome.SKIPPED
-        return None if laptop and skipped else _not_passed("push", record.push)
+        return None if laptop and skipped else _reason_not_passed("push", record.push)
     if not laptop:
-        return _not_passed("commit", record.commit)
+        return _reason_not_passed("commit", record.commit)
     made = {stage.name for stage in record.reproduce.stages if stage.outcome in _MADE} if record.reproduce else set()
-    return None if finding.subject in made else _not_passed("reproduce", record.reproduce) or "it was not reproduced"
+    if finding.subject in made:
+        return None
+    return _reason_not_passed("reproduce", record.reproduce) or "it was not reproduced"
 
 
-def _not_passed(name: str, result: StepResult | None) -> str | None:
+def _reason_not_passed(name: str, result: StepResult | None) -> str | None:
     if result is None:
         return f"{name} was not run"
     return None if result.outcome is Outcome.PASSED else f"{name}: {result.reason}"
 
 
-def _found(record: Record, finding: Finding, why: str) -> Finding:
+def _with_reason(record: Record, finding: Finding, why: str) -> Finding:
     """Return the finding with what prevented its fix, and the way to get the results where there is one."""
     remedies = [step.remedy for step in (record.commit, record.push, record.reproduce) if step and step.remedy]
     commit = record.commit

@@ -225,10 +225,10 @@ def _pattern(value: str) -> str:
         plain = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
         whole += [*plain, *(form.replace("/", "\\/") for form in plain), html.escape(value), value]
         whole.sort(key=len, reverse=True)  # one may be the beginning of another
-    return "|".join((*map(re.escape, dict.fromkeys(whole)), "".join(map(_escaped, value))))
+    return "|".join((*map(re.escape, dict.fromkeys(whole)), "".join(map(_character_pattern, value))))
 
 
-def _escaped(character: str) -> str:
+def _character_pattern(character: str) -> str:
     """Return a pattern for one character of a secret, escaped or not.
 
     No two of its forms begin alike without end.
@@ -305,7 +305,7 @@ class LineRedactor:
     def hide(self, line: str) -> str:
         """Return the line with every secret replaced by ``[hidden]``, also half a secret at its start or end."""
         line = self._whole(self._without_rest(line))
-        begun = self._begun(line)
+        begun = self._find_beginning(line)
         if begun is None:
             self._rest = ()
             return line
@@ -317,11 +317,11 @@ class LineRedactor:
         before = self._left, self._rest
         found = self._whole(self._without_rest(text))
         self._left, self._rest = before
-        begun = self._begun(found)
+        begun = self._find_beginning(found)
         found = found if begun is None else found[:begun] + "…"
         return found[:-_LONG_WORD] + _LAST_WORD.sub("…", found[-_LONG_WORD:])
 
-    def _begun(self, line: str) -> int | None:
+    def _find_beginning(self, line: str) -> int | None:
         """Return where the beginning of a known value stands at the line's end."""
         if self._begins is None:
             return None

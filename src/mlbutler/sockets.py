@@ -14,11 +14,11 @@ _NAME, _PLACE = 7, 4
 
 def sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return those that processes here have bound, that are mounted into this container, and that variables name."""
-    found = {Path(os.path.realpath(path)) for path in _named(environ) if path.startswith("/")}
+    found = {Path(os.path.realpath(path)) for path in _candidate_paths(environ) if path.startswith("/")}
     return tuple(sorted(path for path in found if _is_socket(path)))
 
 
-def _named(environ: Mapping[str, str]) -> Iterator[str]:
+def _candidate_paths(environ: Mapping[str, str]) -> Iterator[str]:
     for file, column in ((_LISTENING, _NAME), (_MOUNTS, _PLACE)):
         try:
             lines = Path(file).read_text(encoding="utf-8", errors="surrogateescape").splitlines()

@@ -41,7 +41,7 @@ class Symlinks:
     def __init__(self, root: Path, git: Git, *, every: bool) -> None:
         self._root, self._git, self._every = root, git, every
 
-    def refused(self, paths: Iterable[str], *, untracked: bool | None = None) -> dict[str, str]:
+    def refused_links(self, paths: Iterable[str], *, untracked: bool | None = None) -> dict[str, str]:
         """Map path -> the link on its way that it must not be written through; paths are relative to the root.
 
         The path itself counts where it is a link that Git tracks, or one to a folder.
@@ -67,7 +67,7 @@ class Symlinks:
         Raises:
             PathRefused: a link is on its way.
         """
-        for path, link in self.refused(paths, untracked=untracked).items():
+        for path, link in self.refused_links(paths, untracked=untracked).items():
             raise refusal({path: link})
 
     def check_inside(self, path: Path, *, untracked: bool | None = None) -> None:

@@ -67,12 +67,12 @@ def submit(  # noqa: PLR0913 - options of the verb, by keyword
         params = [f"{key}={value if ranges and isinstance(value, str) else _values(key, value)}"
                   for key, value in params.items()]  # fmt: skip
     wanted = RequestedOptions(
-        name=name, params=tuple(_listed(params)), targets=tuple(_listed(targets)), on=on, label=label, gpus=gpus,
+        name=name, params=tuple(_as_list(params)), targets=tuple(_as_list(targets)), on=on, label=label, gpus=gpus,
         retries=2, jobs=jobs, max_failures=max_failures, keep_going=False, time_limit=time_limit,
         search=search, trials=20 if trials is None else trials,
     )  # fmt: skip
     with unchanged_directory():
-        sent = send(_training(path), SubmitOptions(wanted, tuple(_listed(copy_paths))))
+        sent = send(_training(path), SubmitOptions(wanted, tuple(_as_list(copy_paths))))
     return [one.experiment.name for one in sent.submitted]
 
 
@@ -86,7 +86,7 @@ def wait(names: str | Sequence[str] = (), path: str | Path = ".") -> dict[str, s
         mlbutler.errors.MlbutlerError: a name is none's, or this process was interrupted; the experiments go on.
     """
     with unchanged_directory():
-        return {one.name: str(one.state) for one in wait_until_ended(_training(path), _listed(names))}
+        return {one.name: str(one.state) for one in wait_until_ended(_training(path), _as_list(names))}
 
 
 def results(names: str | Sequence[str] = (), path: str | Path = ".") -> Any:
@@ -103,7 +103,7 @@ def results(names: str | Sequence[str] = (), path: str | Path = ".") -> Any:
     """
     with unchanged_directory():
         training = _training(path)
-        found = training.select(_listed(names)) if names else training.all()
+        found = training.select(_as_list(names)) if names else training.all()
         rows = [_row(training, kept.experiment) for kept in found]
     # By its name: mlbutler works without it.
     return importlib.import_module("pandas").DataFrame(rows) if importlib.util.find_spec("pandas") else rows
@@ -113,7 +113,7 @@ def _training(path: str | Path) -> Training:
     return open_training(Path(path).absolute(), Console(quiet=True))
 
 
-def _listed(names: str | Sequence[str]) -> list[str]:
+def _as_list(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
@@ -147,7 +147,7 @@ def _row(training: Training, experiment: Experiment) -> dict[str, Any]:
         "reason": experiment.reason,
         "seconds": ended - started if started is not None and ended is not None else None,
     }  # fmt: skip
-    row |= {key: _parsed(text) for key, _, text in (given.partition("=") for given in experiment.overrides)}
+    row |= {key: _parse_value(text) for key, _, text in (given.partition("=") for given in experiment.overrides)}
     names = [metric.name for metric in experiment.metrics]
     for metric in experiment.metrics:
         key = _column(metric, names, row)
@@ -160,7 +160,7 @@ def _column(metric: Measure, names: Sequence[str], row: Mapping[str, Any]) -> st
     return f"{metric.file}:{metric.name}" if names.count(metric.name) > 1 or metric.name in row else metric.name
 
 
-def _parsed(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     try:
         return parse_yaml(text)
     except Unreadable:

@@ -47,11 +47,11 @@ def without_user_files(clone: Path) -> Iterator[None]:
     """
     names = (*_NAMED, *_HOMES, "AWS_DATA_PATH", "XDG_CONFIG_DIRS")
     before = {name: os.environ.get(name) for name in names}
-    _put(elsewhere(os.environ, clone))
+    _set_variables(elsewhere(os.environ, clone))
     try:
         yield
     finally:
-        _put(before)
+        _set_variables(before)
 
 
 def elsewhere(environ: Mapping[str, str], clone: Path) -> dict[str, str | None]:
@@ -96,7 +96,7 @@ def _lies_in(path: str, clone: Path) -> bool:
     return Path(path).resolve().is_relative_to(clone.resolve())
 
 
-def _put(values: Mapping[str, str | None]) -> None:
+def _set_variables(values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
         if value is None:
             os.environ.pop(name, None)

@@ -129,7 +129,7 @@ def require_bounded(text: str, events: Callable[[str], Iterable[Any]] | None = N
         if kind == "AliasEvent":
             size = sizes.get(str(event.anchor), 0)
             if size is None:
-                raise _refused(f"the alias '*{event.anchor}' is inside of what it stands for", event)
+                raise _refusal(f"the alias '*{event.anchor}' is inside of what it stands for", event)
             total += size
         elif kind in ("SequenceEndEvent", "MappingEndEvent"):
             anchor, began = open_.pop()
@@ -142,15 +142,15 @@ def require_bounded(text: str, events: Callable[[str], Iterable[Any]] | None = N
             if event.anchor is not None:
                 sizes[event.anchor] = 1 if kind == "ScalarEvent" else None
         if total > MOST_NODES:
-            raise _refused(f"more than {MOST_NODES:,} values", event)
+            raise _refusal(f"more than {MOST_NODES:,} values", event)
     if total > max(_FREE_NODES, _TIMES * written):
-        raise _refused(f"its aliases make {total:,} values of {written:,}")
+        raise _refusal(f"its aliases make {total:,} values of {written:,}")
 
 
 def _open(around: list[tuple[str | None, int]], event: Any, total: int) -> None:
     around.append((event.anchor, total))
     if len(around) > _DEEPEST:
-        raise _refused("exceeded maximum nesting depth", event)
+        raise _refusal("exceeded maximum nesting depth", event)
 
 
 def _events(text: str) -> Iterable[Any]:
@@ -160,7 +160,7 @@ def _events(text: str) -> Iterable[Any]:
     return events
 
 
-def _refused(problem: str, event: Any = None) -> Exception:
+def _refusal(problem: str, event: Any = None) -> Exception:
     from yaml import MarkedYAMLError
 
     return MarkedYAMLError(problem=problem, problem_mark=event.start_mark if event is not None else None)
@@ -181,7 +181,7 @@ def loader() -> Any:
         made.add_implicit_resolver(_TAG + name, re.compile(rf"(?:{pattern.pattern})\Z"), list(first))
     for name in _CAN_FAIL:
         construct = _whole if name == "int" else base.yaml_constructors[_TAG + name]
-        made.add_constructor(_TAG + name, _located(name, construct))
+        made.add_constructor(_TAG + name, _with_position(name, construct))
     made.construct_mapping = _without_repeated_keys(base.construct_mapping)
     return made
 
@@ -193,7 +193,7 @@ def _without_repeated_keys(construct: Callable[..., dict[Any, Any]]) -> Callable
     """
     from yaml import MarkedYAMLError
 
-    def made(constructor: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(constructor: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
         written = [key for key, _ in node.value if key.tag != f"{_TAG}merge"] if isinstance(node.value, list) else []
         found = construct(constructor, node, deep=deep)
         if len(found) < len(node.value):
@@ -205,14 +205,14 @@ def _without_repeated_keys(construct: Callable[..., dict[Any, Any]]) -> Callable
                 seen.add(value)
         return found
 
-    return made
+    return construct_mapping
 
 
-def _located(name: str, construct: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _with_position(name: str, construct: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Return the constructor, with the position of a word that it cannot take, as in ``!!bool maybe``."""
     from yaml import MarkedYAMLError
 
-    def made(constructor: Any, node: Any) -> Any:
+    def construct_scalar(constructor: Any, node: Any) -> Any:
         try:
             return construct(constructor, node)
         except MarkedYAMLError:
@@ -221,7 +221,7 @@ def _located(name: str, construct: Callable[[Any, Any], Any]) -> Callable[[Any, 
             problem = f"{str(node.value)[:40]!r} is not a valid {name}"
             raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
-    return made
+    return construct_scalar
 
 
 def _whole(constructor: Any, node: Any) -> int:

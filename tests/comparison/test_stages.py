@@ -24,7 +24,7 @@ def test_what_a_stage_lost_is_named() -> None:
     assert [(p.part, p.kind, p.name) for p in change.parts] == [
         ("dependency", "removed", "data"), ("param", "removed", "params.yaml:lr"),
     ]  # fmt: skip
-    assert change.lost() == change.parts
+    assert change.lost_inputs() == change.parts
 
 
 def test_every_part_of_a_definition_is_compared() -> None:

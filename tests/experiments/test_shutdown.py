@@ -126,7 +126,7 @@ def test_its_time_counts_from_the_first_stage_that_runs(tmp_path: Path) -> None:
     assert left() == math.inf
     with writing(tmp_path, "c" * 40, 2, Redactor(())) as writer:
         assert left() == math.inf, "it is still planned, or its data brought"
-        writer.starts("train")
+        writer.mark_started("train")
         assert left() <= 100
     assert left() <= 100, "between two stages too"
     assert TimeLeft(None, tmp_path)() == math.inf

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from mlbutler import record_file
-from mlbutler.bundle import as_claim, bundled, read_bundle
+from mlbutler.bundle import as_claim, pack_bundle, read_bundle
 from mlbutler.comparison.comparison import Comparison, compare_snapshots
 from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source, StageParams, Stored
@@ -346,11 +346,11 @@ PROGRESS = (_json({"head": "a" * 40, "started": 1.5, "stages": 3, "running": "tr
 
 
 def _progress(content: bytes, folder: Path, random: Random) -> None:
-    from mlbutler.reproduce.progress import left_behind
+    from mlbutler.reproduce.progress import read_ended_stages
 
     (folder / ".mlbutler").mkdir(exist_ok=True)
     (folder / ".mlbutler" / "progress.json").write_bytes(content)
-    stages = left_behind(folder)
+    stages = read_ended_stages(folder)
     assert RECORD.reproduce is not None
     shown(dataclasses.replace(RECORD, reproduce=dataclasses.replace(RECORD.reproduce, stages=stages)), random)
 
@@ -411,7 +411,7 @@ TARGETS = {
         Target("Vega templates", "json", TEMPLATES, _templates),
         Target("records", "json", (_SMALL, _RECORD), _record),
         Target("bundles", "json", (_SMALL, _RECORD), _bundle),
-        Target("bundles as bytes", "bytes", (bundled(RECORD, Redactor(())),), _bundle),
+        Target("bundles as bytes", "bytes", (pack_bundle(RECORD, Redactor(())),), _bundle),
         Target("states of experiments", "json", STATES, _state),
         Target("progress of stages", "json", PROGRESS, _progress),
         Target("pickles of DVC's queue", "bytes", (pickle.dumps({"a": [1, "x", (None, True)]}),), _pickle),

@@ -130,7 +130,7 @@ def test_what_is_verified_is_attested_and_read_again_with_who_signed_it(world: W
     assert said.startswith("attested by ci (urn:mlbutler:local, 20")
     forged = json.loads(dsse.parse_envelope(line).payload)
     forged["subject"][0]["digest"]["md5"] = "0" * 32
-    other = dsse.signed(json.dumps(forged).encode(), KEY)
+    other = dsse.sign(json.dumps(forged).encode(), KEY)
     note = "\n".join((line, other, "damaged", line.replace('"sig": "', '"sig": "AAAA')))
     world.git(root, "notes", "--ref=mlbutler-attestations", "add", "-f", "-m", note, "HEAD")
     again = world.run(root, known, *only, verb="verify")

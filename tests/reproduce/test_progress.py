@@ -18,7 +18,7 @@ from pathlib import Path
 from mlbutler.reproduce.progress import writing
 from mlbutler.secrets import Redactor
 with writing(Path(sys.argv[1]), "abc", 3, Redactor(())) as progress:
-    progress.starts("train")
+    progress.mark_started("train")
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -56,8 +56,8 @@ def test_what_a_killed_process_left_behind_does_not_count(tmp_path: Path, other:
 def test_stages_are_told_without_secrets_and_logs(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     other.communicate("")
     with writing(tmp_path, "abc", 2, Redactor(["hunter22"])) as progress:
-        progress.starts("one")
-        progress.ended(StageRun(name="one", outcome="failed", cause="hunter22", tail=("a log",)))
+        progress.mark_started("one")
+        progress.mark_ended(StageRun(name="one", outcome="failed", cause="hunter22", tail=("a log",)))
         text = (tmp_path / ".mlbutler" / "progress.json").read_text()
     assert '"one"' in text
     assert "hunter22" not in text

@@ -20,7 +20,7 @@ def print_rendering(root: Path, record_path: Path | None, form: str, console: Co
     Raises:
         UsageError: there is no record, or it was written by another version.
     """
-    from mlbutler.record_ended import ended
+    from mlbutler.record_ended import close_record
     from mlbutler.report.renderings import render
     from mlbutler.settings import load
 
@@ -28,7 +28,7 @@ def print_rendering(root: Path, record_path: Path | None, form: str, console: Co
     if record_path is None:
         settings = load(root, os.environ).settings.report
         record_path = path_of_record(root, settings.name)
-    record = redacted_record(ended(_read_record(record_path)), console.redactor)
+    record = redacted_record(close_record(_read_record(record_path)), console.redactor)
     print(render(form, record, settings), end="")
     return 0
 

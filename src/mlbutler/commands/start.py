@@ -17,10 +17,10 @@ from mlbutler.anonymous import anonymous
 from mlbutler.commands.clone_lock import FOLDER, lock_after_others, lock_clone, lock_step, lock_to_begin
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
-from mlbutler.extras import installed
+from mlbutler.extras import installed_version
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
-from mlbutler.held_back import held_back, values_to_hide
+from mlbutler.held_back import held_back_names, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read_record, record_path
@@ -154,7 +154,7 @@ def _context(stack: ExitStack, clone: _OpenedClone, found: _Begun, console: Cons
             linux.interrupt_with_parent()
     context = RunContext(
         root=clone.root, loaded=loaded, console=console, record=found.record, environ=left,
-        trust=Trust(found.remotes, reached, found.revisions, None if trusted else held_back(clone.environ)),
+        trust=Trust(found.remotes, reached, found.revisions, None if trusted else held_back_names(clone.environ)),
     )  # fmt: skip
     context.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
     if reached is not None:
@@ -352,7 +352,7 @@ def _environment(git: Git) -> Environment:
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return Environment(
         mlbutler=__version__,
-        dvc=installed("dvc"),
+        dvc=installed_version("dvc"),
         git=git.run("--version").text.removeprefix("git version "),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",

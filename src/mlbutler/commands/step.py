@@ -13,7 +13,7 @@ import msgspec
 from mlbutler.commands.clone_lock import SIDE_BY_SIDE
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.pipeline import blocked, resume, run_step, skip_step
+from mlbutler.pipeline import blocking_reason, resume, run_step, skip_step
 from mlbutler.record import REPORTING_STEPS, Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.secrets import has_credentials
@@ -63,7 +63,7 @@ def step(
             reproduce = msgspec.structs.replace(context.settings.reproduce, targets=tuple(targets))
             settings = msgspec.structs.replace(context.settings, reproduce=reproduce)
             context.loaded = dataclasses.replace(context.loaded, settings=settings)
-        if in_run and (reason := blocked(context.record, name)):
+        if in_run and (reason := blocking_reason(context.record, name)):
             code = skip_step(context, name, reason)
             return _finish(context.record, console, name, code)
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold

@@ -281,7 +281,7 @@ def _overall(comparison: Comparison) -> Verdict:
 
 def describe(metric: MetricChange) -> str:
     """Return ``metrics.json:accuracy 0.91 → 0.95 (+0.04)``."""
-    old, new, difference = numbers.compared(metric.old, metric.new, noise=metric.noise)
+    old, new, difference = numbers.sides_and_difference(metric.old, metric.new, noise=metric.noise)
     return (
         f"{metric.key} {old} → {new} ({difference})" if metric.difference is not None else f"{metric.key} {old} → {new}"
     )

@@ -87,7 +87,7 @@ def _refuse_through_links(git: Git, paths: Sequence[str]) -> None:
     """Refuse paths that lie behind a link; one that is a link itself is replaced, and not written through."""
     links = Symlinks(git.directory, git, every=True)
     behind = {path: path.rpartition("/")[0] for path in paths if "/" in path}
-    refused = links.refused(dict.fromkeys(behind.values()))
+    refused = links.refused_links(dict.fromkeys(behind.values()))
     for path, folder in behind.items():
         if folder in refused:
             raise refusal({path: refused[folder]})

@@ -106,11 +106,11 @@ def stage_notes(record: Record | None, root: Path | None = None) -> tuple[StageN
     Args:
         root: of a run that was ended, which has left no record of them but its progress.
     """
-    from mlbutler.reproduce.progress import left_behind
+    from mlbutler.reproduce.progress import read_ended_stages
 
     runs = record.reproduce.stages if record is not None and record.reproduce is not None else ()
     if not runs and root is not None:
-        runs = left_behind(root)
+        runs = read_ended_stages(root)
     return tuple(
         StageNote(name=run.name, outcome=run.outcome, seconds=round(run.duration, 3))
         for run in runs

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import complaint
 from mlbutler.frozen import frozen
-from mlbutler.http_answer import received
+from mlbutler.http_answer import send_request
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.retry_after import retry_after
 
@@ -293,7 +293,7 @@ class Api:
                 method, at, json=json, files=dict(files) if files else None, headers=self._secret if own else None
             )
             try:
-                answer = received(self._http, request)
+                answer = send_request(self._http, request)
             except ProtocolError as error:  # httpx lets it through
                 raise httpx.ProxyError("no SOCKS proxy") from error
             target = answer.headers.get("location")

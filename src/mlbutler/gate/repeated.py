@@ -67,7 +67,7 @@ def judge_limit(
         said += f"{ends[0]} to {ends[1]}, must be {word} {numbers.value(limit)})"
     else:
         bound = numbers.value(limit) if name == "max_drop" else f"{numbers.share(limit)} of the old value"
-        old, new, change = numbers.compared(_mean(repeats.old), _mean(repeats.new), noise=repeats.noise)
+        old, new, change = numbers.sides_and_difference(_mean(repeats.old), _mean(repeats.new), noise=repeats.noise)
         ends = [numbers.rounded(number, repeats.noise, signed=True) for number in (repeats.low, repeats.high)]
         said = f"{metric.key} {old} → {new} on average of {len(repeats.new)} seeds "
         said += f"({change}, {interval} {ends[0]} to {ends[1]}, limit {bound})"

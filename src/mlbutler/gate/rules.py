@@ -136,5 +136,5 @@ def _drop(
     if gate.of:
         change = f"{numbers.MINUS if new < old else '+'}{_format_value(gate, abs(new - old))}"
     else:
-        change = numbers.compared(old, new)[2]
+        change = numbers.sides_and_difference(old, new)[2]
     return result("passed" if kept else _outcome_if_broken(gate), f"{metric.key} {before} → {after} ({change}{share})")

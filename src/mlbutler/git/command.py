@@ -30,7 +30,7 @@ from mlbutler.frozen import frozen
 from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
 from mlbutler.git.token_user import token_user
-from mlbutler.held_back import allowed, values_to_hide
+from mlbutler.held_back import harmless_environment, values_to_hide
 from mlbutler.secrets import Redactor, secret_values, without_credentials
 from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
 
@@ -249,7 +249,7 @@ class GitCommand:
     def _local_environment(self) -> dict[str, str]:
         """Return the environment of local commands; a filter that the pull request configured may run in them."""
         if self.access is not None:
-            return allowed(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1"}
+            return harmless_environment(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1"}
         settings = [name for name in self._network_environment if name.startswith("GIT_CONFIG_")]
         return without_credentials(self._network_environment, secret_values(self._environ), keep=settings)
 

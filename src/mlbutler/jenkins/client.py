@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
-from mlbutler.http_answer import received
+from mlbutler.http_answer import send_request
 from mlbutler.parsing import Unreadable, parse_json, reading
 from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
 
@@ -246,7 +246,7 @@ class JenkinsClient:
             response.close()
 
     def _answer(self, method: str, path: str, **content: Any) -> httpx.Response:
-        return received(self._http, self._http.build_request(method, path, **content))
+        return send_request(self._http, self._http.build_request(method, path, **content))
 
     def _crumbs(self) -> dict[str, str]:
         """Return the crumb header that a password, unlike a token, needs; it belongs to this client's session."""

@@ -112,7 +112,7 @@ def _refuse(root: Path, symlinks: Symlinks, paths: Iterable[str]) -> None:
         owner = next((_OWNED[part] for part in path.lower().split("/") if part in _OWNED), None)
         if owner is not None:
             raise PathRefused(f"{path} is an output, in a folder that is {owner} own.", "Give it another place.")
-    if found := symlinks.refused(paths):
+    if found := symlinks.refused_links(paths):
         raise refusal(found)
     _refuse_no_folders(root, paths)
 
@@ -148,7 +148,7 @@ def _replaced_files(project: ProjectData, path: str, stage: Stage, output: Outpu
     contents = _contents(project, path, recorded.algorithm, ignored=target is None or "" in target)
     if path == output.path and contents.value == recorded.value and not contents.links:
         return
-    if refused := project.symlinks.refused(f"{path}/{name}/" for name in contents.links):
+    if refused := project.symlinks.refused_links(f"{path}/{name}/" for name in contents.links):
         raise refusal(refused)
     for name, (oid, size) in contents.files.items():
         if oid is None or target is None or target.get(name) != oid.md5:

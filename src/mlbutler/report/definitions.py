@@ -19,9 +19,9 @@ def section(compare: CompareResult) -> Section | None:
     """
     if not compare.stages:
         return None
-    lost = any(change.lost() for change in compare.stages)
+    lost = any(change.lost_inputs() for change in compare.stages)
     frozen = any(change.freezes() for change in compare.stages)
-    ordered = sorted(compare.stages, key=lambda change: not (change.lost() or change.freezes()))
+    ordered = sorted(compare.stages, key=lambda change: not (change.lost_inputs() or change.freezes()))
     rows = tuple(row for change in ordered for row in _rows(change))
     blocks: list[Paragraph | Table] = []
     if lost:

@@ -244,8 +244,8 @@ def _describe_unseen_changes(compare: CompareResult) -> Iterator[str]:
 
     Stages that lost a dependency or are frozen, and code that a stage uses without declaring it.
     """
-    for stage in [s for s in compare.stages if s.lost() or s.freezes()][:2]:
-        lost = [part.name for part in stage.lost()]
+    for stage in [s for s in compare.stages if s.lost_inputs() or s.freezes()][:2]:
+        lost = [part.name for part in stage.lost_inputs()]
         if lost:
             yield f"Stage {stage.stage} no longer depends on {first_few(lost, 2)}: it does not run again for that"
         if stage.freezes():

@@ -79,7 +79,7 @@ def fields(compare: CompareResult, settings: Settings) -> tuple[tuple[str, str],
     shown, _ = _rows_to_show(compare, settings)
     found = []
     for metric in shown[:SHOWN]:
-        old, new, change = numbers.compared(metric.old, metric.new, settings.precision, metric.noise)
+        old, new, change = numbers.sides_and_difference(metric.old, metric.new, settings.precision, metric.noise)
         found.append((metric.name or metric.file, f"{old} → {new} ({change})"))
     return tuple(found)
 
@@ -130,7 +130,7 @@ def short_name(key: str, compare: CompareResult) -> str:
 
 
 def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: frozenset[str], noise: bool) -> Row:
-    old, new, change = numbers.compared(metric.old, metric.new, precision, metric.noise)
+    old, new, change = numbers.sides_and_difference(metric.old, metric.new, precision, metric.noise)
     if share := numbers.percent(metric.relative):
         change += f" ({share})"
     perhaps = _may_be_noise(metric, compare)

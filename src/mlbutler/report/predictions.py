@@ -79,7 +79,7 @@ def _scores(change: PredictionChange, precision: int) -> Table:
     rows = []
     for score in change.scores:
         noise = (score.high - score.low) / 2
-        old, new, difference = numbers.compared(score.old, score.new, precision, noise)
+        old, new, difference = numbers.sides_and_difference(score.old, score.new, precision, noise)
         low, high = (numbers.rounded(bound, noise, signed=True) for bound in (score.low, score.high))
         tone = VERDICT_TONES[score.verdict]
         rows.append(

@@ -30,7 +30,7 @@ def section(compare: CompareResult, precision: int) -> Section | None:
 def _row(result: RepeatResult, compare: CompareResult, precision: int) -> Row:
     tone = VERDICT_TONES[result.verdict]
     before, after = (sum(side) / len(side) for side in (result.old, result.new))
-    old, new, difference = numbers.compared(before, after, precision, result.noise)
+    old, new, difference = numbers.sides_and_difference(before, after, precision, result.noise)
     bounds = [numbers.rounded(bound, result.noise, signed=True) for bound in (result.low, result.high)]
     return (
         cell(short_name(result.metric, compare), style=Style.CODE),

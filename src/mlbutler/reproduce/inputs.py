@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlbutler.project.data import ProjectData
 
 
-def changed_in_place(
+def find_changed_inputs(
     project: ProjectData, before: Collection[str], ran: Collection[str], stores: Collection[LocalStore]
 ) -> tuple[str, ...]:
     """Return artifacts laid out for reading that have changed; remove damaged objects from `stores`.

@@ -85,9 +85,9 @@ class WorkerLink:
         """Return the last lines of output since `ask` was called."""
         return self._process.tail
 
-    def told_to_stop(self, code: int | None) -> bool:
-        """See `Process.told_to_stop`."""
-        return self._process.told_to_stop(code)
+    def is_told_to_stop(self, code: int | None) -> bool:
+        """See `Process.is_told_to_stop`."""
+        return self._process.is_told_to_stop(code)
 
     def wait_until_ready(self, deadline: float | None) -> None:
         """Wait for the worker to have imported DVC. Raises as `ask`."""

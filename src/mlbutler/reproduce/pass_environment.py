@@ -9,7 +9,7 @@ from mlbutler.record import Change
 from mlbutler.settings import LoadedSettings, settings_at
 
 
-def allowed(
+def allowed_names(
     loaded: LoadedSettings, change: Change, target: Iterable[str] | None, content: Callable[[str, str], bytes | None]
 ) -> tuple[str, ...]:
     """Return the names in ``reproduce.pass_environment`` that the change itself did not bring.

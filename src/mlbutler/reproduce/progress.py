@@ -42,12 +42,12 @@ class Writer:
         self._now = StageProgress(head, time.time(), stages)
         self._write()
 
-    def starts(self, stage: str) -> None:
+    def mark_started(self, stage: str) -> None:
         """Note that `stage` begins to run."""
         self._now = dataclasses.replace(self._now, running=stage)
         self._write()
 
-    def ended(self, run: StageRun) -> None:
+    def mark_ended(self, run: StageRun) -> None:
         """Note that a stage has ended."""
         done = dataclasses.replace(run, tail=())  # the report of the whole run shows logs
         self._now = dataclasses.replace(self._now, running="", done=(*self._now.done, done))
@@ -82,21 +82,21 @@ def load_progress(root: Path) -> StageProgress | None:
         with FileLock(root / ".mlbutler" / _LOCK, timeout=0):
             return None
     except Timeout:
-        return _parsed(content)
+        return _parse_progress(content)
     except OSError:
         return None
 
 
-def left_behind(root: Path) -> tuple[StageRun, ...]:
+def read_ended_stages(root: Path) -> tuple[StageRun, ...]:
     """Return the stages that had ended when a run was killed; none when it came to its end."""
     try:
-        found = _parsed((root / ".mlbutler" / _FILE).read_bytes())
+        found = _parse_progress((root / ".mlbutler" / _FILE).read_bytes())
     except OSError:
         return ()
     return found.done if found is not None else ()
 
 
-def _parsed(content: bytes) -> StageProgress | None:
+def _parse_progress(content: bytes) -> StageProgress | None:
     """Return what the file says, None where it is damaged: code of the project may have written it."""
     import msgspec
 

@@ -31,7 +31,7 @@ class RunCacheView:
         found = Path(tempfile.mkdtemp(dir=self._told["folder"]))
         save, place = stage_cache.save, stage_cache._get_cache_dir
 
-        def looked_up(key: str) -> Any:
+        def look_up(key: str) -> Any:
             folder = found / key[:2] / key
             if not folder.exists():
                 if key in known:
@@ -42,7 +42,7 @@ class RunCacheView:
                     shutil.copyfile(file, folder / file.name)
             return place(key)
 
-        def saved(stage: Any) -> None:
+        def save_run(stage: Any) -> None:
             # The command has run since: what it may have left in the folder it was looked up in does not count.
             own = Path(tempfile.mkdtemp(dir=self._told["folder"]))
             stage_cache.cache_dir, stage_cache._get_cache_dir = str(own), place
@@ -50,4 +50,4 @@ class RunCacheView:
             for file in own.glob("*/*/*"):
                 self.made[f"{file.parent.name}/{file.name}"] = file.read_text(encoding="utf-8")
 
-        stage_cache.cache_dir, stage_cache._get_cache_dir, stage_cache.save = str(found), looked_up, saved
+        stage_cache.cache_dir, stage_cache._get_cache_dir, stage_cache.save = str(found), look_up, save_run

@@ -114,11 +114,11 @@ class Runner:
         """
         result = self.result
         for stage in self._plan:
-            result.runs[stage.name] = not_run(stage)
+            result.runs[stage.name] = result_of_unrun_stage(stage)
         self._backup.restore_missing()
         try:
             self._known = self._graph()
-            failed = self._failed_elsewhere()
+            failed = self._note_failed_elsewhere()
             for number, stage in enumerate(self._stale, 1):
                 if stage.name in failed or failed & set(self._known[stage.name]["upstream"]):
                     continue
@@ -138,7 +138,7 @@ class Runner:
             self._close()
         return result
 
-    def _failed_elsewhere(self) -> set[str]:
+    def _note_failed_elsewhere(self) -> set[str]:
         names = [stage.name for stage in self._stale if stage.name in self._failed]
         for name in names:
             self.result.runs[name] = StageRun(name=name, outcome="failed", cause="on another agent: see its log")
@@ -316,10 +316,10 @@ class Runner:
                 self._link.wait_until_ready(self._deadline)
             events = self._link.ask(command, self._deadline)
         except WorkerGone as gone:
-            if gone.why is Ended.EXITED and self._link.told_to_stop(gone.exit_code):
+            if gone.why is Ended.EXITED and self._link.is_told_to_stop(gone.exit_code):
                 raise WorkerGone(Ended.INTERRUPTED, gone.exit_code) from gone
             raise
-        if self._link.told_to_stop(_failure(events)):
+        if self._link.is_told_to_stop(_failure(events)):
             raise WorkerGone(Ended.INTERRUPTED, None)
         return events
 
@@ -343,7 +343,7 @@ def _failure(events: Sequence[Mapping[str, Any]]) -> int | None:
     return (told.get("exit_code") or 1) if told["outcome"] == "failed" else None
 
 
-def not_run(stage: StagePlan) -> StageRun:
+def result_of_unrun_stage(stage: StagePlan) -> StageRun:
     """Return the result of a stage that was not run: nothing had to be done, or it was not reached."""
     settled = stage.state in (StageState.UP_TO_DATE, StageState.FROZEN)
     cause = "frozen" if stage.state is StageState.FROZEN else sentence(stage.causes)

@@ -31,7 +31,7 @@ def wait_for_the_same(stage_cache: Any) -> None:
 
     restore = stage_cache.restore
 
-    def restored(stage: Any, *args: Any, **options: Any) -> Any:
+    def restore_or_wait(stage: Any, *args: Any, **options: Any) -> Any:
         before = [(dep, dep.hash_info, dep.meta) for dep in stage.deps]
         try:
             return restore(stage, *args, **options)
@@ -44,7 +44,7 @@ def wait_for_the_same(stage_cache: Any) -> None:
             dep.hash_info, dep.meta = hash_info, meta
         return restore(stage, *args, **options)
 
-    stage_cache.restore = restored
+    stage_cache.restore = restore_or_wait
 
 
 def _acquire(path: Path, key: str, stage: Any) -> bool:

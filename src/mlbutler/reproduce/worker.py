@@ -67,7 +67,7 @@ def main(commands: int, events: int) -> int:
     for command in _commands(commands):
         job = _graph if command["do"] == "graph" else _stage
         told.busy = True
-        _forked(job, command, commands, send)
+        _run_in_fork(job, command, commands, send)
         told.busy = False
         if told.interrupted:
             return 130
@@ -118,7 +118,9 @@ def _import_dvc() -> None:
     dvc_yaml.guard()  # DVC reads dvc.lock a dozen times for a stage; its own parser took most of a short stage's time
 
 
-def _forked(job: Callable[[dict[str, Any], Send], None], command: dict[str, Any], commands: int, send: Send) -> None:
+def _run_in_fork(
+    job: Callable[[dict[str, Any], Send], None], command: dict[str, Any], commands: int, send: Send
+) -> None:
     started = time.monotonic()
     pid = os.fork()
     if pid == 0:
@@ -224,7 +226,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     steady.watch(lambda stage: seen.started and stage.addressing == name, moved.extend)
     while True:
         try:
-            answer = _reproduced(name, command, seen)
+            answer = _reproduce_stage(name, command, seen)
         except (Exception, KeyboardInterrupt) as error:
             busy = _kind(error) == "busy" and not seen.started
             if busy and time.monotonic() < give_up:
@@ -239,7 +241,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
         return
 
 
-def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str, Any]:
+def _reproduce_stage(name: str, command: dict[str, Any], seen: _Commands) -> dict[str, Any]:
     from dvc.repo import Repo
 
     runs = command["runs"]
@@ -286,10 +288,10 @@ def _isolate(prefix: list[str]) -> None:
     isolation.before_start(prefix)  # in the fork that this stage has for itself
     made = module._make_cmd
 
-    def isolated(executable: str | None, text: str) -> list[str]:
+    def make_isolated_command(executable: str | None, text: str) -> list[str]:
         return [*isolation.present(prefix), *made(executable or "/bin/sh", text)]
 
-    module._make_cmd = isolated
+    module._make_cmd = make_isolated_command
 
 
 def _entry(stage: Any) -> str:

@@ -69,7 +69,7 @@ def attest(context: RunContext, result: VerifyResult, key: str, file: Path | Non
     )
     for problem in problems:
         context.console.line(f"not attested: {problem}")
-    lines = [dsse.signed(one, key) if key else one.decode() for one in made.values()]
+    lines = [dsse.sign(one, key) if key else one.decode() for one in made.values()]
     if file is not None:
         try:
             atomic.write(file, "".join(f"{line}\n" for line in lines).encode())
@@ -97,7 +97,7 @@ def attest_reproduced(context: RunContext, commit: str) -> tuple[tuple[str, ...]
             return (), f"; not attested: {why}"
         isolation = reproduce.isolation if reproduce is not None else ""
         made, problems = _build_statements(ran, lambda run: _statement_of_run(context, commit, run, isolation))
-        lines = [dsse.signed(one, key) for one in made.values()]
+        lines = [dsse.sign(one, key) for one in made.values()]
         why = _keep(context, commit, lines) if lines else ""
     except MlbutlerError as error:
         return (), f"; not attested: {error.message}"

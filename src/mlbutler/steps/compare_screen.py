@@ -61,7 +61,7 @@ def _describe_stage_change(change: StageDefinitionChange) -> list[str]:
         return [f"stage {change.stage}: {change.kind}"]
     lines = [f"stage {change.stage}: was {change.old_name}"] if change.old_name else []
     for part in change.parts:
-        warning = "warning: " if part in change.lost() or (part.part == "frozen" and part.new) else ""
+        warning = "warning: " if part in change.lost_inputs() or (part.part == "frozen" and part.new) else ""
         value = part.name or (texts_differ(part.old or "-", part.new or "-") if part.part != "frozen" else "")
         lines.append(f"{warning}stage {change.stage}: {part.part} {part.kind}{': ' + value if value else ''}")
     return lines

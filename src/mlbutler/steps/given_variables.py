@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mlbutler.frozen import frozen
-from mlbutler.held_back import held_back
+from mlbutler.held_back import held_back_names
 from mlbutler.process import project_environment
-from mlbutler.reproduce.pass_environment import allowed
+from mlbutler.reproduce.pass_environment import allowed_names
 from mlbutler.steps.context import RunContext
 
 _SHOWN = 12
@@ -31,7 +31,7 @@ class GivenEnvironment:
 def given_environment(context: RunContext) -> GivenEnvironment:
     """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
     names = passed_variables(context)
-    held = held_back(context.environ, names) if context.trust.given_up is None else context.trust.given_up
+    held = held_back_names(context.environ, names) if context.trust.given_up is None else context.trust.given_up
     if held:
         context.console.detail(f"Held back from the project's code: {', '.join(held)}")
     return GivenEnvironment(project_environment(context.environ, names), held)
@@ -39,7 +39,7 @@ def given_environment(context: RunContext) -> GivenEnvironment:
 
 def passed_variables(context: RunContext) -> tuple[str, ...]:
     """Return the names of the variables that the project's code is given whatever they hold."""
-    return tuple(allowed(
+    return tuple(allowed_names(
         context.loaded, context.record.change, context.trust.target_revisions,
         lambda revision, name: context.git.show(revision, f"{context.prefix}{name}"),
     ))  # fmt: skip

@@ -14,7 +14,7 @@ from mlbutler.forge.opening import NoToken
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult, Record
-from mlbutler.record_ended import ended
+from mlbutler.record_ended import close_record
 from mlbutler.report.plots.figure import File
 from mlbutler.steps import agreed as steps_agreed
 from mlbutler.steps import unshared
@@ -145,7 +145,7 @@ def _find_newer_commit(git: Git, record: Record, change: Change) -> str:
     from mlbutler.report import headline
 
     remote, branch = change.git_remote, change.head_branch
-    if headline.outcome(ended(record)) is not Outcome.INTERRUPTED or not remote or not branch:
+    if headline.outcome(close_record(record)) is not Outcome.INTERRUPTED or not remote or not branch:
         return ""
     try:
         tip = git.remote_refs(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}", "")

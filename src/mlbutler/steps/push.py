@@ -15,7 +15,7 @@ from mlbutler.first_few import first_few
 from mlbutler.numbers import count
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult, Record
 from mlbutler.report.findings import grouped
-from mlbutler.reproduce.progress import left_behind
+from mlbutler.reproduce.progress import read_ended_stages
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext, StepOptions
 from mlbutler.steps.sending import (
@@ -98,7 +98,7 @@ def run(context: RunContext) -> PushResult:
 def _ran(record: Record, root: Path) -> set[str]:
     """Return the stages that this build ran; of a run that was killed, those that had ended."""
     reproduce = record.reproduce
-    runs = reproduce.stages if reproduce is not None else left_behind(root)
+    runs = reproduce.stages if reproduce is not None else read_ended_stages(root)
     return {stage.name for stage in runs if stage.outcome == "ran"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlbutler import atomic, record_file
 from mlbutler.errors import OutsideError, SettingsError
 from mlbutler.record import Outcome, Record, ReportResult
-from mlbutler.record_ended import ended, interrupted
+from mlbutler.record_ended import close_interrupted_record, close_record
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
 from mlbutler.steps.context import RunContext
@@ -28,7 +28,7 @@ def run(context: RunContext, *, aborted: bool = False) -> ReportResult:
         PathRefused: its path contains a link.
     """
     if aborted:
-        context.record = interrupted(context.record)
+        context.record = close_interrupted_record(context.record)
         context.progress.own_steps |= {
             name for name, result in context.record.steps() if result.outcome is Outcome.INTERRUPTED
         }
@@ -53,11 +53,11 @@ def _write_bundle(context: RunContext) -> None:
     Raises:
         OutsideError: the file cannot be written.
     """
-    from mlbutler.bundle import NAME, bundled  # which forks' reports alone need
+    from mlbutler.bundle import NAME, pack_bundle  # which forks' reports alone need
 
     path = context.root / ".mlbutler" / NAME
     try:
-        atomic.write(path, bundled(ended(context.record), context.console.redactor))
+        atomic.write(path, pack_bundle(close_record(context.record), context.console.redactor))
     except OSError as error:
         raise OutsideError(f"Cannot write {path}: {error.strerror or error}.", "Make it writable.") from error
 
@@ -81,7 +81,7 @@ def _summarise(context: RunContext, report: Path) -> None:
 def _shorter(context: RunContext) -> bytes:
     from mlbutler.report import markdown
 
-    record = record_file.redacted_record(ended(context.record), context.console.redactor)
+    record = record_file.redacted_record(close_record(context.record), context.console.redactor)
     limits = markdown.Limits(_LONGEST_SUMMARY, "bytes")
     return markdown.render(record, context.settings.report, limits).encode("utf-8", "replace")
 
@@ -97,7 +97,7 @@ def write_report(
     from mlbutler.report.renderings import FILES, render
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
-    record = record_file.redacted_record(ended(record), redactor)
+    record = record_file.redacted_record(close_record(record), redactor)
     files = tuple((kind, directory / name, render(kind, record, settings)) for kind, name in FILES.items())
     try:
         for _, path, text in files:

@@ -16,7 +16,7 @@ from mlbutler.project.times import write_times
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun, StageState
 from mlbutler.reproduce import loop
 from mlbutler.reproduce.progress import Writer, writing
-from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat, not_run
+from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat, result_of_unrun_stage
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.secrets import Redactor
 from mlbutler.steps import sync
@@ -106,11 +106,11 @@ def _surroundings(
 
     def mark_started(name: str) -> None:
         outputs.mark_started(name)
-        progress.starts(name)
+        progress.mark_started(name)
 
     def mark_ended(run: StageRun) -> None:
         outputs.mark_ended(run)
-        progress.ended(run)
+        progress.mark_ended(run)
 
     return Surroundings(
         root=context.root,
@@ -253,12 +253,12 @@ def _remember(context: RunContext, done: Reproduction) -> None:
 
 def _find_changed_inputs(context: RunContext, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
     from mlbutler.remotes.opening import open_cache, open_mirror
-    from mlbutler.reproduce.inputs import changed_in_place
+    from mlbutler.reproduce.inputs import find_changed_inputs
 
     mirror = open_mirror(context.mirror if context.trusted else None, context.project, trusted=context.trusted)
     stores = [open_cache(context.project), *([mirror] if mirror is not None else [])]
     ran = {run.name for run in done.runs.values() if run.outcome not in ("unchanged", "not reached")}
-    return changed_in_place(context.project, before, ran, stores)
+    return find_changed_inputs(context.project, before, ran, stores)
 
 
 def _result_without_runs(plan: PlanResult) -> ReproduceResult:
@@ -266,7 +266,7 @@ def _result_without_runs(plan: PlanResult) -> ReproduceResult:
     reason = "nothing to run"
     if plan.is_up_to_date():
         reason += ": the only stage is up to date" if count == 1 else f": all {count} stages are up to date"
-    stages = tuple(not_run(stage) for stage in plan.stages)
+    stages = tuple(result_of_unrun_stage(stage) for stage in plan.stages)
     return _with_unrun_stages(plan, ReproduceResult(outcome=Outcome.PASSED, reason=reason, stages=stages))
 
 

@@ -15,7 +15,7 @@ from mlbutler.forge.interface import CommitStatus, Forge
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change, Outcome, Record
-from mlbutler.record_ended import ended
+from mlbutler.record_ended import close_record
 from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import settings_at
 from mlbutler.steps.comment_settings import agreed_comment_settings
@@ -99,7 +99,7 @@ def with_pull_request(context: RunContext, forge: Forge) -> Change:
 def record_to_publish(context: RunContext, change: Change) -> Record:
     """Return the record with `change` in it and without secrets, as that of a finished run."""
     return record_file.redacted_record(
-        dataclasses.replace(ended(context.record), change=change), context.console.redactor
+        dataclasses.replace(close_record(context.record), change=change), context.console.redactor
     )
 
 

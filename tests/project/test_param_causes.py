@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.project.model import ParamsFile
-from mlbutler.project.param_causes import lacking, not_recordable, param_causes
+from mlbutler.project.param_causes import missing_params, not_recordable, param_causes
 
 
 def file(recorded: Any, current: Any, names: tuple[str, ...] = (), **more: Any) -> ParamsFile:
@@ -77,7 +77,7 @@ def test_a_path_that_dvc_writes_otherwise_says_so() -> None:
 
 def test_what_keeps_a_stage_from_running() -> None:
     def kinds_and_subjects(params: ParamsFile) -> list[tuple[str, str]]:
-        return [(cause.kind, cause.subject) for cause in (*lacking(params, "dvc.yaml"), *not_recordable(params))]
+        return [(cause.kind, cause.subject) for cause in (*missing_params(params, "dvc.yaml"), *not_recordable(params))]
 
     assert kinds_and_subjects(file({}, None)) == [("missing", "params.yaml")]
     assert kinds_and_subjects(file({}, {"a": 1}, ("a", "b"))) == [("missing", "params.yaml:b")]
@@ -85,7 +85,7 @@ def test_what_keeps_a_stage_from_running() -> None:
     day = {"a": {"when": [datetime.date(2024, 1, 1)]}, "b": 1}
     assert kinds_and_subjects(file({}, day)) == [("unreadable", "params.yaml:a")]
     assert kinds_and_subjects(file({}, {"a": 1})) == []
-    (cause,) = lacking(file({}, {"a": 1}, ("./my.yaml:",)), "dvc.yaml")
+    (cause,) = missing_params(file({}, {"a": 1}, ("./my.yaml:",)), "dvc.yaml")
     assert "for all of that file write `./my.yaml: null`" in cause.remedy
 
 

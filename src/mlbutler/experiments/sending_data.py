@@ -15,7 +15,7 @@ from mlbutler.settings import Settings
 from mlbutler.state.presence import Invalidation, PresenceCache
 from mlbutler.store.holdings import is_complete, local_objects
 from mlbutler.store.interface import ObjectId, Presence, Store
-from mlbutler.store.send import ask_all, lacking, send_to_store, worst
+from mlbutler.store.send import ask_all, find_missing, send_to_store, worst
 from mlbutler.store.transfer import ProgressSink
 
 
@@ -91,7 +91,7 @@ class DataToSend:
         known = self._presence.get(address) if address else {}
         here = local_objects(self._cache, artifacts.values())
         asked = [oid for oid in here if oid not in known]
-        missing = lacking(asked, self._cache, store)
+        missing = find_missing(asked, self._cache, store)
         if address:
             there = set(asked) - set(missing)
             self._presence.put(address, dict.fromkeys(there), began)

@@ -18,7 +18,7 @@ from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFi
 from mlbutler.project.plain_paths import plain_paths
 from mlbutler.project.stage_order import order_stages
 from mlbutler.secrets import without_userinfo
-from mlbutler.store.missing_plugins import stood_in_for
+from mlbutler.store.missing_plugins import replace_missing_plugins
 
 _PLAIN = re.compile(r"[^./][^/]*(?:/[^./][^/]*)*").fullmatch
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
@@ -36,7 +36,7 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
     """
     guard()
     try:
-        with stood_in_for(), plain_paths():
+        with replace_missing_plugins(), plain_paths():
             found = order_stages(repo.index)
         locks = _Locks(repo)
         stages = tuple(_stage(repo, stage, locks, read_params) for stage in found)

@@ -134,11 +134,11 @@ def _objects(
         names = (f"{commit.oid}:{prefix}{file}" for file in recorded)
         key = tuple(blobs[name].oid if name in blobs else "" for name in names)
         if paths and key != before:
-            found, before = (_then(snapshots, prefix, commit, paths, remote=remote) if any(key) else {}), key
+            found, before = (_sources_at(snapshots, prefix, commit, paths, remote=remote) if any(key) else {}), key
         yield found
 
 
-def _then(
+def _sources_at(
     snapshots: SnapshotReader, prefix: str, commit: Commit, paths: Sequence[str], *, remote: bool
 ) -> dict[str, Source]:
     try:

@@ -25,7 +25,7 @@ def param_causes(params: ParamsFile) -> list[Cause]:
     Values that DVC never finds equal again are causes of kind ``always``, with what to write instead.
     """
     if params.current is None or params.problem:
-        return []  # see `lacking`
+        return []  # see `missing_params`
     recorded: Mapping[str, Any] = params.recorded or {}
     causes = [_spelling_cause(params)] if params.written else []
     for name in params.names or tuple(dict.fromkeys((*params.current, *recorded))):
@@ -40,7 +40,7 @@ def param_causes(params: ParamsFile) -> list[Cause]:
     return causes
 
 
-def lacking(params: ParamsFile, file: str, hidden_by: str = "") -> Iterator[Cause]:
+def missing_params(params: ParamsFile, file: str, hidden_by: str = "") -> Iterator[Cause]:
     """Return what keeps the stage from running: parameters that are missing or that DVC cannot read.
 
     Args:

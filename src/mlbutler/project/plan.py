@@ -15,7 +15,7 @@ from mlbutler.frozen import frozen
 from mlbutler.project import overlooked
 from mlbutler.project.current_hashes import CurrentHashes
 from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stage, Stages
-from mlbutler.project.param_causes import lacking, not_recordable, param_causes
+from mlbutler.project.param_causes import missing_params, not_recordable, param_causes
 from mlbutler.record import Cause, StagePlan, StageState
 
 FindRun = Callable[[Stage, Mapping[str, Recorded]], Mapping[str, Recorded] | None]
@@ -149,7 +149,7 @@ class Planner:
             if owner is not None and owner[1].cached:  # else the producer is judged by itself
                 yield _doubt(params.path, found)
         elif owner is None or found.current is not None or found.problem:
-            yield from lacking(found, stage.file, self._current.overlooked_file(params.path))
+            yield from missing_params(found, stage.file, self._current.overlooked_file(params.path))
             yield from param_causes(found)
 
     def _dependency_causes(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
@@ -204,7 +204,7 @@ class Planner:
             if owner is None or not self._is_rerun(owner[0].name):
                 found = self._current.params(params)
                 if isinstance(found, ParamsFile) and (owner is None or found.current is not None or found.problem):
-                    yield from lacking(found, stage.file, self._current.overlooked_file(params.path))
+                    yield from missing_params(found, stage.file, self._current.overlooked_file(params.path))
                     yield from not_recordable(found)
         for dependency in stage.dependencies:
             path = dependency.path

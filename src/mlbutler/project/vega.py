@@ -112,7 +112,7 @@ def _fill_template(
             found, filled = converter.flat_datapoints(side)
             properties = filled or properties
             revisions.append(side)
-            points += _few(found, lines=definition.template in (*_PLAIN, *_LINES))
+            points += _limit_points(found, lines=definition.template in (*_PLAIN, *_LINES))
         if not points:
             raise _Unfit("no data points")
         template = _template(root, definition.template, own=own)
@@ -191,7 +191,7 @@ def _properties(definition: PlotDefinition, data: Mapping[str, Any]) -> dict[str
     return found | ({"y_label": definition.y_label} if definition.y_label else {})
 
 
-def _few(points: list[dict[str, Any]], *, lines: bool) -> list[dict[str, Any]]:
+def _limit_points(points: list[dict[str, Any]], *, lines: bool) -> list[dict[str, Any]]:
     """Return at most `_MOST_ROWS` points of each series; what is counted or summed cannot be thinned."""
     series: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
     for point in points:

@@ -202,7 +202,7 @@ def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | No
 def describe_moves(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
     """Return, in sentences, how the change's remotes, directories and mirror differ from the target branch's.
 
-    None where the target branch is not known: what is there already would be called new.
+    Empty where the target branch is not known: what is there already would be called new.
     """
     agreements = tuple(known or ())
     return tuple(_sentences(root, loaded, agreements, agreements[0])) if agreements else ()

@@ -160,7 +160,7 @@ class PlanCache:
         names = _outermost((*paths, *read.files, *_CONFIG))
         tracked = with_folders((*names, *OWN))
         folders = {path: found for path, found in read.folders.items() if not _lies_in_any(path, names)}
-        if len(names) + len(folders) > _MOST or self._came_meanwhile(names, folders, since):
+        if len(names) + len(folders) > _MOST or self._has_new_folder(names, folders, since):
             self.invalidate()
             return
         inputs = {path: self._now.of_path(path, since) for path in names}
@@ -195,7 +195,7 @@ class PlanCache:
         except OSError:
             return ""
 
-    def _came_meanwhile(self, names: Iterable[str], listed: Collection[str], since: float) -> bool:
+    def _has_new_folder(self, names: Iterable[str], listed: Collection[str], since: float) -> bool:
         """Tell whether a folder above a tracked path may have come after all others were listed."""
         inside = [name for name in names if not name.startswith(("/", "../"))]  # DVC looks for stages in the project
         for folder in with_folders(inside).difference(names, listed, with_folders(OWN)):

@@ -42,7 +42,7 @@ def _lacking(context: RunContext) -> Iterator[tuple[str, int, int]]:
     from mlbutler.remotes.opening import Remotes, open_cache
     from mlbutler.store.holdings import local_objects
     from mlbutler.store.interface import ObjectId
-    from mlbutler.store.send import lacking
+    from mlbutler.store.send import find_missing
 
     project = context.project
     project.reload()
@@ -56,7 +56,7 @@ def _lacking(context: RunContext) -> Iterator[tuple[str, int, int]]:
     for name, oids in by_remote.items():
         store = remotes(name)
         assert store is not None
-        missing = lacking(local_objects(cache, oids), cache, store)
+        missing = find_missing(local_objects(cache, oids), cache, store)
         if missing:
             sizes = [found.st_size for oid in missing if (found := cache.stat(oid)) is not None]
             yield name, len(missing), sum(sizes)

@@ -239,31 +239,31 @@ class _Bringing:
             self.sizes.update(here)
             self.tally.add(self.cache.name, sum(here.values()), len(here))
         if left and self.mover.mirror is not None:
-            left = self._from_mirror(left, hashing)
+            left = self._bring_from_mirror(left, hashing)
         by_remote: dict[str | None, dict[ObjectId, _Want]] = {}
         for oid, want in left.items():
             by_remote.setdefault(want.remote, {})[oid] = want
         for name, group in by_remote.items():
-            farther = self._from_near(group) if name is None else group
+            farther = self._bring_from_near(group) if name is None else group
             if farther:
-                self._from_remote(name, farther)
+                self._bring_from_remote(name, farther)
             if name is None:
-                self._to_near([oid for oid in farther if oid not in self.absent and oid not in self.failed])
+                self._send_to_near([oid for oid in farther if oid not in self.absent and oid not in self.failed])
 
     def _hash_objects(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
         """Hash these objects in the cache; yield each with its bytes if it is whole, else None."""
         jobs = min(self.jobs or LOCAL_JOBS, len(oids)) if max(oids.values(), default=0) > SMALL else 1
-        with closing(imap_unordered(self.mover.in_cache, oids, jobs, self.stop)) as done:
+        with closing(imap_unordered(self.mover.verify_in_cache, oids, jobs, self.stop)) as done:
             for oid, result in done:
                 if isinstance(result, BaseException):
                     raise result
                 yield oid, result
 
-    def _from_mirror(self, left: Mapping[ObjectId, _Want], hashing: bool) -> dict[ObjectId, _Want]:
+    def _bring_from_mirror(self, left: Mapping[ObjectId, _Want], hashing: bool) -> dict[ObjectId, _Want]:
         """Return what the mirror did not have. A hardlink costs less than handing it to a thread would."""
 
         def take(oid: ObjectId) -> bool:
-            return self.mover.from_mirror(oid, left[oid].size, hashing=hashing or oid.is_directory)
+            return self.mover.bring_from_mirror(oid, left[oid].size, hashing=hashing or oid.is_directory)
 
         first, *rest = left  # the first shows which kind of link works
         found = self._each(take, [first], 1)
@@ -277,7 +277,7 @@ class _Bringing:
         linked: dict[ObjectId, int] = {}
         for start in range(0, len(oids), MOST):
             sizes = {oid: wants[oid].size for oid in oids[start : start + MOST]}
-            linked |= self._tally_links(self.mover.link_known(sizes, self._go_on))
+            linked |= self._tally_links(self.mover.link_known(sizes, self._raise_if_stopped))
         others = [oid for oid in oids if oid not in linked]
         for start in range(0, len(others), _AT_ONCE):
             some = {oid: self.mover.link(oid, wants[oid].size) for oid in others[start : start + _AT_ONCE]}
@@ -291,11 +291,11 @@ class _Bringing:
             self.tally.add(self.mover.mirror.name, sum(taken.values()), len(taken))
         return taken
 
-    def _go_on(self, _: int) -> None:
+    def _raise_if_stopped(self, _: int) -> None:
         if self.stop.is_set():
             raise Interrupted("Stopped.")
 
-    def _from_remote(self, name: str | None, group: Mapping[ObjectId, _Want]) -> None:
+    def _bring_from_remote(self, name: str | None, group: Mapping[ObjectId, _Want]) -> None:
         try:
             store = self._remote(name)
         except MlbutlerError as error:
@@ -304,7 +304,7 @@ class _Bringing:
         if store is None:
             self.absent.update((oid, want.path(oid)) for oid, want in group.items())
             return
-        found = self._collect(self.mover.from_remote({oid: want.most for oid, want in group.items()}, store))
+        found = self._collect(self.mover.bring_from_remote({oid: want.most for oid, want in group.items()}, store))
         for oid, want in group.items():
             if found.get(oid):
                 self.failed.pop(oid, None)
@@ -313,24 +313,24 @@ class _Bringing:
             elif oid not in self.failed:  # not tried any more
                 self.failed[oid] = next(iter(self.failed.values()))
 
-    def _from_near(self, group: Mapping[ObjectId, _Want]) -> Mapping[ObjectId, _Want]:
+    def _bring_from_near(self, group: Mapping[ObjectId, _Want]) -> Mapping[ObjectId, _Want]:
         """Return what the near store does not have, or has damaged."""
         if self._near is None:
             return group
         came = set[ObjectId]()
-        with closing(self.mover.from_remote({oid: want.most for oid, want in group.items()}, self._near)) as done:
+        with closing(self.mover.bring_from_remote({oid: want.most for oid, want in group.items()}, self._near)) as done:
             for oid, result in done:
                 if result is True:
                     came.add(oid)
                 elif isinstance(result, StoreError) and not isinstance(result, CorruptObject):
-                    self._without_near(result)
+                    self._drop_near(result)
                     break
                 elif isinstance(result, BaseException) and not isinstance(result, CorruptObject):
                     raise result
         self.stop.clear()
         return {oid: want for oid, want in group.items() if oid not in came}
 
-    def _to_near(self, oids: Sequence[ObjectId]) -> None:
+    def _send_to_near(self, oids: Sequence[ObjectId]) -> None:
         """Give the near store what the remote sent, in place of what it has damaged too."""
         if self._near is None or not self._fills or not oids:
             return
@@ -338,13 +338,13 @@ class _Bringing:
         with closing(mover.send(oids, self._near)) as done:
             for _, error in done:
                 if isinstance(error, StoreError | DiskFull):
-                    self._without_near(error)
+                    self._drop_near(error)
                     break
                 if error is not None:
                     raise error
         self.stop.clear()
 
-    def _without_near(self, error: MlbutlerError) -> None:
+    def _drop_near(self, error: MlbutlerError) -> None:
         name, self._near = self._near.name if self._near is not None else "", None
         self._warn(f"The mirror '{name}' is not used any more: {error.message}")
 

@@ -26,7 +26,7 @@ def how_to_install(error: BaseException) -> str:
 
 
 @contextmanager
-def stood_in_for() -> Iterator[None]:
+def replace_missing_plugins() -> Iterator[None]:
     """Give DVC a placeholder that answers nothing for each file system that it cannot import, during the block."""
     from dvc.fs import known_implementations
 

@@ -234,7 +234,7 @@ class OtherStore(Threaded):
         """
         fs, root = self._open_file_system()
         top = fs.join(root, folder)
-        with _translating(self.name, f"listing {folder}"):
+        with _explain_errors(self.name, f"listing {folder}"):
             found = list(fs.find(top))
         for path in found:
             yield str(fs.relpath(path, root)).replace("\\", "/")
@@ -248,7 +248,7 @@ class OtherStore(Threaded):
         fs, root = self._open_file_system()
         path = fs.join(root, *key.split("/"))
         try:
-            with _translating(self.name, f"reading {key}"):
+            with _explain_errors(self.name, f"reading {key}"):
                 if int(fs.info(path).get("size") or 0) > limit:
                     return False
                 fs.get_file(path, str(destination))
@@ -274,7 +274,7 @@ def _never_prompt(fs: Any) -> None:
 
 
 @contextmanager
-def _translating(name: str, doing: str) -> Iterator[None]:
+def _explain_errors(name: str, doing: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

@@ -65,7 +65,7 @@ def send_to_store(
     Raises:
         AccessDenied, StoreError: the store does not answer, so nothing is known.
     """
-    missing = lacking(oids, cache, store)
+    missing = find_missing(oids, cache, store)
     stop = threading.Event()
     tally = Tally(progress)
     mover = Mover(cache, None, share=False, verify=False, tally=tally, warn=lambda _: None, stop=stop)
@@ -93,7 +93,7 @@ def send_to_store(
     return SendResult(moved_by_place(tally), tuple(errors), seen)
 
 
-def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[ObjectId]:
+def find_missing(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[ObjectId]:
     """Return those that the cache holds and the store lacks, or holds with another size.
 
     Raises:

@@ -110,7 +110,7 @@ class Mover:
 
     # -------------------------------------------------------------------------------- into the cache
 
-    def in_cache(self, oid: ObjectId) -> int | None:
+    def verify_in_cache(self, oid: ObjectId) -> int | None:
         """Return the object's bytes if the cache holds it whole; hash it, and mark it when it is damaged.
 
         Raises:
@@ -190,7 +190,7 @@ class Mover:
         except StoreError:
             return True
 
-    def from_mirror(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
+    def bring_from_mirror(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
         """Bring it from the mirror; return False when the mirror has no whole one.
 
         Raises:
@@ -206,9 +206,9 @@ class Mover:
         if found is None:
             return False
         hashing = hashing or self._verify or not self.mirror.sound(oid, found, size)
-        return self._from_mirror(oid, self.mirror, found if hashing else None)
+        return self._copy_from_mirror(oid, self.mirror, found if hashing else None)
 
-    def from_remote(self, wanted: Mapping[ObjectId, int | None], remote: Store) -> Results[bool | BaseException]:
+    def bring_from_remote(self, wanted: Mapping[ObjectId, int | None], remote: Store) -> Results[bool | BaseException]:
         """Bring objects from the remote, hash them, and give the mirror its share.
 
         Args:
@@ -296,7 +296,7 @@ class Mover:
         with self._lock:
             self._unfinished.discard(path)
 
-    def _from_mirror(self, oid: ObjectId, mirror: LocalStore, doubtful: os.stat_result | None) -> bool:
+    def _copy_from_mirror(self, oid: ObjectId, mirror: LocalStore, doubtful: os.stat_result | None) -> bool:
         """Bring it from the mirror; `doubtful` is the status of an object that has to be hashed."""
         path = self._expect(oid)
         try:

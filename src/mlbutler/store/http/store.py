@@ -89,14 +89,14 @@ class HttpStore:
         """Ask as `ask` does; yield each answer when it is there."""
         if self._believed is None:
             self._believed = self._driver.one(self._believable())
-        for oid, answer in self._driver.run(((oid, self._asking(oid)) for oid in objects), self._pace, stop):
+        for oid, answer in self._driver.run(((oid, self._ask_with_retries(oid)) for oid in objects), self._pace, stop):
             if isinstance(answer, BaseException):
                 raise answer
             yield oid, answer
 
-    def _asking(self, oid: ObjectId) -> Task[ObjectStatus]:
+    def _ask_with_retries(self, oid: ObjectId) -> Task[ObjectStatus]:
         try:
-            return (yield from self._patiently(lambda: self._ask(oid)))
+            return (yield from self._with_retries(lambda: self._ask(oid)))
         except StoreError as error:
             denied = isinstance(error, AccessDenied)
             return ObjectStatus(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
@@ -162,19 +162,19 @@ class HttpStore:
             FileNotFoundError: 404. AccessDenied: 401, 403. CorruptObject: the body was cut short each time, or is
             larger than `most`. StoreError: it could not be read. OSError: `destination` cannot be written.
         """
-        return self._driver.one(self._getting(DownloadRequest(oid, str(destination), most), count))
+        return self._driver.one(self._get_with_retries(DownloadRequest(oid, str(destination), most), count))
 
     def get_many(
         self, wanted: Iterable[DownloadRequest], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
         """Get objects as `get` does; yield each when it has come."""
-        tasks = ((one.oid, self._getting(one, count)) for one in wanted)
+        tasks = ((one.oid, self._get_with_retries(one, count)) for one in wanted)
         return self._driver.run(tasks, self._pace, stop)
 
-    def _getting(self, wanted: DownloadRequest, count: Counter) -> Task[Arrived]:
+    def _get_with_retries(self, wanted: DownloadRequest, count: Counter) -> Task[Arrived]:
         download = Download(self.name, wanted.oid, wanted.destination, count, wanted.most)
         try:
-            return (yield from self._patiently(lambda: self._get(wanted.oid, download)))
+            return (yield from self._with_retries(lambda: self._get(wanted.oid, download)))
         finally:
             download.close()
 
@@ -199,18 +199,18 @@ class HttpStore:
         Raises:
             AccessDenied: 401, 403. StoreError: the server did not take it. OSError: `source` cannot be read.
         """
-        self._driver.one(self._patiently(lambda: self._put(oid, source, count)))
+        self._driver.one(self._with_retries(lambda: self._put(oid, source, count)))
 
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
     ) -> Results[ObjectStatus | BaseException]:
         """Put objects as `put` does, then ask for what was put; yield the answer of each when it is there."""
-        tasks = ((oid, self._putting(oid, source, count)) for oid, source in sources)
+        tasks = ((oid, self._put_and_ask(oid, source, count)) for oid, source in sources)
         return self._driver.run(tasks, self._pace, stop)
 
-    def _putting(self, oid: ObjectId, source: Path, count: Counter) -> Task[ObjectStatus]:
-        yield from self._patiently(lambda: self._put(oid, source, count))
-        return (yield from self._asking(oid))
+    def _put_and_ask(self, oid: ObjectId, source: Path, count: Counter) -> Task[ObjectStatus]:
+        yield from self._with_retries(lambda: self._put(oid, source, count))
+        return (yield from self._ask_with_retries(oid))
 
     def _put(self, oid: ObjectId, source: Path, count: Counter) -> Task[None]:
         # A server that knows this header refuses what arrives otherwise.
@@ -221,7 +221,7 @@ class HttpStore:
 
     # ------------------------------------------------------------------------------------ exchange
 
-    def _patiently(self, task: Callable[[], Task[T]]) -> Task[T]:
+    def _with_retries(self, task: Callable[[], Task[T]]) -> Task[T]:
         return self._policy.repeat(task, self._pace.slow_down)
 
     def _exchange(

@@ -63,7 +63,7 @@ class Bucket(HttpStore):
         for oid in wanted:
             if oid in listed:
                 yield oid, ObjectStatus(Presence.PRESENT, listed[oid])
-        tasks = ((oid, self._asking(oid)) for oid in wanted if oid not in listed)
+        tasks = ((oid, self._ask_with_retries(oid)) for oid in wanted if oid not in listed)
         for oid, answer in self._driver.run(tasks, self._pace, stop):
             if isinstance(answer, BaseException) and not isinstance(answer, LeftToDvc):
                 raise answer
@@ -140,16 +140,16 @@ class Bucket(HttpStore):
     def _list_objects(self, wanted: list[ObjectId], stop: threading.Event) -> dict[ObjectId, int]:
         """Return objects with their sizes; none where asking for each is cheaper, or the bucket may not be listed."""
         most = listing.most_pages(len(wanted))
-        look = self._lists([f"{wanted[0].folder}/"], most, stop) if most else None
+        look = self._list_prefixes([f"{wanted[0].folder}/"], most, stop) if most else None
         if look is None:
             return {}
         parts = listing.list_prefixes(len(wanted), len(look))
         pages = len(look) * 256 // len(parts) // listing.PAGE + _SPARE_PAGES if parts else 0
-        return self._lists(parts, pages, stop) or {}
+        return self._list_prefixes(parts, pages, stop) or {}
 
-    def _lists(self, beginnings: list[str], pages: int, stop: threading.Event) -> dict[ObjectId, int] | None:
+    def _list_prefixes(self, beginnings: list[str], pages: int, stop: threading.Event) -> dict[ObjectId, int] | None:
         """Return the objects whose keys begin so; None where there are more pages, or that cannot be found out."""
-        tasks = ((beginning, self._list(beginning, pages)) for beginning in beginnings)
+        tasks = ((beginning, self._list_prefix(beginning, pages)) for beginning in beginnings)
         found: dict[ObjectId, int] = {}
         with closing(self._driver.run(tasks, self._pace, stop)) as lists:
             for _, result in lists:
@@ -160,11 +160,11 @@ class Bucket(HttpStore):
                 found.update(result)
         return found
 
-    def _list(self, beginning: str, pages: int) -> Task[dict[ObjectId, int]]:
+    def _list_prefix(self, beginning: str, pages: int) -> Task[dict[ObjectId, int]]:
         found: dict[ObjectId, int] = {}
         token = ""
         for _ in range(pages):
-            page = yield from self._patiently(lambda: self._list_page(beginning, token))  # noqa: B023 - called at once
+            page = yield from self._with_retries(lambda: self._list_page(beginning, token))  # noqa: B023 - called at once
             found.update(page.objects)
             token = page.token
             if not token:

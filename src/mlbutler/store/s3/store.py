@@ -40,7 +40,7 @@ class S3Store(OtherStore):
     def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[ObjectStatus]:
         """Ask for many objects, as `Store.ask_many`."""
         left = list(objects)
-        while left and (bucket := self._quick()) is not None:
+        while left and (bucket := self._fast_bucket()) is not None:
             left = yield from _split_results(bucket.ask_or_leave(left, stop))
             if left:
                 self._give_up(bucket)
@@ -50,7 +50,7 @@ class S3Store(OtherStore):
         self, wanted: Iterable[DownloadRequest], count: Counter, stop: Event
     ) -> Results[Arrived | BaseException]:
         """Get many objects, as `Store.get_many`."""
-        while (bucket := self._quick()) is not None:
+        while (bucket := self._fast_bucket()) is not None:
             taken: dict[ObjectId, DownloadRequest] = {}
             left = yield from _split_results(bucket.get_many(_record_requests(wanted, taken), count, stop))
             if not left:
@@ -59,7 +59,7 @@ class S3Store(OtherStore):
             wanted = [taken[oid] for oid in left]
         yield from super().get_many(wanted, count, stop)
 
-    def _quick(self) -> Bucket | None:
+    def _fast_bucket(self) -> Bucket | None:
         """Return what reads through libcurl, None where all is left to DVC's client."""
         with self._lock:
             if not self._looked:

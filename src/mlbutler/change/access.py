@@ -31,11 +31,11 @@ def access(
         return None
     address = git_address.from_environment(environ)
     if address is None and fresh:
-        address = _in_clone(git, loaded)
+        address = _read_clone_address(git, loaded)
     return RemoteAccess(address, fresh)
 
 
-def _in_clone(git: Git, loaded: LoadedSettings) -> Address | None:
+def _read_clone_address(git: Git, loaded: LoadedSettings) -> Address | None:
     """Return ``remote.<name>.url`` of the clone's own configuration file, without included files."""
     remote = loaded.settings.project.git_remote or ORIGIN
     if remote != ORIGIN and not loaded.sources.get("project.git_remote", "").startswith("MLBUTLER_"):

@@ -126,13 +126,13 @@ def _expand_path(top: Path, path: str, before: Mapping[str, TreeEntry], submodul
                 here.add(f"{relative}/{name}")
         gone = {name for name in before if name.startswith(f"{path}/")} - here
         for name in sorted(here):
-            yield _plain(top, name, before)
+            yield _require_plain_file(top, name, before)
         yield from sorted(gone)
     else:
-        yield _plain(top, path, before)
+        yield _require_plain_file(top, path, before)
 
 
-def _plain(top: Path, path: str, before: Mapping[str, TreeEntry]) -> str:
+def _require_plain_file(top: Path, path: str, before: Mapping[str, TreeEntry]) -> str:
     mode = (top / path).lstat().st_mode
     entry = before.get(path)
     if stat.S_ISLNK(mode) and (entry is None or entry.mode != _LINK):

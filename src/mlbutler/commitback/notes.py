@@ -32,7 +32,7 @@ def add_note(git: Git, commit: str, lines: Sequence[str], author: Author, ref: s
     """
     for _ in range(_TRIES):
         tip = git.resolve(ref)
-        made = _with_lines(git, tip, commit, lines, author)
+        made = _commit_note(git, tip, commit, lines, author)
         if git.run("update-ref", ref, made, tip or "0" * 40, check=False).code == 0:
             return
     raise GitError(f"{ref} could not be written.", "Run again.")
@@ -51,7 +51,7 @@ def push_note(git: Git, remote: str, commit: str, lines: Sequence[str], author: 
             git.fetch(remote, ref)
             if git.resolve(tip) is None:
                 continue  # it moved between the two questions
-        done = git.push(remote, _with_lines(git, tip, commit, lines, author), ref, expected=tip or "")
+        done = git.push(remote, _commit_note(git, tip, commit, lines, author), ref, expected=tip or "")
         if done.code == 0:
             return
         if (said := refusal(done)) is not None:
@@ -65,11 +65,11 @@ def read_note(git: Git, tip: str, commit: str) -> list[str]:
     Raises:
         GitError: it is too large.
     """
-    there = _entry(git, tip, commit)
-    return _lines(git, tip, there) if there is not None else []
+    there = _find_note(git, tip, commit)
+    return _read_lines(git, tip, there) if there is not None else []
 
 
-def _lines(git: Git, tip: str, note: TreeEntry) -> list[str]:
+def _read_lines(git: Git, tip: str, note: TreeEntry) -> list[str]:
     name = f"{tip}:{note.path}"
     blob = read_blobs(git, [name], _LARGEST).get(name)
     if blob is None or blob.content is None:
@@ -77,15 +77,15 @@ def _lines(git: Git, tip: str, note: TreeEntry) -> list[str]:
     return blob.content.decode("utf-8", "replace").splitlines()
 
 
-def _entry(git: Git, tip: str, commit: str) -> TreeEntry | None:
+def _find_note(git: Git, tip: str, commit: str) -> TreeEntry | None:
     # Git parts a large tree of notes into folders.
     return next((entry for entry in git.tree(tip) if entry.path.replace("/", "") == commit), None)
 
 
-def _with_lines(git: Git, tip: str | None, commit: str, lines: Sequence[str], author: Author) -> str:
+def _commit_note(git: Git, tip: str | None, commit: str, lines: Sequence[str], author: Author) -> str:
     """Return a commit on `tip` of which the note of `commit` has these lines more."""
-    there = _entry(git, tip, commit) if tip is not None else None
-    before = _lines(git, tip, there) if tip is not None and there is not None else []
+    there = _find_note(git, tip, commit) if tip is not None else None
+    before = _read_lines(git, tip, there) if tip is not None and there is not None else []
     kept = [*before, *lines][-max(_MOST_LINES, len(lines)) :]
     content = "".join(f"{one}\n" for one in kept).encode()
     oid = git.run("hash-object", "-w", "--stdin", input=content).text.strip()

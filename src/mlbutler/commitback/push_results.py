@@ -69,7 +69,7 @@ def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touc
             if not git.is_ancestor(head, tip):
                 return PushOutcome(reason=f"the branch {branch} was rewritten meanwhile")
             if build.is_in(tip):
-                commit = _ours(git, head, tip)
+                commit = _find_results_commit(git, head, tip)
                 return PushOutcome(commit, next(iter(git.parents(commit)), ""), found=True)
             if changed := [path for path in git.changed_paths(head, tip) if concerns(path, touched)]:
                 return PushOutcome(
@@ -85,7 +85,7 @@ def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touc
     return PushOutcome(reason=f"the branch {branch} moved {_TRIES} times in a row")
 
 
-def _ours(git: Git, head: str, tip: str) -> str:
+def _find_results_commit(git: Git, head: str, tip: str) -> str:
     """Return the results commit for `head` below `tip`; `tip` itself where somebody made the same files otherwise."""
     for commit in git.run("rev-list", f"--max-count={_LOOK_BACK}", f"{head}..{tip}").text.split():
         if git.trailers(commit).get(REPRODUCED) == head:

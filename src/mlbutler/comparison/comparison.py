@@ -160,7 +160,7 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         return Verdict.NOT_JUDGED, f"Not judged: {balance.lost[0]}."
     if balance.good:
         return Verdict.BETTER, f"{_or_noise('Better', balance.unclear)}: {balance.good[0]}."
-    if noise := _of(comparison.metrics, Verdict.WITHIN_NOISE):
+    if noise := _filter_by_verdict(comparison.metrics, Verdict.WITHIN_NOISE):
         return (
             Verdict.WITHIN_NOISE,
             f"Within noise: {describe(noise[0])}, {_MEASURED.get(noise[0].noise_by, '')}.",
@@ -169,7 +169,7 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         unread = [f"{s}: {why}" for s, why in comparison.not_judged if why.startswith(("here: ", "in the target: "))]
         said = unread[0] if unread else "the project declares no metrics"
         return Verdict.NOT_JUDGED, f"Not judged: {said}."
-    if _of(comparison.metrics, Verdict.SAME) and not any(
+    if _filter_by_verdict(comparison.metrics, Verdict.SAME) and not any(
         metric.verdict in (Verdict.NEW, Verdict.GONE, Verdict.NOT_JUDGED) for metric in comparison.metrics
     ):
         return Verdict.SAME, "Same: no metric changed."
@@ -211,7 +211,10 @@ class _Balance:
 
 
 def _balance(comparison: Comparison) -> _Balance:
-    changed = [*_of(comparison.metrics, Verdict.BETTER), *_of(comparison.metrics, Verdict.WORSE)]
+    changed = [
+        *_filter_by_verdict(comparison.metrics, Verdict.BETTER),
+        *_filter_by_verdict(comparison.metrics, Verdict.WORSE),
+    ]
     better = {unclear: [describe(m) for m in changed if m.verdict is Verdict.BETTER and m.may_be_noise is unclear]
               for unclear in (False, True)}  # fmt: skip
     worse = {unclear: [f"{describe(m)} worse" for m in changed
@@ -219,7 +222,7 @@ def _balance(comparison: Comparison) -> _Balance:
              for unclear in (False, True)}  # fmt: skip
     lost = [_describe_loss(metric) for metric in comparison.metrics if _is_lost(metric)]
     examples = {
-        verdict: [_flips(change) for change in comparison.predictions if change.verdict is verdict]
+        verdict: [_describe_flips(change) for change in comparison.predictions if change.verdict is verdict]
         for verdict in (Verdict.BETTER, Verdict.WORSE)
     }
     sure = better[False] or worse[False] or lost or any(examples.values())
@@ -257,12 +260,12 @@ def _describe_loss(metric: MetricChange) -> str:
     return f"{metric.key} was {numbers.value(metric.old)} and is {metric.new}, not a number"
 
 
-def _flips(change: PredictionChange) -> str:
+def _describe_flips(change: PredictionChange) -> str:
     flips = f"{change.broken:,} examples right → wrong, {change.fixed:,} wrong → right"
-    return f"{change.file}: {flips}{_unlikely(change)}"
+    return f"{change.file}: {flips}{_format_p_value(change)}"
 
 
-def _unlikely(change: PredictionChange) -> str:
+def _format_p_value(change: PredictionChange) -> str:
     return "" if change.p is None else f", {numbers.in_words(change.p, change.alpha)}"
 
 
@@ -275,7 +278,7 @@ def _overall(comparison: Comparison) -> Verdict:
     if balance.gone:
         return Verdict.GONE
     verdict = balance.overall
-    noise = verdict is Verdict.NOT_JUDGED and _of(comparison.metrics, Verdict.WITHIN_NOISE)
+    noise = verdict is Verdict.NOT_JUDGED and _filter_by_verdict(comparison.metrics, Verdict.WITHIN_NOISE)
     return Verdict.WITHIN_NOISE if noise else verdict
 
 
@@ -287,7 +290,7 @@ def describe(metric: MetricChange) -> str:
     )
 
 
-def _of(metrics: Iterable[MetricChange], verdict: Verdict) -> list[MetricChange]:
+def _filter_by_verdict(metrics: Iterable[MetricChange], verdict: Verdict) -> list[MetricChange]:
     """Return the metrics with that verdict, the largest relative change first."""
     found = [metric for metric in metrics if metric.verdict is verdict]
     return sorted(found, key=lambda metric: -abs(metric.relative or 0.0))

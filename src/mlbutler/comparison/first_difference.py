@@ -88,7 +88,7 @@ def of_metrics(path: str, recorded: bytes, made: bytes, tolerance: float) -> Met
     largest = 0.0
     for name in sorted({*old.values, *new.values}):
         before, after = old.values.get(name), new.values.get(name)
-        apart = _apart(before, after) if name in old.values and name in new.values else math.inf
+        apart = _relative_difference(before, after) if name in old.values and name in new.values else math.inf
         if apart > tolerance:
             said = (str(old.values[name]) if name in old.values else "absent",
                     str(new.values[name]) if name in new.values else "absent")  # fmt: skip
@@ -97,7 +97,7 @@ def of_metrics(path: str, recorded: bytes, made: bytes, tolerance: float) -> Met
     return MetricsCompared(same=True, largest=largest)
 
 
-def _apart(old: Scalar, new: Scalar) -> float:
+def _relative_difference(old: Scalar, new: Scalar) -> float:
     """Return the relative difference of two values, infinity where they are no numbers and not equal."""
     if old == new and isinstance(old, bool) == isinstance(new, bool):
         return 0.0

@@ -44,10 +44,10 @@ def noise(history: MetricHistory) -> float | None:
 def with_noise(metrics: Sequence[MetricChange], histories: Sequence[MetricHistory]) -> tuple[MetricChange, ...]:
     """Return the changes, each with what its history says of noise: a small one is neither better nor worse."""
     by_key = {history.key: noise(history) for history in histories}
-    return tuple(_against(metric, by_key.get(metric.key)) for metric in metrics)
+    return tuple(_judge_against_noise(metric, by_key.get(metric.key)) for metric in metrics)
 
 
-def _against(metric: MetricChange, noise: float | None) -> MetricChange:
+def _judge_against_noise(metric: MetricChange, noise: float | None) -> MetricChange:
     if noise is None or metric.difference is None or metric.verdict not in (Verdict.BETTER, Verdict.WORSE):
         return metric
     within = abs(metric.difference) <= noise

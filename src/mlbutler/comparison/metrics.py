@@ -74,7 +74,7 @@ def compare_metrics(
     problems: list[tuple[str, str]] = []
     for file in dict.fromkeys((*new, *old)):
         if _is_same_unread(old.get(file), new.get(file)):
-            changes.append(_unread(file, new[file].problem))
+            changes.append(_unread_change(file, new[file].problem))
             continue
         before, after, said = read_both(file, old, new)
         problems += said
@@ -87,7 +87,7 @@ def _is_same_unread(old: Source | None, new: Source | None) -> bool:
     return old is not None and new is not None and new.content is old.content is None and new.is_same_as(old)
 
 
-def _unread(file: str, problem: str) -> MetricChange:
+def _unread_change(file: str, problem: str) -> MetricChange:
     """Return one entry for all numbers of a file that is the same on both sides and could not be read."""
     reason = f"the same object on both sides; its numbers are not available here ({problem})"
     return MetricChange(file=file, name="", verdict=Verdict.SAME, reason=reason)

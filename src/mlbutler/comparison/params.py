@@ -26,9 +26,9 @@ def compare_params(
             continue
         for name in dict.fromkeys((*after.values, *before.values)):
             there, here = name in before.values, name in after.values
-            if there and here and _same(before.values[name], after.values[name]):
+            if there and here and _is_same(before.values[name], after.values[name]):
                 continue
-            readers = [stage for stage in reach if _reaches(stage, file, name)]
+            readers = [stage for stage in reach if _reads_param(stage, file, name)]
             changes.append(
                 ParamChange(
                     file=file,
@@ -37,19 +37,19 @@ def compare_params(
                     old=_format_value(before.values[name]) if there else "",
                     new=_format_value(after.values[name]) if here else "",
                     stages=tuple(stage.stage for stage in readers),
-                    after=_after(readers),
+                    after=_downstream_stages(readers),
                 )
             )
     return tuple(changes), tuple(problems)
 
 
-def _after(readers: Sequence[StageParams]) -> tuple[str, ...]:
+def _downstream_stages(readers: Sequence[StageParams]) -> tuple[str, ...]:
     """Return the stages after the readers, without these."""
     names = {stage.stage for stage in readers}
     return tuple(dict.fromkeys(name for stage in readers for name in stage.after if name not in names))
 
 
-def _same(old: Scalar, new: Scalar) -> bool:
+def _is_same(old: Scalar, new: Scalar) -> bool:
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
@@ -57,7 +57,7 @@ def _format_value(value: Scalar) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _reaches(stage: StageParams, file: str, name: str) -> bool:
+def _reads_param(stage: StageParams, file: str, name: str) -> bool:
     names = stage.params.get(file)
     if names is None:
         return False

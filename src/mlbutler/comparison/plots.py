@@ -44,13 +44,13 @@ def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
         definition = after.get(name) or before[name]
         for file in definition.files:
             sources = old.plot_data.get(file), new.plot_data.get(file)
-            for change in _file(definition, file, *sources):
-                reason = "; ".join(filter(None, (*_unread(sources), change.reason)))
+            for change in _compare_plot(definition, file, *sources):
+                reason = "; ".join(filter(None, (*_unread_reasons(sources), change.reason)))
                 changes.append(replace(change, group=definition.id, reason=reason))
-    return tuple(_fitting(changes))
+    return tuple(_limit_images(changes))
 
 
-def _unread(sources: tuple[Source | None, Source | None]) -> Iterator[str]:
+def _unread_reasons(sources: tuple[Source | None, Source | None]) -> Iterator[str]:
     """Return why one side could not be read; '' where both could not: then nothing is drawn."""
     if not any(source is not None and source.content is not None for source in sources):
         return
@@ -69,7 +69,7 @@ def _has_changed(old: Source | None, new: Source | None) -> bool | None:
     return old.identity != new.identity if recorded and old and new else None
 
 
-def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
+def _limit_images(changes: list[PlotChange]) -> list[PlotChange]:
     """Keep as many pictures as there is room for, those that changed first; the others get a note."""
     left = _MOST_OF_IMAGES
     fitting = list(changes)
@@ -102,7 +102,9 @@ class _PlotFile:
         return PlotChange(file=self.file, title=self.title, kind=kind, changed=self.changed, reason=reason)
 
 
-def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
+def _compare_plot(
+    definition: PlotDefinition, file: str, old: Source | None, new: Source | None
+) -> Iterator[PlotChange]:
     contents = (old.content if old else None, new.content if new else None)
     asked = _PlotFile(definition, file, contents, _has_changed(old, new))
     if asked.contents == (None, None):
@@ -124,16 +126,16 @@ def _compare_file(kind: PlotKind, asked: _PlotFile) -> Iterator[PlotChange]:
         case PlotKind.IMAGE:
             yield _image(asked)
         case PlotKind.CONFUSION:
-            yield from _of_rows(asked, _confusion)
+            yield from _compare_fields(asked, _confusion)
         case PlotKind.LINEAR:
-            yield from _of_rows(asked, _curve)
+            yield from _compare_fields(asked, _curve)
         case PlotKind.UNSUPPORTED:
             yield asked.as_unsupported("")
         case _:
             assert_never(kind)
 
 
-def _of_rows(asked: _PlotFile, compare: Callable[[_PlotFile, str, Sequence[list[Row] | None]], PlotChange]
+def _compare_fields(asked: _PlotFile, compare: Callable[[_PlotFile, str, Sequence[list[Row] | None]], PlotChange]
 ) -> Iterator[PlotChange]:  # fmt: skip
     """Compare each field of a file of data points."""
     definition = asked.definition

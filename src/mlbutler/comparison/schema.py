@@ -23,9 +23,9 @@ class Tables:
 
     def compare(self, names: Iterable[str]) -> tuple[TableChange, ...]:
         """Compare those of the files that are tables, and available on every side that has them."""
-        return tuple(change for name in names if (change := self._one(name)) is not None)
+        return tuple(change for name in names if (change := self._compare_table(name)) is not None)
 
-    def _one(self, name: str) -> TableChange | None:
+    def _compare_table(self, name: str) -> TableChange | None:
         old, new = self._old.get(name), self._new.get(name)
         if (old is None and new is None) or not self._tables:
             return None
@@ -33,8 +33,8 @@ class Tables:
             return None  # somewhere else: nothing is brought for this
         self._tables -= 1
         try:
-            before = self._shape(name, old) if old is not None else None
-            after = self._shape(name, new) if new is not None else None
+            before = self._read_shape(name, old) if old is not None else None
+            after = self._read_shape(name, new) if new is not None else None
         except UnreadableTable as problem:
             return TableChange(path=name, reason=str(problem))
         large = any(side is not None and side.rows is None for side in (before, after))
@@ -54,7 +54,7 @@ class Tables:
             reason="too large: its rows were not counted" if large else "",
         )
 
-    def _shape(self, name: str, stored: Stored) -> Shape:
+    def _read_shape(self, name: str, stored: Stored) -> Shape:
         found = shape(name, stored, self._left)
         if found.rows is not None and not name.lower().endswith(".parquet"):
             place = _local_path(stored)

@@ -16,15 +16,15 @@ def compare_stages(old: Sequence[StageDefinition], new: Sequence[StageDefinition
     for name, stage in after.items():
         then = before.get(renamed.get(name, name))
         if then is None:
-            changes.append(StageDefinitionChange(stage=name, kind="added", parts=tuple(_parts(None, stage))))
+            changes.append(StageDefinitionChange(stage=name, kind="added", parts=tuple(_compare_parts(None, stage))))
             continue
-        parts = tuple(_parts(then, stage))
+        parts = tuple(_compare_parts(then, stage))
         if name in renamed:
             changes.append(StageDefinitionChange(stage=name, kind="renamed", old_name=then.name, parts=parts))
         elif parts:
             changes.append(StageDefinitionChange(stage=name, kind="changed", parts=parts))
     gone = [stage for name, stage in before.items() if name not in after and name not in renamed.values()]
-    changes += [StageDefinitionChange(stage=s.name, kind="removed", parts=tuple(_parts(s, None))) for s in gone]
+    changes += [StageDefinitionChange(stage=s.name, kind="removed", parts=tuple(_compare_parts(s, None))) for s in gone]
     return tuple(changes)
 
 
@@ -48,14 +48,14 @@ def _key(stage: StageDefinition) -> object:
 _NONE = StageDefinition("")
 
 
-def _parts(old: StageDefinition | None, new: StageDefinition | None) -> Iterator[DefinitionChange]:
+def _compare_parts(old: StageDefinition | None, new: StageDefinition | None) -> Iterator[DefinitionChange]:
     before, after = old or _NONE, new or _NONE
-    yield from _value("command", before.command, after.command)
-    yield from _value("wdir", before.directory, after.directory)
-    yield from _value("frozen", _flag(before.frozen), _flag(after.frozen))
-    yield from _value("always_changed", _flag(before.always), _flag(after.always))
-    yield from _names("dependency", before.dependencies, after.dependencies)
-    yield from _names("param", before.params, after.params)
+    yield from _compare_values("command", before.command, after.command)
+    yield from _compare_values("wdir", before.directory, after.directory)
+    yield from _compare_values("frozen", _flag(before.frozen), _flag(after.frozen))
+    yield from _compare_values("always_changed", _flag(before.always), _flag(after.always))
+    yield from _compare_names("dependency", before.dependencies, after.dependencies)
+    yield from _compare_names("param", before.params, after.params)
     for path in dict.fromkeys((*after.outputs, *before.outputs)):
         was, now = before.outputs.get(path, ""), after.outputs.get(path, "")
         if was != now:
@@ -67,13 +67,13 @@ def _flag(value: bool) -> str:
     return "true" if value else ""
 
 
-def _value(part: str, old: str, new: str) -> Iterator[DefinitionChange]:
+def _compare_values(part: str, old: str, new: str) -> Iterator[DefinitionChange]:
     if old != new:
         kind = "changed" if old and new else "added" if new else "removed"
         yield DefinitionChange(part=part, kind=kind, old=old, new=new)
 
 
-def _names(part: str, old: Sequence[str], new: Sequence[str]) -> Iterator[DefinitionChange]:
+def _compare_names(part: str, old: Sequence[str], new: Sequence[str]) -> Iterator[DefinitionChange]:
     for name in dict.fromkeys(name for name in old if name not in set(new)):
         yield DefinitionChange(part=part, kind="removed", name=name)
     for name in dict.fromkeys(name for name in new if name not in set(old)):

@@ -41,7 +41,7 @@ def causes_in(recorded: bytes, made: bytes) -> Iterator[str]:
         )
     if old.replace(",", ".") == new.replace(",", "."):
         yield "Commas and points alone differ: the locale (LC_ALL, LANG)."
-    yield from _of_time(old, new)
+    yield from _time_causes(old, new)
     if (one := _UNIQUE.findall(old)) != (other := _UNIQUE.findall(new)) and one and other:
         yield "It holds random identifiers or names of temporary files."
 
@@ -51,7 +51,7 @@ def _is_rounding(old: list[str], new: list[str]) -> bool:
     return all(abs(a - b) <= _ROUNDING * max(abs(a), abs(b)) for a, b in pairs) and any(a != b for a, b in pairs)
 
 
-def _of_time(old: str, new: str) -> Iterator[str]:
+def _time_causes(old: str, new: str) -> Iterator[str]:
     times = [(a, b) for a, b in zip(_TIME.findall(old), _TIME.findall(new), strict=False) if a != b]
     if times and all(_is_a_time_zone(a, b) for a, b in times):
         yield "The times differ by whole hours: the time zone (TZ)."

@@ -42,7 +42,7 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
             goal = gate.goal or found.number.goal or guess_goal(found.number.name)
             yield judge_limit(gate, name, rule, limit, found.number, goal, repeats)
         else:
-            yield _limit(gate, name, rule, limit, found.number)
+            yield _judge_limit(gate, name, rule, limit, found.number)
 
 
 def limits(gate: Gate) -> Iterator[tuple[str, float]]:
@@ -67,7 +67,7 @@ def _format_value(gate: Gate, value: Scalar) -> str:
     return numbers.value(value)
 
 
-def _both(gate: Gate, first: float, second: float) -> tuple[str, str]:
+def _format_pair(gate: Gate, first: float, second: float) -> tuple[str, str]:
     """Format two values in the gate's unit, in full where they would look the same and are not."""
     if not gate.of:
         return numbers.pair(first, second)
@@ -86,7 +86,7 @@ def _outcome_if_broken(gate: Gate) -> str:
     return "failed" if gate.level == "fail" else "warned"
 
 
-def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange) -> GateResult:
+def _judge_limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange) -> GateResult:
     def result(outcome: str, sentence: str) -> GateResult:
         return GateResult(
             metric=metric.key, rule=rule, level=gate.level, outcome=outcome, sentence=sentence, old=metric.old,
@@ -94,14 +94,17 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         )  # fmt: skip
 
     if metric.verdict is Verdict.GONE or not is_number(metric.new):
-        return result(_outcome_if_broken(gate), f"{metric.key} {_lacking(metric)}; the gate '{rule}' cannot be judged")
+        return result(
+            _outcome_if_broken(gate),
+            f"{metric.key} {_describe_missing_number(metric)}; the gate '{rule}' cannot be judged",
+        )
     assert isinstance(metric.new, (int, float))
     new = metric.new
     if name in ("min", "max"):
         beyond = limit - new if name == "min" else new - limit
         kept = beyond <= _slack(limit, new)
         word = "at least" if name == "min" else "at most"
-        shown, bound = _both(gate, new, limit)
+        shown, bound = _format_pair(gate, new, limit)
         said = f"{metric.key} is {shown} (must be {word} {bound})"
         return result("passed" if kept else _outcome_if_broken(gate), said)
     goal = gate.goal or metric.goal or guess_goal(metric.name)
@@ -110,10 +113,10 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
     if not is_number(metric.old):
         return result("not judged", f"{metric.key} has no number in the target to compare with")
     assert isinstance(metric.old, (int, float))
-    return _drop(gate, name, limit, metric, goal, metric.old, new, result)
+    return _judge_drop(gate, name, limit, metric, goal, metric.old, new, result)
 
 
-def _lacking(metric: MetricChange) -> str:
+def _describe_missing_number(metric: MetricChange) -> str:
     """Return why a metric holds no number, as the rest of a sentence."""
     if metric.verdict is Verdict.GONE:
         return f"is gone ({metric.reason})" if metric.reason else "is gone"
@@ -122,14 +125,14 @@ def _lacking(metric: MetricChange) -> str:
     return f"is {metric.new}, which is not a number"
 
 
-def _drop(
+def _judge_drop(
     gate: Gate, name: str, limit: float, metric: MetricChange, goal: str, old: float, new: float,
     result: Callable[[str, str], GateResult],
 ) -> GateResult:  # fmt: skip
     worsening = old - new if goal == "maximize" else new - old  # of whole numbers exact
     allowed = limit if name == "max_drop" else limit * abs(old)
     kept = worsening <= allowed + _slack(old, new)
-    before, after = _both(gate, old, new)
+    before, after = _format_pair(gate, old, new)
     share = (
         f", limit {_format_value(gate, limit)}" if name == "max_drop" else f", limit {numbers.share(limit)} of {before}"
     )

@@ -68,13 +68,13 @@ def _metric(gate: Gate, evidence: Evidence) -> Measurement:
         return Measurement(problem=f"{gate.metric} is ambiguous: {', '.join(metric.key for metric in found[:5])}")
     if found:
         return Measurement(found[0])
-    if (elsewhere := _unread(gate, evidence)) is not None:
+    if (elsewhere := _unread_measurement(gate, evidence)) is not None:
         return elsewhere
     names = [name for metric in evidence.metrics for name in (metric.key, metric.name)]
-    return Measurement(problem=f"{gate.metric} was not measured{_near(gate.subject, names)}")
+    return Measurement(problem=f"{gate.metric} was not measured{_format_suggestion(gate.subject, names)}")
 
 
-def _unread(gate: Gate, evidence: Evidence) -> Measurement | None:
+def _unread_measurement(gate: Gate, evidence: Evidence) -> Measurement | None:
     """Return why a metric may be missing although it was measured: its file could not be read."""
     file = gate.subject.rpartition(":")[0]
     for metric in evidence.metrics:
@@ -87,7 +87,7 @@ def _unread(gate: Gate, evidence: Evidence) -> Measurement | None:
     return None
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def _format_suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
@@ -155,7 +155,7 @@ def _rows(gate: Gate, path: str, evidence: Evidence) -> Measurement:
 def _stage(gate: Gate, evidence: Evidence) -> Measurement:
     run = next((run for run in evidence.runs if run.name == gate.stage), None)
     if run is None:
-        near = _near(str(gate.stage), [run.name for run in evidence.runs])
+        near = _format_suggestion(str(gate.stage), [run.name for run in evidence.runs])
         return Measurement(problem=f"there is no stage {gate.stage} in this run{near}", excused=not evidence.runs)
     if run.outcome != "ran":
         return Measurement(problem=f"stage {gate.stage} did not run ({run.outcome})", excused=run.outcome != "failed")

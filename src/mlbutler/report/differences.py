@@ -90,7 +90,7 @@ def params(compare: CompareResult) -> Section | None:
             cell(p.old if p.kind != "added" else numbers.ABSENT),
             cell(p.new if p.kind != "removed" else numbers.ABSENT),
             cell(p.kind, _KIND_TONES.get(p.kind, Tone.NONE)),
-            cell(_reach(p)),
+            cell(_format_readers(p)),
             cell(p.file),
         )
         for p in compare.params
@@ -100,7 +100,7 @@ def params(compare: CompareResult) -> Section | None:
     return Section("params", "Parameters", (table,), 50, _format_counts(p.kind for p in compare.params))
 
 
-def _reach(change: ParamChange) -> str:
+def _format_readers(change: ParamChange) -> str:
     """Return ``train, then evaluate and report``; a dash for a parameter that no stage reads."""
     readers = ", ".join(change.stages) or numbers.ABSENT
     if not change.after:
@@ -183,8 +183,8 @@ def _data_row(change: DataChange) -> Row:
     return (
         cell(change.path, style=Style.CODE),
         cell(change.kind, _KIND_TONES.get(change.kind, Tone.NONE)),
-        cell(_both(numbers.size(change.old_size), numbers.size(change.new_size), change.kind)),
-        cell(_both(_files(change.old_files), _files(change.new_files), change.kind)),
+        cell(_format_change(numbers.size(change.old_size), numbers.size(change.new_size), change.kind)),
+        cell(_format_change(_files(change.old_files), _files(change.new_files), change.kind)),
         cell(_file_changes(change)),
     )
 
@@ -203,7 +203,7 @@ def _table_row(change: TableChange) -> Row:
     kind = "added" if old is None else "removed" if new is None else "changed"
     return (
         cell(change.path, style=Style.CODE),
-        cell(_both(_files(old), _files(new), kind) + difference),
+        cell(_format_change(_files(old), _files(new), kind) + difference),
         cell("; ".join(filter(None, (said, change.reason))) or "the same", Tone.WARN if parts else Tone.NONE),
     )
 
@@ -212,7 +212,7 @@ def _files(count: int | None) -> str:
     return numbers.ABSENT if count is None else f"{count:,}"
 
 
-def _both(old: str, new: str, kind: str) -> str:
+def _format_change(old: str, new: str, kind: str) -> str:
     if kind == "added" or old == new:
         return new
     return old if kind == "removed" else f"{old} → {new}"

@@ -37,11 +37,11 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
     report = build(record, settings)
     plots = [b.plot for section in report.sections for b in section.blocks if isinstance(b, Picture)]
     charts, library = vega.draw_with_library([p for p in plots if p.specification])
-    scripts = tuple(text for text in (library, _own("report.js")) if text)
+    scripts = tuple(text for text in (library, _read_template("report.js")) if text)
     return page(
         report,
         draw=lambda plot: _figure(plot, charts),
-        style=_own("report.css"),
+        style=_read_template("report.css"),
         scripts=scripts,
         policy=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
         record=_script_safe(dumps(record) if document is None else document),
@@ -49,7 +49,7 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
 
 
 @cache
-def _own(name: str) -> str:
+def _read_template(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 

@@ -173,7 +173,7 @@ class MarkdownWriter:
         return self.line((Span(text, Style.CODE),))
 
     def _span(self, span: Span, limit: int) -> str:
-        text = _inside(span.text, limit)
+        text = _escape_keeping_spaces(span.text, limit)
         if not text:
             return ""
         if span.style is Style.STRONG:
@@ -190,7 +190,7 @@ def _escape_address(address: str) -> str:
     return address.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
 
 
-def _inside(text: str, limit: int) -> str:
+def _escape_keeping_spaces(text: str, limit: int) -> str:
     """Return escaped text that keeps the spaces at its ends: pieces of a line stand side by side."""
     inner = markdown(text, limit)
     if not inner:

@@ -43,7 +43,9 @@ def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
         summary = f"{len(shown) - first:,} more" if first else numbers.count(len(shown), "metric")
         if same:
             summary += ", all unchanged" if same == len(shown) - first else f", {same:,} of them unchanged"
-        made.append(Section("further-metrics", "Further metrics", (further, *_beyond(len(shown))), 35, summary))
+        made.append(
+            Section("further-metrics", "Further metrics", (further, *_truncation_note(len(shown))), 35, summary)
+        )
     return (*made, *_other_gates(compare, shown))
 
 
@@ -61,7 +63,7 @@ def _is_noise_known(shown: Sequence[MetricChange]) -> bool:
     return any(metric.noise is not None for metric in shown)
 
 
-def _beyond(count: int) -> tuple[Paragraph, ...]:
+def _truncation_note(count: int) -> tuple[Paragraph, ...]:
     if count <= _MOST:
         return ()
     said = f"The first {_MOST:,} of {count:,} metrics, what matters most first; report.json holds all of them."

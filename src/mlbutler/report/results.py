@@ -17,7 +17,7 @@ def commit_line(record: Record) -> Line:
     if commit is None or not commit.commit:
         return ()
     where = f" on {commit.branch}" if commit.branch else ""
-    how: Line = (plain(", to get with "), *_commands_in_line(_to_get(commit)))
+    how: Line = (plain(", to get with "), *_commands_in_line(_fetch_commands(commit)))
     return (plain("results in "), links.commit(commit.commit, record.change), plain(where), *how)
 
 
@@ -27,7 +27,7 @@ def tracker_run_line(record: Record) -> Line:
     return (link("MLflow", page),) if page else ()
 
 
-def _to_get(commit: CommitResult) -> tuple[str, ...]:
+def _fetch_commands(commit: CommitResult) -> tuple[str, ...]:
     return (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")
 
 
@@ -44,9 +44,9 @@ def section(record: Record) -> Section | None:
     if not commit.commit:
         pull: Line = (plain(": "), link("the pull request", commit.pull_request)) if commit.pull_request else ()
         said = Paragraph((plain(commit.reason), *pull))
-        blocks: tuple[Block, ...] = (said, CodeBlock("To get the results", _to_get(commit)))
+        blocks: tuple[Block, ...] = (said, CodeBlock("To get the results", _fetch_commands(commit)))
         return Section("results", "Get the results", blocks, 82, folded=False)
     names = tuple((code(name),) for name in commit.files[:_NAMED])
     files = (Items(names, left_out=len(commit.files) - len(names)),) if names else ()
     summary = f"{numbers.count(len(commit.files), 'file')} in {short(commit.commit)}"
-    return Section("results", "Results commit", (CodeBlock("To get it", _to_get(commit)), *files), 48, summary)
+    return Section("results", "Results commit", (CodeBlock("To get it", _fetch_commands(commit)), *files), 48, summary)

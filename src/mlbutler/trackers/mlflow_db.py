@@ -58,7 +58,7 @@ def rows(path: Path, since: float) -> list[MlflowRun]:
     try:
         with closing(sqlite3.connect(":memory:")) as db:
             db.deserialize(content)
-            _be_careful(db)
+            _restrict(db)
             return list(_rows(db, since))
     except (sqlite3.Error, UnicodeError, OverflowError, MemoryError):
         return []
@@ -79,7 +79,7 @@ def _content(path: Path) -> bytes | None:
     return bytes(content)
 
 
-def _be_careful(db: sqlite3.Connection) -> None:
+def _restrict(db: sqlite3.Connection) -> None:
     """Have SQLite run nothing but what we ask, and not for long."""
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")

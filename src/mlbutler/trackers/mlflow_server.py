@@ -233,9 +233,10 @@ class _Runs:
 
         now = _now()
         params = [
-            Param(name, escape_invisible(str(value), _LONGEST_VALUE)) for name, value in _fit(result.params).items()
+            Param(name, escape_invisible(str(value), _LONGEST_VALUE))
+            for name, value in _fit_names(result.params).items()
         ]
-        metrics = [Metric(name, number, now, 0) for name, number in _fit(result.metrics).items()]
+        metrics = [Metric(name, number, now, 0) for name, number in _fit_names(result.metrics).items()]
         for some in _batches(params):
             self._store.log_batch(run, [], some, [])
         for some in _batches(metrics):
@@ -253,7 +254,7 @@ def _batches(items: list[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-def _fit(values: Mapping[str, Any]) -> dict[str, Any]:
+def _fit_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values by names that MLflow takes: of several that would be one, the first."""
     found: dict[str, Any] = {}
     for name, value in values.items():

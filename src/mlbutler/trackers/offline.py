@@ -51,9 +51,9 @@ def find_logged_runs(root: Path, folders: Iterable[str], since: float, environ: 
     """
     runs: list[LoggedRun] = []
     for folder in dict.fromkeys(folders):
-        runs += _mlflow(root, _below(folder, "mlruns"), since)
-        runs += _mlflow_db(root, _below(folder, mlflow_db.NAME), since)
-        runs += _wandb(root, _below(folder, "wandb"), since, environ)
+        runs += _mlflow(root, _path_below(folder, "mlruns"), since)
+        runs += _mlflow_db(root, _path_below(folder, mlflow_db.NAME), since)
+        runs += _wandb(root, _path_below(folder, "wandb"), since, environ)
     return sorted(runs, key=lambda one: one.when)[-_MOST_RUNS:]
 
 
@@ -65,7 +65,7 @@ def numbers(runs: Iterable[LoggedRun]) -> dict[str, float]:
     return merged
 
 
-def _below(folder: str, name: str) -> str:
+def _path_below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
@@ -99,11 +99,11 @@ def _metrics(folder: Path, before: str, depth: int = 0) -> Iterator[tuple[str, f
         name = f"{before}{entry.name}"
         if entry.is_dir(follow_symlinks=False) and depth < _MOST_DEPTH:
             yield from _metrics(Path(entry.path), f"{name}/", depth + 1)
-        elif (value := _last(_read_plain_file(Path(entry.path), tail=True))) is not None:
+        elif (value := _last_value(_read_plain_file(Path(entry.path), tail=True))) is not None:
             yield name, value
 
 
-def _last(content: bytes | None) -> float | None:
+def _last_value(content: bytes | None) -> float | None:
     """Return the value of the highest step: lines are time, value, step."""
     best: tuple[float, float, float] | None = None
     for line in (content or b"").splitlines():

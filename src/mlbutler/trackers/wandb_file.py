@@ -35,22 +35,22 @@ def last_numbers(path: Path) -> dict[str, float]:
     for record in _records(_content(path)):
         for number, summary in _fields(record):
             if number == _SUMMARY and isinstance(summary, bytes):
-                _apply(summary, found)
+                _apply_record(summary, found)
     return found
 
 
-def _apply(summary: bytes, found: dict[str, float]) -> None:
+def _apply_record(summary: bytes, found: dict[str, float]) -> None:
     for number, item in _fields(summary):
         if not isinstance(item, bytes) or number not in (_UPDATE, _REMOVE):
             continue
-        name, value = _item(item)
+        name, value = _parse_item(item)
         for old in [old for old in found if old == name or old.startswith(f"{name}.")]:
             del found[old]
         if number == _UPDATE and name and not name.startswith("_"):  # W&B's own begin so
             found |= dict(islice(_numbers(name, value), _MOST_METRICS - len(found)))
 
 
-def _item(item: bytes) -> tuple[str, object]:
+def _parse_item(item: bytes) -> tuple[str, object]:
     """Return an item's name, ``a.b`` for a nested one, and its value."""
     parts: list[str] = []
     value: object = None

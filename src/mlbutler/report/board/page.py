@@ -40,7 +40,7 @@ def render(board: Board) -> str:
     from markupsafe import Markup
 
     program = _program()
-    scripts = (program, _library("table"), _library("charts"))
+    scripts = (program, _read_library("table"), _read_library("charts"))
     rows = [row for row in board.rows if not row.same][:_STATIC_ROWS]
     trend = _trend(board)
     return environment().get_template("board.html").render(
@@ -48,7 +48,7 @@ def render(board: Board) -> str:
         main=next((column.label for column in board.columns if column.key == board.main), ""),
         trend=Markup(sparkline.draw(trend)) if trend is not None else "",
         newest=iso(board.rows[0].when)[:10] if board.rows else "",
-        styles=_text("board.css"), program=Markup(program), hashes=" ".join(map(_hash, scripts)),
+        styles=_read_template("board.css"), program=Markup(program), hashes=" ".join(map(_hash, scripts)),
         experiments=_compress(json.dumps(columnar(board), separators=(",", ":"), allow_nan=False)),
         table_library=_compress_library("table"), chart_library=_compress_library("charts"), number=numbers.count,
     )  # fmt: skip
@@ -73,21 +73,21 @@ def environment() -> Environment:
 @cache
 def _program() -> str:
     """Return the page's own script, without anything that would end its element."""
-    return '"use strict";\n(() => {\n' + "\n".join(map(_text, _PROGRAM)) + "\n})();"
+    return '"use strict";\n(() => {\n' + "\n".join(map(_read_template, _PROGRAM)) + "\n})();"
 
 
-def _text(name: str) -> str:
+def _read_template(name: str) -> str:
     return files("mlbutler.report.board").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 @cache
-def _library(name: str) -> str:
+def _read_library(name: str) -> str:
     return files("mlbutler.report.board").joinpath("vendor", f"{name}.min.js").read_text(encoding="utf-8")
 
 
 @cache
 def _compress_library(name: str) -> str:
-    return _compress(_library(name))
+    return _compress(_read_library(name))
 
 
 def _compress(text: str) -> str:

@@ -142,15 +142,18 @@ def ticks(low: float, high: float, wanted: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
     if power == 0.0:  # a range too narrow for a float
         return [low, high]
-    return min((_between(low, high, power * factor) for factor in (1, 2, 5, 10)), key=lambda found: _off(found, wanted))
+    return min(
+        (_multiples_between(low, high, power * factor) for factor in (1, 2, 5, 10)),
+        key=lambda found: _count_ratio(found, wanted),
+    )
 
 
-def _between(low: float, high: float, step: float) -> list[float]:
+def _multiples_between(low: float, high: float, step: float) -> list[float]:
     first = math.ceil(low / step)  # 0 where the quotient is too small for a float
     return [(first + i) * step for i in range(int((high - low) / step) + 3) if low <= (first + i) * step <= high]
 
 
-def _off(found: Sequence[float], wanted: int) -> float:
+def _count_ratio(found: Sequence[float], wanted: int) -> float:
     """Return by which factor there are too many, or too few."""
     return max(len(found) / wanted, wanted / max(len(found), 0.1))
 

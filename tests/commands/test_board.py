@@ -125,7 +125,7 @@ def test_what_was_read_once_is_not_read_again(
     root: Path, cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = told(cli, capsys)
-    monkeypatch.setattr(SnapshotReader, "opened_at", refuse)
+    monkeypatch.setattr(SnapshotReader, "open_at_commit", refuse)
     assert told(cli, capsys) == before
     newest = measure(root, 0.7, 0.5, "new, with the same dvc.yaml")
     rows = by_name(told(cli, capsys))
@@ -184,7 +184,7 @@ def test_a_metric_that_is_only_in_the_cache(
     assert by_name(found)["cached"]["state"] == "c.json: not here"
     assert "1 commit has metrics in DVC's cache" in found["notes"][0]
     with monkeypatch.context() as patched:
-        patched.setattr(SnapshotReader, "opened_at", refuse)
+        patched.setattr(SnapshotReader, "open_at_commit", refuse)
         assert told(cli, capsys) == found
     shutil.copytree(kept, root / ".dvc" / "cache")
     assert by_name(told(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}

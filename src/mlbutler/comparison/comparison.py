@@ -63,7 +63,7 @@ def compare_snapshots(
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = charts(compare_plots(old, new))
     data = compare_data(*_artifacts(old, new), old.local_tables, new.local_tables)
-    predictions, unpaired = _predictions(old, new, declared, picture) if declared else ((), ())
+    predictions, unpaired = _compare_declared_predictions(old, new, declared, picture) if declared else ((), ())
     sides = (("the target", old), ("this change", new))
     not_judged = [(name, f"{side.problem}; only what Git keeps is compared") for name, side in sides if side.problem]
     stages = _stages(old, new)
@@ -77,7 +77,7 @@ def compare_snapshots(
     return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)), stages)
 
 
-def _predictions(
+def _compare_declared_predictions(
     old: Snapshot, new: Snapshot, declared: Sequence[Predictions], picture: Callable[[str], str]
 ) -> tuple[tuple[PredictionChange, ...], Sequence[tuple[str, str]]]:
     """Return the predictions files compared, and what of them could not be; few projects declare any."""

@@ -67,7 +67,7 @@ def _change(path: str, before: ArtifactState | None, after: ArtifactState | None
     counted = any(side.directory for side in sides) and all(
         side.entries is not None for side in sides if side.directory
     )
-    files = _files(before, after) if counted else {}
+    files = _compare_files(before, after) if counted else {}
     names = [f"{path}/{name}" for what in ("changed", "added", "removed") for name in files.get(what, ())]
     return DataChange(
         path=path,
@@ -81,13 +81,13 @@ def _change(path: str, before: ArtifactState | None, after: ArtifactState | None
         files_changed=len(files["changed"]) if files else None,
         files_renamed=len(files["renamed"]) if files else None,
         examples=tuple((what, name) for what, names in files.items() for name in names[:_EXAMPLES])[:_EXAMPLES],
-        folders=_by_folder(files),
+        folders=_count_by_folder(files),
         tables=tables.compare([path, *names]),
         reason=problem,
     )
 
 
-def _by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
+def _count_by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
     """Count the files of each kind that differ in each folder; nothing where there is but one folder."""
     counts: dict[str, Counter[str]] = {}
     for kind, names in files.items():
@@ -100,7 +100,7 @@ def _by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
     return tuple(FolderChange(folder=folder, **counts[folder]) for folder in order[:_FOLDERS])
 
 
-def _files(before: ArtifactState | None, after: ArtifactState | None) -> dict[str, list[str]]:
+def _compare_files(before: ArtifactState | None, after: ArtifactState | None) -> dict[str, list[str]]:
     old = {entry.path: entry.hash for entry in (before.entries or ())} if before else {}
     new = {entry.path: entry.hash for entry in (after.entries or ())} if after else {}
     moved = _find_renames(old, new)

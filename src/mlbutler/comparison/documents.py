@@ -56,7 +56,7 @@ def read_document(path: str, source: Source) -> Document:
         content, twice = _parse(path, source.content)
         if not isinstance(content, Mapping):
             content = {"": content} if isinstance(content, (int, float, str)) or content else {}
-        values, same = _flat(content)
+        values, same = _flatten(content)
         return Document(values, remark=_remark([*twice, *same]))
     except _UnusableDocument as error:
         return Document(problem=str(error), known=False)
@@ -87,11 +87,11 @@ def _parse(path: str, content: bytes) -> tuple[Any, Sequence[str]]:
     text = decoded(content)
     extension = path.rpartition(".")[2].lower()
     if extension == "json":
-        return _json(text)
+        return _parse_json_with_duplicates(text)
     return _PARSERS.get(extension, parse_yaml)(text), ()
 
 
-def _json(text: str) -> tuple[Any, Sequence[str]]:
+def _parse_json_with_duplicates(text: str) -> tuple[Any, Sequence[str]]:
     twice: list[str] = []
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _json(text: str) -> tuple[Any, Sequence[str]]:
     return parse_json(text, pairs=mapping), twice
 
 
-def _python(text: str) -> Any:
+def _parse_python(text: str) -> Any:
     """Return assignments of literals, at the top level, in classes and in ``__init__``, as DVC reads them."""
     with reading("Python"):
         return _assignments(ast.parse(text).body)
@@ -130,7 +130,7 @@ def _assignments(body: list[ast.stmt]) -> dict[str, Any]:
     return found
 
 
-def _csv(text: str) -> Any:
+def _parse_csv(text: str) -> Any:
     """Return the last value of each name, by step, of a ``Name,Value,Timestamp,Step`` table."""
     with reading("CSV"):
         rows = rows_of(text, ",")
@@ -138,7 +138,7 @@ def _csv(text: str) -> Any:
         raise _UnusableDocument("a CSV file of metrics needs the columns Name and Value")
     last: dict[str, tuple[float, Any]] = {}
     for row in rows:
-        step, value = _number(row.get("Step")) or 0.0, _number(row.get("Value"))
+        step, value = _parse_number(row.get("Step")) or 0.0, _parse_number(row.get("Value"))
         name = str(row.get("Name"))
         if name not in last or step >= last[name][0]:
             last[name] = (step, row.get("Value") if value is None else value)
@@ -159,25 +159,25 @@ def rows_of(text: str, delimiter: str) -> list[dict[str, Any]]:
     return [dict.fromkeys(header) | rows[0], *rows[1:]] if rows else []
 
 
-def _number(text: object) -> float | None:
+def _parse_number(text: object) -> float | None:
     try:
         return float(str(text))
     except ValueError:
         return None
 
 
-_PARSERS = {"toml": parse_toml, "py": _python, "csv": _csv}
+_PARSERS = {"toml": parse_toml, "py": _parse_python, "csv": _parse_csv}
 
 
 def leaves(content: Mapping[Any, Any]) -> Mapping[str, Scalar] | None:
     """Map dotted name -> value of everything inside; None when that is too much."""
     try:
-        return _flat(content)[0]
+        return _flatten(content)[0]
     except _UnusableDocument:
         return None
 
 
-def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
+def _flatten(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
     """Map dotted name -> value; also return names that several values have (``a.b`` beside ``a: {b: ...}``).
 
     What grows when it is unfolded (YAML's aliases) is bounded by the number of nodes, empty ones too.

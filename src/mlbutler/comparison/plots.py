@@ -124,11 +124,11 @@ def _kind(definition: PlotDefinition, file: str) -> PlotKind:
 def _compare_file(kind: PlotKind, asked: _PlotFile) -> Iterator[PlotChange]:
     match kind:
         case PlotKind.IMAGE:
-            yield _image(asked)
+            yield _compare_images(asked)
         case PlotKind.CONFUSION:
-            yield from _compare_fields(asked, _confusion)
+            yield from _compare_fields(asked, _compare_confusion)
         case PlotKind.LINEAR:
-            yield from _compare_fields(asked, _curve)
+            yield from _compare_fields(asked, _compare_curves)
         case PlotKind.UNSUPPORTED:
             yield asked.as_unsupported("")
         case _:
@@ -166,7 +166,7 @@ def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
     text = decoded(content)
     extension = file.rpartition(".")[2].lower()
     if extension in ("csv", "tsv"):
-        return _table(text, "\t" if extension == "tsv" else ",", header)
+        return _parse_table(text, "\t" if extension == "tsv" else ",", header)
     if extension == "json":
         return _find_rows(parse_json(text))
     if extension in ("yaml", "yml"):
@@ -174,7 +174,7 @@ def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
     raise Unreadable(f"files of type .{extension} are not plotted")
 
 
-def _table(text: str, delimiter: str, header: bool) -> list[Row]:
+def _parse_table(text: str, delimiter: str, header: bool) -> list[Row]:
     with reading("CSV"):
         if header:
             return list(rows_of(text, delimiter))
@@ -206,7 +206,7 @@ def cell_value(cell: object) -> Scalar:
 # -------------------------------------------------------------------------------------------- kinds
 
 
-def _curve(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+def _compare_curves(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
     x = asked.definition.x
     sides: list[Points] = []
     totals = []
@@ -246,7 +246,7 @@ def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Se
     return [points[round(index * last / (most - 1))] for index in range(most)]
 
 
-def _confusion(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+def _compare_confusion(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
     x = asked.definition.x
     sides: list[Points] = []
     totals = []
@@ -262,7 +262,7 @@ def _confusion(asked: _PlotFile, y: str, tables: Sequence[list[Row] | None]) -> 
     )  # fmt: skip
 
 
-def _image(asked: _PlotFile) -> PlotChange:
+def _compare_images(asked: _PlotFile) -> PlotChange:
     sides: list[Points] = []
     for side, content in zip(("in the target", "in this change"), asked.contents, strict=True):
         kind = image_kind(content) if content is not None else None

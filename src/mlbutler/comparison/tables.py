@@ -58,7 +58,7 @@ def count_rows(name: str, stored: Stored) -> int:
     if name.rpartition(".")[2].lower() == "parquet":
         try:
             with stored.open() as stream:
-                return int(_parquet(stream).metadata.num_rows)
+                return int(_open_parquet(stream).metadata.num_rows)
         except OSError as error:
             raise UnreadableTable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     return sum(1 for _ in read_rows(name, stored, ()))
@@ -82,7 +82,7 @@ def shape(name: str, stored: Stored, most: int) -> Shape:
     try:
         with stored.open() as stream:
             if extension == "parquet":
-                file = _parquet(stream)
+                file = _open_parquet(stream)
                 types = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
                 return Shape(tuple((str(column), str(kind)) for column, kind in types), int(file.metadata.num_rows))
             size = stream.seek(0, io.SEEK_END)
@@ -92,11 +92,11 @@ def shape(name: str, stored: Stored, most: int) -> Shape:
         raise UnreadableTable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UnreadableTable("not UTF-8 text") from None
-    columns = tuple((column, "") for column in _header(extension, first))
+    columns = tuple((column, "") for column in _parse_header(extension, first))
     return Shape(columns, count_rows(name, stored) if size <= most else None)
 
 
-def _header(extension: str, line: str) -> list[str]:
+def _parse_header(extension: str, line: str) -> list[str]:
     if extension in ("csv", "tsv"):
         try:
             return next(csv.reader([line], delimiter="\t" if extension == "tsv" else ","), [])
@@ -149,7 +149,7 @@ def _no_column(name: str, known: Sequence[str]) -> UnreadableTable:
     return UnreadableTable(f"there is no column '{name}' (there are: {there})")
 
 
-def _json_lines(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
+def _read_json_lines(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
     first = True
     for number, line in enumerate(_lines(stream), 1):
         if not line.strip():
@@ -166,7 +166,7 @@ def _json_lines(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
         yield tuple(_text(row.get(name)) for name in columns)
 
 
-def _parquet(stream: BinaryIO) -> Any:
+def _open_parquet(stream: BinaryIO) -> Any:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -178,8 +178,8 @@ def _parquet(stream: BinaryIO) -> Any:
         raise UnreadableTable(f"not valid Parquet: {' '.join(str(error).split())[:160]}") from None
 
 
-def _parquet_rows(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
-    file = _parquet(stream)
+def _read_parquet_rows(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
+    file = _open_parquet(stream)
     for name in columns:
         if name not in file.schema_arrow.names:
             raise _no_column(name, file.schema_arrow.names)
@@ -203,7 +203,7 @@ def _text(value: object) -> str:
 _READERS: dict[str, Callable[[BinaryIO, Sequence[str]], Iterator[Row]]] = {
     "csv": _csv_reader(","),
     "tsv": _csv_reader("\t"),
-    "jsonl": _json_lines,
-    "ndjson": _json_lines,
-    "parquet": _parquet_rows,
+    "jsonl": _read_json_lines,
+    "ndjson": _read_json_lines,
+    "parquet": _read_parquet_rows,
 }

@@ -42,7 +42,7 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
             goal = gate.goal or found.number.goal or guess_goal(found.number.name)
             yield judge_limit(gate, name, rule, limit, found.number, goal, repeats)
         else:
-            yield _judge_limit(gate, name, rule, limit, found.number)
+            yield _judge_single_run(gate, name, rule, limit, found.number)
 
 
 def limits(gate: Gate) -> Iterator[tuple[str, float]]:
@@ -86,7 +86,7 @@ def _outcome_if_broken(gate: Gate) -> str:
     return "failed" if gate.level == "fail" else "warned"
 
 
-def _judge_limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange) -> GateResult:
+def _judge_single_run(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange) -> GateResult:
     def result(outcome: str, sentence: str) -> GateResult:
         return GateResult(
             metric=metric.key, rule=rule, level=gate.level, outcome=outcome, sentence=sentence, old=metric.old,

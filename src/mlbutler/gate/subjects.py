@@ -61,7 +61,7 @@ def find_measurement(gate: Gate, evidence: Evidence) -> Measurement:
     return found
 
 
-def _metric(gate: Gate, evidence: Evidence) -> Measurement:
+def _measure_metric(gate: Gate, evidence: Evidence) -> Measurement:
     named = [metric for metric in evidence.metrics if gate.metric in (metric.key, metric.name)]
     found = [metric for metric in named if metric.key == gate.metric] or named
     if len(found) > 1:
@@ -92,7 +92,7 @@ def _format_suggestion(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _number(gate: Gate, old: float | None, new: float | None) -> Measurement:
+def _build_measurement(gate: Gate, old: float | None, new: float | None) -> Measurement:
     goal = _GOALS.get(gate.of, "maximize")
     difference = new - old if old is not None and new is not None else None
     file, _, name = gate.subject.rpartition(":")
@@ -102,11 +102,11 @@ def _number(gate: Gate, old: float | None, new: float | None) -> Measurement:
     )
 
 
-def _data(gate: Gate, evidence: Evidence) -> Measurement:
+def _measure_data(gate: Gate, evidence: Evidence) -> Measurement:
     assert gate.data is not None
     path = gate.data.strip("/")
     if gate.of == "rows":
-        return _rows(gate, path, evidence)
+        return _measure_rows(gate, path, evidence)
     sides = [side.artifacts.get(path) for side in (evidence.old, evidence.new)]
     if sides[1] is None:
         gone = "is gone" if sides[0] is not None else "is not an output of a stage and is not tracked by DVC"
@@ -117,10 +117,10 @@ def _data(gate: Gate, evidence: Evidence) -> Measurement:
         counts = [None if side is None else side.size for side in sides]
     if counts[1] is None:
         return Measurement(problem=f"the {gate.of} of {path} are not recorded")
-    return _number(gate, counts[0], counts[1])
+    return _build_measurement(gate, counts[0], counts[1])
 
 
-def _rows(gate: Gate, path: str, evidence: Evidence) -> Measurement:
+def _measure_rows(gate: Gate, path: str, evidence: Evidence) -> Measurement:
     sides = [
         {name: stored for name, stored in side.tables.items() if name == path or name.startswith(f"{path}/")}
         for side in (evidence.new, evidence.old)
@@ -149,10 +149,10 @@ def _rows(gate: Gate, path: str, evidence: Evidence) -> Measurement:
     after, before = totals
     if after is None:
         return Measurement(problem=f"{path} holds no table (CSV, TSV, JSON lines, Parquet)")
-    return _number(gate, before, after)
+    return _build_measurement(gate, before, after)
 
 
-def _stage(gate: Gate, evidence: Evidence) -> Measurement:
+def _measure_stage(gate: Gate, evidence: Evidence) -> Measurement:
     run = next((run for run in evidence.runs if run.name == gate.stage), None)
     if run is None:
         near = _format_suggestion(str(gate.stage), [run.name for run in evidence.runs])
@@ -162,28 +162,30 @@ def _stage(gate: Gate, evidence: Evidence) -> Measurement:
     if gate.of == "memory":
         if run.peak_memory is None:
             return Measurement(problem=f"the memory of stage {gate.stage} was too small to be measured", excused=True)
-        return _number(gate, None, run.peak_memory)
-    return _number(gate, evidence.before.get(run.name), run.duration)
+        return _build_measurement(gate, None, run.peak_memory)
+    return _build_measurement(gate, evidence.before.get(run.name), run.duration)
 
 
-def _predictions(gate: Gate, evidence: Evidence) -> Measurement:
+def _measure_predictions(gate: Gate, evidence: Evidence) -> Measurement:
     change = next((change for change in evidence.predictions if change.file == gate.predictions), None)
     if change is None:
         return Measurement(problem=f"{gate.predictions} is not declared in [[predictions]]")
     if change.verdict is Verdict.SAME and not change.examples:
         if gate.of != "right":
-            return _number(gate, 0, 0)
+            return _build_measurement(gate, 0, 0)
         return Measurement(problem=f"{change.file} is the same on both sides", excused=True, unchanged=True)
     if not change.examples:
         return Measurement(problem=f"{change.file}: {change.reason}")
     if gate.of == "right":
-        return _number(gate, change.old_right / change.examples, change.new_right / change.examples)
-    return _number(gate, 0, change.broken if gate.of == "broken" else sum(part.worse for part in change.slices))
+        return _build_measurement(gate, change.old_right / change.examples, change.new_right / change.examples)
+    return _build_measurement(
+        gate, 0, change.broken if gate.of == "broken" else sum(part.worse for part in change.slices)
+    )
 
 
 _FINDERS: dict[str, Callable[[Gate, Evidence], Measurement]] = {
-    "metric": _metric,
-    "data": _data,
-    "stage": _stage,
-    "predictions": _predictions,
+    "metric": _measure_metric,
+    "data": _measure_data,
+    "stage": _measure_stage,
+    "predictions": _measure_predictions,
 }

@@ -52,19 +52,19 @@ def rows(path: Path, since: float) -> list[MlflowRun]:
     Args:
         since: seconds since 1970.
     """
-    content = _content(path)
+    content = _read_content(path)
     if content is None:
         return []
     try:
         with closing(sqlite3.connect(":memory:")) as db:
             db.deserialize(content)
             _restrict(db)
-            return list(_rows(db, since))
+            return list(_query_rows(db, since))
     except (sqlite3.Error, UnicodeError, OverflowError, MemoryError):
         return []
 
 
-def _content(path: Path) -> bytes | None:
+def _read_content(path: Path) -> bytes | None:
     """Return the file's content; of one that is being written to what was last written whole, which is no promise."""
     try:
         with open_plain(path) as file:
@@ -100,7 +100,7 @@ def _authorize(action: int, what: str | None, column: str | None, place: str | N
     return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
 
 
-def _rows(db: sqlite3.Connection, since: float) -> Iterator[MlflowRun]:
+def _query_rows(db: sqlite3.Connection, since: float) -> Iterator[MlflowRun]:
     for id, name, ended in db.execute(_RUNS, (int(since * 1000), _MOST_RUNS)).fetchall():
         when = as_float(ended)
         if not isinstance(id, str) or when is None:

@@ -51,9 +51,9 @@ def find_logged_runs(root: Path, folders: Iterable[str], since: float, environ: 
     """
     runs: list[LoggedRun] = []
     for folder in dict.fromkeys(folders):
-        runs += _mlflow(root, _path_below(folder, "mlruns"), since)
-        runs += _mlflow_db(root, _path_below(folder, mlflow_db.NAME), since)
-        runs += _wandb(root, _path_below(folder, "wandb"), since, environ)
+        runs += _find_mlflow_runs(root, _path_below(folder, "mlruns"), since)
+        runs += _find_mlflow_db_runs(root, _path_below(folder, mlflow_db.NAME), since)
+        runs += _find_wandb_runs(root, _path_below(folder, "wandb"), since, environ)
     return sorted(runs, key=lambda one: one.when)[-_MOST_RUNS:]
 
 
@@ -69,19 +69,19 @@ def _path_below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _mlflow(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
-    for experiment in _folders(root / place):
-        for folder in _folders(experiment):
-            run, when = _document(folder / "meta.yaml", parse_yaml), _modified_time(folder / "meta.yaml")
+def _find_mlflow_runs(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
+    for experiment in _list_folders(root / place):
+        for folder in _list_folders(experiment):
+            run, when = _read_mapping(folder / "meta.yaml", parse_yaml), _modified_time(folder / "meta.yaml")
             if when < since or run.get("lifecycle_stage") not in ("active", None) or _is_inner(folder):
                 continue
-            metrics = dict(islice(_metrics(folder / "metrics", ""), _MOST_METRICS))
+            metrics = dict(islice(_read_metrics(folder / "metrics", ""), _MOST_METRICS))
             name = str(run.get("run_name") or folder.name)
             at = f"{place}/{experiment.name}/{folder.name}"
             yield LoggedRun(TrackedRun(tracker=MLFLOW, name=name, id=folder.name, place=at), when, metrics)
 
 
-def _mlflow_db(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
+def _find_mlflow_db_runs(root: Path, place: str, since: float) -> Iterator[LoggedRun]:
     for row in mlflow_db.rows(root / place, since) if _modified_time(root / place) >= since else ():
         yield LoggedRun(
             TrackedRun(tracker=MLFLOW, name=row.name or row.id, id=row.id, place=place), row.when, row.metrics
@@ -93,12 +93,12 @@ def _is_inner(folder: Path) -> bool:
     return _read_plain_file(folder / "tags" / "mlflow.parentRunId") is not None
 
 
-def _metrics(folder: Path, before: str, depth: int = 0) -> Iterator[tuple[str, float]]:
+def _read_metrics(folder: Path, before: str, depth: int = 0) -> Iterator[tuple[str, float]]:
     """Yield each metric with its last value; a name with slashes is a file in folders."""
-    for entry in _entries(folder):
+    for entry in _list_entries(folder):
         name = f"{before}{entry.name}"
         if entry.is_dir(follow_symlinks=False) and depth < _MOST_DEPTH:
-            yield from _metrics(Path(entry.path), f"{name}/", depth + 1)
+            yield from _read_metrics(Path(entry.path), f"{name}/", depth + 1)
         elif (value := _last_value(_read_plain_file(Path(entry.path), tail=True))) is not None:
             yield name, value
 
@@ -107,21 +107,21 @@ def _last_value(content: bytes | None) -> float | None:
     """Return the value of the highest step: lines are time, value, step."""
     best: tuple[float, float, float] | None = None
     for line in (content or b"").splitlines():
-        when, value, step = (as_float(_number(part)) for part in [*line.split(), b"", b"", b""][:3])
+        when, value, step = (as_float(_parse_number(part)) for part in [*line.split(), b"", b"", b""][:3])
         if value is not None and when is not None and (best is None or (step or 0, when) >= best[:2]):
             best = (step or 0, when, value)
     return best[2] if best else None
 
 
-def _number(text: bytes) -> float | None:
+def _parse_number(text: bytes) -> float | None:
     try:
         return float(text)
     except ValueError:
         return None
 
 
-def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> Iterator[LoggedRun]:
-    for folder in _folders(root / place):
+def _find_wandb_runs(root: Path, place: str, since: float, environ: Mapping[str, str]) -> Iterator[LoggedRun]:
+    for folder in _list_folders(root / place):
         online, offline = _ONLINE.fullmatch(folder.name), _OFFLINE.fullmatch(folder.name)
         match, summary = online or offline, folder / "files" / "wandb-summary.json"
         when = _modified_time(folder / "files")
@@ -130,14 +130,14 @@ def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> 
         written = folder / f"run-{match['id']}.wandb"  # all that there is of a run that was not online
         if max(when, _modified_time(summary), _modified_time(written)) < since:
             continue
-        metrics = _summary(summary) or wandb_file.last_numbers(written)
+        metrics = _read_summary(summary) or wandb_file.last_numbers(written)
         url = _page(match["id"], environ) if online else ""
         run = TrackedRun(tracker=WANDB, name=match["id"], id=match["id"], place=f"{place}/{folder.name}", url=url)
         yield LoggedRun(run, when, metrics)
 
 
-def _summary(path: Path) -> dict[str, float]:
-    known = leaves({k: v for k, v in _document(path, parse_json).items() if not str(k).startswith("_")}) or {}
+def _read_summary(path: Path) -> dict[str, float]:
+    known = leaves({k: v for k, v in _read_mapping(path, parse_json).items() if not str(k).startswith("_")}) or {}
     return {name: number for name, item in islice(known.items(), _MOST_METRICS)
             if not isinstance(item, bool | str) and (number := as_float(item)) is not None}  # fmt: skip
 
@@ -154,7 +154,7 @@ def _page(id: str, environ: Mapping[str, str]) -> str:
 # ------------------------------------------------------------------------------------ files
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         if folder.is_symlink():
             return []
@@ -164,8 +164,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+def _list_folders(folder: Path) -> list[Path]:
+    return [Path(entry.path) for entry in _list_entries(folder) if entry.is_dir(follow_symlinks=False)]
 
 
 def _modified_time(path: Path) -> float:
@@ -190,7 +190,7 @@ def _read_plain_file(path: Path, *, tail: bool = False) -> bytes | None:
         return None
 
 
-def _document(path: Path, parse: Any) -> dict[str, Any]:
+def _read_mapping(path: Path, parse: Any) -> dict[str, Any]:
     content = _read_plain_file(path)
     try:
         made = parse(decoded(content)) if content is not None else {}

@@ -32,15 +32,15 @@ _MOST_METRICS, _LONGEST = 1000, 1000
 def last_numbers(path: Path) -> dict[str, float]:
     """Return name -> number at the end of a run, none where there is no such file."""
     found: dict[str, float] = {}
-    for record in _records(_content(path)):
-        for number, summary in _fields(record):
+    for record in _parse_records(_read_content(path)):
+        for number, summary in _parse_fields(record):
             if number == _SUMMARY and isinstance(summary, bytes):
                 _apply_record(summary, found)
     return found
 
 
 def _apply_record(summary: bytes, found: dict[str, float]) -> None:
-    for number, item in _fields(summary):
+    for number, item in _parse_fields(summary):
         if not isinstance(item, bytes) or number not in (_UPDATE, _REMOVE):
             continue
         name, value = _parse_item(item)
@@ -54,7 +54,7 @@ def _parse_item(item: bytes) -> tuple[str, object]:
     """Return an item's name, ``a.b`` for a nested one, and its value."""
     parts: list[str] = []
     value: object = None
-    for number, content in _fields(item):
+    for number, content in _parse_fields(item):
         if not isinstance(content, bytes):
             continue
         if number in (_KEY, _NESTED) and content:
@@ -78,7 +78,7 @@ def _numbers(name: str, value: object) -> Iterator[tuple[str, float]]:
             yield full, number
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     """Return the file from its beginning, or of a large one from the beginning of a block."""
     try:
         with open_plain(path) as file:
@@ -94,7 +94,7 @@ def _content(path: Path) -> bytes:
     return content if start else _PIECE.pack(0, 0, 0) + content[len(_HEADER) :]
 
 
-def _records(content: bytes) -> Iterator[bytes]:
+def _parse_records(content: bytes) -> Iterator[bytes]:
     """Yield the whole records; of a torn one, and of what is no record, nothing."""
     parts: list[bytes] = []
     for block in range(0, len(content), _BLOCK):
@@ -112,28 +112,28 @@ def _records(content: bytes) -> Iterator[bytes]:
                 parts = []
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _parse_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield the fields of a protobuf message as number and content, up to the first that is broken."""
     at = 0
     while at < len(message):
-        key, at = _varint(message, at)
+        key, at = _parse_varint(message, at)
         kind = key & 7
         if kind == 0:
-            value, at = _varint(message, at)
+            value, at = _parse_varint(message, at)
             if at < 0:
                 return
             yield key >> 3, value
             continue
         size = {1: 8, 5: 4}.get(kind)
         if kind == 2:
-            size, at = _varint(message, at)
+            size, at = _parse_varint(message, at)
         if at < 0 or size is None or at + size > len(message):
             return
         yield key >> 3, message[at : at + size]
         at += size
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _parse_varint(message: bytes, at: int) -> tuple[int, int]:
     """Return a number and where it ends, -1 where it does not."""
     value = 0
     for shift in range(0, 70, 7):

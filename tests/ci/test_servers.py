@@ -58,7 +58,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
-def found(clone: Path, tmp_path: Path, build: Build, **more: str) -> Change:
+def find_change(clone: Path, tmp_path: Path, build: Build, **more: str) -> Change:
     known = {"main", "feature"}
     at = f"origin/{build.at}" if build.at in known else build.at.replace(" ", "-")
     git(clone, "checkout", "-q", "--detach", at)
@@ -73,7 +73,7 @@ def found(clone: Path, tmp_path: Path, build: Build, **more: str) -> Change:
 
 @pytest.mark.parametrize("build", BUILDS, ids=[build.name.replace(" ", "-") for build in BUILDS])
 def test_a_build_is_taken_for_what_it_is(clone: Path, tmp_path: Path, build: Build) -> None:
-    change = found(clone, tmp_path, build)
+    change = find_change(clone, tmp_path, build)
     assert (change.ci, change.kind, change.number, change.head_branch) == build.expected
     assert change.fork is build.fork
 
@@ -85,24 +85,24 @@ LAPTOP = next(build for build in BUILDS if build.name == "a laptop")
 
 
 def test_what_is_not_trusted_says_why_and_how_to_say_otherwise(clone: Path, tmp_path: Path) -> None:
-    change = found(clone, tmp_path, UNKNOWN)
+    change = find_change(clone, tmp_path, UNKNOWN)
     assert "CI is set" in change.note
     assert "MLBUTLER_TRUST=trusted" in change.note
-    note = found(clone, tmp_path, DRONE_FORK).note
+    note = find_change(clone, tmp_path, DRONE_FORK).note
     assert "no branch of the repository" in note
     assert "MLBUTLER_TRUST=trusted" in note
 
 
 def test_whoever_runs_the_server_has_the_last_word(clone: Path, tmp_path: Path) -> None:
     for build in (UNKNOWN, DRONE_FORK):
-        change = found(clone, tmp_path, build, MLBUTLER_TRUST="trusted")
+        change = find_change(clone, tmp_path, build, MLBUTLER_TRUST="trusted")
         assert (change.fork, change.note) == (False, "")
     for value in ("untrusted", "fork", " Untrusted "):
-        assert found(clone, tmp_path, LAPTOP, MLBUTLER_TRUST=value).fork
+        assert find_change(clone, tmp_path, LAPTOP, MLBUTLER_TRUST=value).fork
 
 
 def test_a_fork_that_the_server_calls_one_stays_one(clone: Path, tmp_path: Path) -> None:
-    change = found(clone, tmp_path, JENKINS_FORK, MLBUTLER_TRUST="trusted")
+    change = find_change(clone, tmp_path, JENKINS_FORK, MLBUTLER_TRUST="trusted")
     assert change.fork
     assert "does not count here" in change.note
 
@@ -117,7 +117,7 @@ def test_a_server_that_cannot_ask_its_repository_trusts_nobody(clone: Path, tmp_
     git(clone, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
     try:
         drone = next(build for build in BUILDS if build.name == "drone")
-        assert found(clone, tmp_path, drone).fork
+        assert find_change(clone, tmp_path, drone).fork
     finally:
         git(clone, "remote", "set-url", "origin", f"file://{clone.parent / 'origin.git'}")
 

@@ -48,7 +48,7 @@ class Surgery:
                 timeout=600, check=False,
             )  # fmt: skip
         else:
-            with mounted(mounts, self.root) if mounts else nullcontext(0) as process:
+            with mount_namespace(mounts, self.root) if mounts else nullcontext(0) as process:
                 done = forked_python.run(*words, cwd=self.root, env=environment, mounts=process)
         assert done.stdout.startswith("{"), done.stdout + done.stderr
         assert PASSWORD not in done.stdout + done.stderr
@@ -64,7 +64,7 @@ def _may_mount() -> bool:
 
 
 @contextmanager
-def mounted(script: str, cwd: Path) -> Iterator[int]:
+def mount_namespace(script: str, cwd: Path) -> Iterator[int]:
     """Yield the id of a process that has these mounts."""
     if not _may_mount():
         pytest.skip("this user may not mount file systems in a namespace of its own")

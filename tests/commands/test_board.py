@@ -84,7 +84,7 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def told(cli: Cli, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+def run_json(cli: Cli, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     assert cli("--json", *words) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
@@ -101,7 +101,7 @@ def by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_commits_pull_requests_and_experiments_each_against_its_baseline(
     root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = told(cli, capsys)
+    found = run_json(cli, capsys)
     rows = by_name(found)
     assert (found["target"], found["main"]) == ("main", "m.json:accuracy")
     assert set(rows) == {"first", "merge it", "words only", "</script> a pull request", "sweep-1"}
@@ -116,7 +116,7 @@ def test_commits_pull_requests_and_experiments_each_against_its_baseline(
 def test_commits_of_merged_branches_where_they_are_asked_for(
     root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = by_name(told(cli, capsys, "--all-commits"))
+    rows = by_name(run_json(cli, capsys, "--all-commits"))
     assert rows["on a merged branch"]["branch"] == "merged"
     assert rows["on a merged branch"]["baseline"] == rows["first"]["commit"]
 
@@ -124,21 +124,21 @@ def test_commits_of_merged_branches_where_they_are_asked_for(
 def test_what_was_read_once_is_not_read_again(
     root: Path, cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = told(cli, capsys)
+    before = run_json(cli, capsys)
     monkeypatch.setattr(SnapshotReader, "open_at_commit", refuse)
-    assert told(cli, capsys) == before
+    assert run_json(cli, capsys) == before
     newest = measure(root, 0.7, 0.5, "new, with the same dvc.yaml")
-    rows = by_name(told(cli, capsys))
+    rows = by_name(run_json(cli, capsys))
     assert rows["new, with the same dvc.yaml"]["commit"] == newest
     assert rows["new, with the same dvc.yaml"]["metrics"]["m.json:accuracy"] == 0.7
 
 
 def test_another_dvc_yaml_is_read_anew(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    told(cli, capsys)
+    run_json(cli, capsys)
     (root / "dvc.yaml").write_text("metrics: [other.json]\n")
     (root / "other.json").write_text('{"f1": 0.5}')
     commit(root, "another file")
-    rows = by_name(told(cli, capsys))
+    rows = by_name(run_json(cli, capsys))
     assert rows["another file"]["metrics"] == {"other.json:f1": 0.5}
     assert "m.json:accuracy" in rows["first"]["metrics"]
 
@@ -150,7 +150,7 @@ def test_a_folder_of_metrics_is_listed_at_each_commit(root: Path, cli: Cli, caps
     commit(root, "one")
     (root / "folder" / "b.json").write_text("2")
     commit(root, "two")
-    rows = by_name(told(cli, capsys))
+    rows = by_name(run_json(cli, capsys))
     assert set(rows["one"]["metrics"]) == {"folder/a.json:value"}
     assert set(rows["two"]["metrics"]) == {"folder/a.json:value", "folder/b.json:value"}
 
@@ -164,7 +164,7 @@ def test_paths_that_params_fill_in_are_those_of_each_commit(
         (root / "params.yaml").write_text(f"name: {name}\n")
         (root / f"{name}.json").write_text('{"f1": 0.5}')
         commit(root, name)
-    rows = by_name(told(cli, capsys))
+    rows = by_name(run_json(cli, capsys))
     assert set(rows["one"]["metrics"]) == {"one.json:f1"}
     assert set(rows["two"]["metrics"]) == {"two.json:f1"}
 
@@ -176,18 +176,18 @@ def test_a_metric_that_is_only_in_the_cache(
     (root / "c.json").write_text('{"f1": 0.25}')
     dvc(root, "commit", "-q", "-f", "s")
     commit(root, "cached")
-    assert by_name(told(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}
+    assert by_name(run_json(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}
     kept = shutil.move(root / ".dvc" / "cache", tmp_path / "kept")
     shutil.rmtree(root / ".mlbutler")
-    found = told(cli, capsys)
+    found = run_json(cli, capsys)
     assert by_name(found)["cached"]["metrics"] == {}
     assert by_name(found)["cached"]["state"] == "c.json: not here"
     assert "1 commit has metrics in DVC's cache" in found["notes"][0]
     with monkeypatch.context() as patched:
         patched.setattr(SnapshotReader, "open_at_commit", refuse)
-        assert told(cli, capsys) == found
+        assert run_json(cli, capsys) == found
     shutil.copytree(kept, root / ".dvc" / "cache")
-    assert by_name(told(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}
+    assert by_name(run_json(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}
 
 
 def test_experiments_that_were_trained_elsewhere(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,7 +199,7 @@ def test_experiments_that_were_trained_elsewhere(root: Path, cli: Cli, capsys: p
         submitted=2e9, user="Grace", build="https://jenkins.example/job/train/3/",
     )  # fmt: skip
     Experiments(Git(root)).create(experiment)
-    row = told(cli, capsys)["experiments"][0]
+    row = run_json(cli, capsys)["experiments"][0]
     assert (row["name"], row["kind"], row["author"]) == ("far-1", "training", "Grace")
     assert row["state"] == "failed: it ended with 3"
     assert row["params"] == {"params.yaml:rate": 0.7, "other.yaml:n": 2}
@@ -212,8 +212,8 @@ def test_what_only_the_remote_has(root: Path, tmp_path: Path, cli: Cli, capsys: 
     git(tmp_path, "clone", "-q", "--bare", "--mirror", str(root), "there.git")
     git(tmp_path, "clone", "-q", "--single-branch", str(tmp_path / "there.git"), "clone")
     clone = tmp_path / "clone"
-    assert set(by_name(told(cli, capsys, "-C", str(clone)))) == {"first", "merge it", "words only"}
-    found = by_name(told(cli, capsys, "-C", str(clone), "--fetch"))
+    assert set(by_name(run_json(cli, capsys, "-C", str(clone)))) == {"first", "merge it", "words only"}
+    found = by_name(run_json(cli, capsys, "-C", str(clone), "--fetch"))
     assert found["</script> a pull request"]["pull_request"] == "7"
     assert found["sweep-1"]["metrics"]["m.json:accuracy"] == 0.95
     assert git(clone, "for-each-ref", "refs/exps") == ""  # DVC sees no experiments of others

@@ -13,7 +13,7 @@ from tests.project.conftest import full, master
 __all__ = ["full", "master"]
 
 
-def examined(root: Path, capsys: pytest.CaptureFixture[str], *gates: str) -> tuple[str, str]:
+def examine_gates(root: Path, capsys: pytest.CaptureFixture[str], *gates: str) -> tuple[str, str]:
     """(state, text) of the gates."""
     (root / "mlbutler.toml").write_text("".join(f"[[gate]]\n{gate}\nmin = 0\n" for gate in gates))
     with pytest.raises(SystemExit):
@@ -24,14 +24,14 @@ def examined(root: Path, capsys: pytest.CaptureFixture[str], *gates: str) -> tup
 
 def test_each_gate_names_something_that_there_is(full: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = ("metric = 'm1.json:acc'", "data = 'data/raw'", "stage = 'train@1'")
-    assert examined(full, capsys, *there)[0] == "ok"
-    state, text = examined(full, capsys, "metric = 'm1.json:accc'", "data = 'data/rav'", "stage = 'train'")
+    assert examine_gates(full, capsys, *there)[0] == "ok"
+    state, text = examine_gates(full, capsys, "metric = 'm1.json:accc'", "data = 'data/rav'", "stage = 'train'")
     assert state == "missing"
     assert "no metric is called m1.json:accc (did you mean m1.json:acc" in text
     assert "DVC tracks no data/rav (did you mean data/raw" in text
     assert "there is no stage train (did you mean train@" in text
     (full / "m1.json").unlink()  # as it was committed
-    assert examined(full, capsys, "metric = 'm1.json:acc'")[0] == "ok"
+    assert examine_gates(full, capsys, "metric = 'm1.json:acc'")[0] == "ok"
     (full / "dvc.yaml").write_text("{}\n")
-    state, text = examined(full, capsys, "metric = 'm1.json:acc'")
+    state, text = examine_gates(full, capsys, "metric = 'm1.json:acc'")
     assert (state, "nothing is measured yet" in text) == ("note", True)

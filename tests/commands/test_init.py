@@ -110,14 +110,14 @@ def test_an_interrupt_leaves_whole_files_and_a_second_time_finishes(
     before = set(content(root))
     synchronise, seen = os.fsync, []
 
-    def interrupted(handle: int) -> None:
+    def sync_or_interrupt(handle: int) -> None:
         seen.append(handle)
         if len(seen) == at:
             os.kill(os.getpid(), signal.SIGINT)
         synchronise(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", interrupted)
+        patch.setattr(os, "fsync", sync_or_interrupt)
         assert cli() == 130
     left = content(root)
     assert set(left) <= set(expected)  # no file half done, none beside them

@@ -74,14 +74,14 @@ def test_what_was_taken_over_survives_an_interrupt(
 ) -> None:
     synchronise, seen = os.fsync, []
 
-    def interrupted(handle: int) -> None:
+    def sync_or_interrupt(handle: int) -> None:
         seen.append(handle)
         if len(seen) == at:
             os.kill(os.getpid(), signal.SIGINT)
         synchronise(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", interrupted)
+        patch.setattr(os, "fsync", sync_or_interrupt)
         assert cli("--yes") in (0, 130)
     assert cli("--yes") == 0
     script = (root / "Jenkinsfile").read_text()

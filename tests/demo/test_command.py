@@ -62,10 +62,10 @@ def test_a_disk_without_room_is_said_before_anything_is_made(tmp_path: Path, mon
 
 
 def test_who_interrupts_it_is_told_how_to_see_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: object) -> NoReturn:
+    def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mlbutler.demo.story.tell", stopped)
+    monkeypatch.setattr("mlbutler.demo.story.tell", interrupt)
     with pytest.raises(Interrupted) as caught:
         demo(tmp_path / "world", Console())
     assert str(tmp_path / "world") in caught.value.remedy

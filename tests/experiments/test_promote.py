@@ -40,7 +40,7 @@ def test_an_experiment_becomes_a_branch_with_its_data_and_a_pull_request(laptop:
     assert done.code == 0, done.err
     document = json.loads(done.out)
     assert document["pull_request"] == "https://pages/18"
-    [sent] = forge.sent("POST")
+    [sent] = forge.requests_of("POST")
     assert sent.json["title"] == "Experiment lr-1: accuracy 0.92 (+0.01)"
     assert (sent.json["head"], sent.json["base"]) == ("lr-1-branch", "main")
     assert "train.rate=0.02" in sent.json["body"]

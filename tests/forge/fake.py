@@ -355,7 +355,7 @@ class FakeForge(ThreadingHTTPServer):
     def _described_query(self, query: str) -> str:
         return "&".join(part for part in query.split("&") if part.partition("=")[0] not in self.dialect.unlisted)
 
-    def sent(self, method: str) -> list[Seen]:
+    def requests_of(self, method: str) -> list[Seen]:
         """Requests of one method."""
         return [seen for seen in self.seen if seen.method == method]
 

@@ -34,8 +34,8 @@ def test_a_pull_request_is_opened_once_even_where_the_answer_is_lost(offering: M
     assert (pull.head_branch, pull.target_branch) == ("lr-1-branch", "main")
     again = offering.open().open_pull_request(asked, "a title", "a text")
     assert again.number == pull.number != "17"
-    assert len(offering.server.sent("POST")) == 1
-    sent = offering.server.sent("POST")[0].json
+    assert len(offering.server.requests_of("POST")) == 1
+    sent = offering.server.requests_of("POST")[0].json
     assert {"a title", "a text"} <= {value for value in sent.values() if isinstance(value, str)}
 
 
@@ -127,7 +127,7 @@ def test_two_builds_at_once_end_with_one_comment_of_the_newer_commit(meeting: Me
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(meeting.server.sent("POST")) == 2  # both believed to be the first
+    assert len(meeting.server.requests_of("POST")) == 2  # both believed to be the first
     (note,) = meeting.ours()
     assert f"of {order[-1]}" in note.body
 
@@ -356,9 +356,9 @@ def test_pictures_are_uploaded_once_and_found_again(gallery: Meeting) -> None:
     assert list(placed) == list(NAMES)
     assert gallery.dialect.files == dict.fromkeys(NAMES, PNG)
     gallery.post(text=" ".join(f"![a plot]({address})" for address in placed.values()))
-    sent = len(gallery.server.sent("POST"))
+    sent = len(gallery.server.requests_of("POST"))
     assert attach(gallery) == placed
-    assert len(gallery.server.sent("POST")) == sent
+    assert len(gallery.server.requests_of("POST")) == sent
 
 
 def test_an_upload_that_an_error_hid_is_not_repeated(gallery: Meeting) -> None:
@@ -367,7 +367,7 @@ def test_an_upload_that_an_error_hid_is_not_repeated(gallery: Meeting) -> None:
     placed = attach(gallery)
     assert placed is not None
     assert all(placed.values())
-    uploads = [seen for seen in gallery.server.sent("POST") if seen.path.endswith("/assets")]
+    uploads = [seen for seen in gallery.server.requests_of("POST") if seen.path.endswith("/assets")]
     assert len(uploads) == (len(NAMES) if gallery.dialect.kind == "gitea" else 0)
 
 

@@ -37,7 +37,7 @@ def test_a_refused_comment_is_told_in_the_forges_words(meeting: Meeting) -> None
     meeting.server.faults = [Fault("POST", answer=Answer(422, said))]
     with pytest.raises(RequestRefused, match=r"422.*Body is too long"):
         meeting.post()
-    assert len(meeting.server.sent("POST")) == 1
+    assert len(meeting.server.requests_of("POST")) == 1
 
 
 def test_a_conflict_is_tried_again(meeting: Meeting) -> None:
@@ -124,7 +124,7 @@ def test_what_was_written_before_the_line_broke_is_not_written_twice(meeting: Me
     meeting.post(HEAD, "new", policy=impatient if how == "slow" else POLICY)
     (note,) = meeting.ours()
     assert "new" in note.body
-    assert len(meeting.server.sent("POST")) == 1
+    assert len(meeting.server.requests_of("POST")) == 1
 
 
 def test_a_line_that_is_cut_before_anything_was_done_is_tried_again(meeting: Meeting) -> None:

@@ -68,7 +68,7 @@ def test_a_check_run_has_the_report_and_remarks_fifty_at_a_time(tmp_path: Any) -
     forge, server = met(App(), tmp_path)
     forge.status(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL)
     forge.detail(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
-    sent = [seen.json["output"] for seen in server.sent("PATCH")]
+    sent = [seen.json["output"] for seen in server.requests_of("PATCH")]
     assert [len(output["annotations"]) for output in sent] == [50, 50, 20]
     assert all(output["text"] == "**Worse**: accuracy" for output in sent)
     assert sent[0]["annotations"][0] == {
@@ -77,7 +77,7 @@ def test_a_check_run_has_the_report_and_remarks_fifty_at_a_time(tmp_path: Any) -
     }  # fmt: skip
     server.dialect.checks[0]["output"]["annotations_count"] = 120  # as GitHub counts them
     forge.detail(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
-    assert "annotations" not in server.sent("PATCH")[-1].json["output"]  # they would stand there twice
+    assert "annotations" not in server.requests_of("PATCH")[-1].json["output"]  # they would stand there twice
     assert server.violations == []
     server.shutdown()
     server.server_close()
@@ -87,7 +87,7 @@ def test_a_commit_status_has_no_room(tmp_path: Any) -> None:
     forge, server = met(GitHub(), tmp_path)
     forge.status(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL)
     forge.detail(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
-    assert server.sent("PATCH") == []
+    assert server.requests_of("PATCH") == []
     server.shutdown()
     server.server_close()
 

@@ -106,7 +106,7 @@ OURS = ForgeLocation("github", "https://github.com", "team/x")
 EVIL = ForgeLocation("github", "https://evil.example.org", "team/x")
 
 
-def agreed(
+def check_agreed(
     text: str,
     there: ForgeLocation,
     before: str,
@@ -129,13 +129,13 @@ def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
     text = f'[forge]\nkind = "github"\n{key} = "https://evil.example.org"\n'
     there = EVIL if key == "url" else ForgeLocation("github", OURS.url, OURS.repository, api="https://evil.example.org")
     with pytest.raises(SettingsError) as caught:
-        agreed(text, there, '[forge]\nkind = "github"\n')
+        check_agreed(text, there, '[forge]\nkind = "github"\n')
     assert f"MLBUTLER_FORGE_{key.upper()}" in caught.value.remedy
-    agreed(text, there, text)  # the target branch says the same
-    agreed(text, there, "", source="MLBUTLER_FORGE_URL")  # the agent says so
-    agreed(text, there, "", kind="local")  # one's own machine
+    check_agreed(text, there, text)  # the target branch says the same
+    check_agreed(text, there, "", source="MLBUTLER_FORGE_URL")  # the agent says so
+    check_agreed(text, there, "", kind="local")  # one's own machine
     with pytest.raises(SettingsError):  # a CI server that is not known by name
-        agreed(text, there, "", kind="local", environ={"CI": "true"})
+        check_agreed(text, there, "", kind="local", environ={"CI": "true"})
 
 
 def test_a_target_branch_that_is_not_known_agrees_to_nothing_and_the_error_says_so() -> None:
@@ -149,9 +149,9 @@ def test_a_target_branch_that_is_not_known_agrees_to_nothing_and_the_error_says_
 
 def test_a_pull_request_cannot_publish_to_another_repository() -> None:
     with pytest.raises(SettingsError, match=r"forge\.repository"):
-        agreed('[forge]\nrepository = "other/y"\n', ForgeLocation("github", OURS.url, "other/y"), "")
+        check_agreed('[forge]\nrepository = "other/y"\n', ForgeLocation("github", OURS.url, "other/y"), "")
 
 
 def test_the_kind_alone_sends_the_token_nowhere_else() -> None:
-    agreed('[forge]\nkind = "github"\n', OURS, "")
-    agreed("", OURS, "")
+    check_agreed('[forge]\nkind = "github"\n', OURS, "")
+    check_agreed("", OURS, "")

@@ -12,7 +12,7 @@ from tests.forge.fake import HEAD, TOKEN, Answer, Fault, Pull
 from tests.forge.run_context import run_context
 
 
-def examined(meeting: Meeting, **change: Any) -> dict[str, tuple[str, str]]:
+def examine(meeting: Meeting, **change: Any) -> dict[str, tuple[str, str]]:
     place = meeting.place()
     settings = {"kind": place.kind, "url": place.url, "repository": place.repository, "api": place.api}
     text = "[forge]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if value)
@@ -23,7 +23,7 @@ def examined(meeting: Meeting, **change: Any) -> dict[str, tuple[str, str]]:
 
 
 def test_a_token_that_may_do_everything_is_ok(meeting: Meeting) -> None:
-    found = examined(meeting)
+    found = examine(meeting)
     assert found["forge"][0] == found["token"][0] == found["comment"][0] == "ok"
     assert found["pull request"] == ("ok", "17")
     assert found["status"][0] == ("ok" if meeting.open().capabilities.statuses else "note")
@@ -33,12 +33,12 @@ def test_a_token_that_may_do_everything_is_ok(meeting: Meeting) -> None:
 
 def test_the_pull_request_of_a_branch_is_found(finding: Meeting) -> None:
     finding.dialect.pulls = [Pull(42, "c" * 40, "work")]
-    assert examined(finding, number=None)["pull request"] == ("ok", "42")
+    assert examine(finding, number=None)["pull request"] == ("ok", "42")
 
 
 def test_a_token_that_may_not_write_is_told_so(meeting: Meeting) -> None:
     meeting.server.faults = [Fault("POST", answer=Answer(403, {"message": "insufficient scope"}), times=9)]
-    found = examined(meeting)
+    found = examine(meeting)
     assert found["token"][0] == "ok"
     assert found["comment"][0] == "missing"
     assert "insufficient scope" in found["comment"][1]
@@ -47,5 +47,5 @@ def test_a_token_that_may_not_write_is_told_so(meeting: Meeting) -> None:
 
 
 def test_a_fork_tries_nothing(meeting: Meeting) -> None:
-    assert examined(meeting, fork=True)["forge"][0] == "note"
+    assert examine(meeting, fork=True)["forge"][0] == "note"
     assert meeting.server.seen == []

@@ -160,13 +160,13 @@ def test_many_builds_at_once_leave_the_newest(tmp_path: Path) -> None:
     assert path.read_text() == body(heads[-1], "x" * 20_000)
 
 
-def opened(tmp_path: Path, url: str) -> Forge:
+def open_folder(tmp_path: Path, url: str) -> Forge:
     return open_forge(Opening(place=ForgeLocation("folder", url, ""), environ={}, root=tmp_path))
 
 
 def test_the_folder_is_opened_by_path_or_file_url(tmp_path: Path) -> None:
     for url in ("forge", str(tmp_path / "forge"), (tmp_path / "forge").as_uri()):
-        place = opened(tmp_path, url).status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
+        place = open_folder(tmp_path, url).status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
         assert place.startswith(str(tmp_path / "forge"))
 
 
@@ -200,5 +200,5 @@ def test_a_folder_in_the_project_is_written_behind_no_link(tmp_path: Path, git: 
 @pytest.mark.parametrize("url", ["", "https://git.example.org", "file://elsewhere/forge"])
 def test_a_folder_forge_without_a_directory_is_a_settings_error(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        opened(tmp_path, url)
+        open_folder(tmp_path, url)
     assert "forge.url" in caught.value.remedy

@@ -17,7 +17,7 @@ from tests.forge.fake import SOMEBODY, WRITER, Answer, Fault
 from tests.forge.more_dialects import BitbucketServer, DagsHub, Gogs
 
 
-def said(meeting: Meeting, author: int, **values: Any) -> tuple[Hosted, Comment]:
+def leave_comment(meeting: Meeting, author: int, **values: Any) -> tuple[Hosted, Comment]:
     """The forge, and the comment that somebody left there, as it shows it."""
     note = meeting.dialect.add("17", "/mlbutler run", author)
     for name, value in values.items():
@@ -29,33 +29,33 @@ def said(meeting: Meeting, author: int, **values: Any) -> tuple[Hosted, Comment]
 
 
 def test_a_writer_may_and_a_reader_may_not(meeting: Meeting) -> None:
-    forge, comment = said(meeting, WRITER)
+    forge, comment = leave_comment(meeting, WRITER)
     assert forge.may_write(comment) is True
     meeting.dialect.notes.clear()
-    forge, comment = said(meeting, SOMEBODY)
+    forge, comment = leave_comment(meeting, SOMEBODY)
     assert forge.may_write(comment) is False
 
 
 def test_a_stranger_may_not(meeting: Meeting) -> None:
-    forge, comment = said(meeting, 12345)
+    forge, comment = leave_comment(meeting, 12345)
     assert forge.may_write(comment) is (None if isinstance(meeting.dialect, Gogs) else False)
 
 
 def test_what_the_token_may_not_ask_is_not_known(guarded: Meeting) -> None:
     guarded.dialect.administers = False
-    forge, comment = said(guarded, WRITER)
+    forge, comment = leave_comment(guarded, WRITER)
     assert forge.may_write(comment) is None
 
 
 def test_a_comment_without_an_author_is_nobody_s(meeting: Meeting) -> None:
-    forge, comment = said(meeting, WRITER)
+    forge, comment = leave_comment(meeting, WRITER)
     sent = len(meeting.server.seen)
     assert forge.may_write(replace(comment, author="", login="")) is None
     assert len(meeting.server.seen) == sent
 
 
 def test_a_forge_that_fails_is_no_answer(meeting: Meeting) -> None:
-    forge, comment = said(meeting, WRITER)
+    forge, comment = leave_comment(meeting, WRITER)
     meeting.server.faults = [Fault("GET", "", times=10, answer=Answer(500))]
     with pytest.raises(ForgeError):
         forge.may_write(comment)
@@ -63,7 +63,7 @@ def test_a_forge_that_fails_is_no_answer(meeting: Meeting) -> None:
 
 @pytest.mark.parametrize("edited", [False, True])
 def test_a_comment_that_was_changed_since_is_known(meeting: Meeting, edited: bool) -> None:
-    _, comment = said(meeting, WRITER, edited=edited)
+    _, comment = leave_comment(meeting, WRITER, edited=edited)
     assert comment.original is not edited
 
 
@@ -79,7 +79,7 @@ LOGIN_OF_ANOTHER = {
 
 def test_a_login_that_somebody_else_has_now_is_not_its_author_s(named: Meeting) -> None:
     part, answer = LOGIN_OF_ANOTHER[type(named.dialect)]
-    forge, comment = said(named, WRITER)
+    forge, comment = leave_comment(named, WRITER)
     named.server.faults = [Fault("GET", part, answer=Answer(200, answer))]
     assert not forge.may_write(comment)
 
@@ -91,7 +91,7 @@ SHAPES: tuple[Any, ...] = (
 
 
 def test_an_answer_of_another_shape_allows_nothing(meeting: Meeting) -> None:
-    forge, comment = said(meeting, WRITER)
+    forge, comment = leave_comment(meeting, WRITER)
     for shape in SHAPES:
         meeting.server.faults = [Fault("GET", "", times=10, answer=Answer(200, shape))]
         with suppress(ForgeError):  # no JSON at all
@@ -99,7 +99,7 @@ def test_an_answer_of_another_shape_allows_nothing(meeting: Meeting) -> None:
 
 
 def test_a_member_of_gitlab_who_is_not_active_may_not(gitlab: Meeting) -> None:
-    forge, comment = said(gitlab, WRITER)
+    forge, comment = leave_comment(gitlab, WRITER)
     for field in ({"state": "blocked"}, {"membership_state": "awaiting"}, {"access_level": 20}):
         member = {"id": WRITER, "state": "active", "membership_state": "active", "access_level": 40, **field}
         gitlab.server.faults = [Fault("GET", "/members/", answer=Answer(200, member))]
@@ -107,5 +107,5 @@ def test_a_member_of_gitlab_who_is_not_active_may_not(gitlab: Meeting) -> None:
 
 
 def test_a_program_s_comment_on_github_is_nobody_s_word(github: Meeting) -> None:
-    forge, comment = said(github, WRITER)
+    forge, comment = leave_comment(github, WRITER)
     assert forge.may_write(replace(comment, human=False)) is False

@@ -31,7 +31,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
         yield server
 
 
-def published(
+def publish_pictures(
     clone: Path,
     git: Git,
     server: FakeForge,
@@ -59,19 +59,19 @@ def test_in_a_folder_they_lie_by_their_content_and_old_ones_go(
         (folder / name).write_text("old")
         os.utime(folder / name, (1e9, 1e9))
     asked = {"pictures_in": str(folder), "pictures_at": "https://pictures.example/p/"}
-    (address,) = published(clone, git, server, asked)
+    (address,) = publish_pictures(clone, git, server, asked)
     name = address.removeprefix("https://pictures.example/p/")
     assert sorted(path.name for path in folder.iterdir()) == sorted(["index.html", name])
     assert "<svg" in (folder / name).read_text()
     assert server.dialect.files == {}
     os.utime(folder / name, (1e9, 1e9))
-    assert published(clone, git, server, asked) == [address]
+    assert publish_pictures(clone, git, server, asked) == [address]
     assert time.time() - (folder / name).stat().st_mtime < 3600, "what is shown is young"
 
 
 def test_a_pull_request_cannot_name_the_place(clone: Path, git: Git, server: FakeForge, tmp_path: Path) -> None:
     own = {"pictures_in": str(tmp_path / "www"), "pictures_at": "https://pictures.example"}
-    (address,) = published(clone, git, server, own, by="mlbutler.toml")
+    (address,) = publish_pictures(clone, git, server, own, by="mlbutler.toml")
     assert "pictures.example" not in address
     assert not (tmp_path / "www").exists()
 
@@ -97,11 +97,11 @@ def test_in_a_bucket_they_can_be_seen(
     assert plain().put(f"http://{host}:{port}/pictures?policy", json=policy).is_success
     asked = {"pictures_in": "s3://pictures/digits", "pictures_at": at}
     try:
-        (address,) = published(clone, git, server, asked)
+        (address,) = publish_pictures(clone, git, server, asked)
         seen = plain().get(address)
         assert (seen.status_code, seen.headers["content-type"]) == (200, "image/svg+xml")
         assert "<svg" in seen.text
-        assert published(clone, git, server, asked | {"keep": "1d"}) == [address]
+        assert publish_pictures(clone, git, server, asked | {"keep": "1d"}) == [address]
     finally:
         bucket.stop()
 
@@ -114,7 +114,7 @@ def test_in_another_repository_there_is_nothing_but_them(
     git(tmp_path, "init", "-q", "--bare", str(other))
     asked = {"pictures_in": str(other), "pictures_at": "https://git.example/p/raw/{commit}/{path}"}
     access = RemoteAccess(parse_git_address(str(clone.parent / "bare.git")), fresh=False) if on_ci else None
-    addresses = published(clone, git, server, asked, access)
+    addresses = publish_pictures(clone, git, server, asked, access)
     (branch,) = git(other, "for-each-ref", "--format=%(refname:short)").split()
     assert branch.startswith("mlbutler/pictures-")
     assert branch.endswith("-17")
@@ -133,6 +133,6 @@ def test_where_they_cannot_be_put_the_comment_goes_without(
 ) -> None:
     lines: list[str] = []
     monkeypatch.setattr(Console, "line", lambda console, text: lines.append(text))
-    addresses = published(clone, git, server, settings)
+    addresses = publish_pictures(clone, git, server, settings)
     assert addresses == []
     assert said in " ".join(lines)

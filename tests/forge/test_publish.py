@@ -191,7 +191,7 @@ def test_pipelines_of_one_project_tell_apart_what_they_found(clone: Path, git: G
     assert json.loads(Path(told[2].status).read_text())["context"] == "mlbutler/cpu"
 
 
-def committed(job: RunContext, commit: str) -> RunContext:
+def with_results_commit(job: RunContext, commit: str) -> RunContext:
     """The run that put its results on the branch as this commit."""
     made = CommitResult(outcome=Outcome.PASSED, reason="", commit=commit, parent=job.record.change.head, branch="work")
     job.record = replace(job.record, commit=made)
@@ -204,7 +204,7 @@ def statuses(clone: Path) -> set[str]:
 
 def test_the_results_commit_has_the_status_too(clone: Path, git: Git) -> None:
     head, results = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
-    result = publish.run(committed(run_context(clone, head), results))
+    result = publish.run(with_results_commit(run_context(clone, head), results))
     assert Path(result.status).stem == head
     assert statuses(clone) == {head, results}
     said = [json.loads(path.read_text()) for path in (clone.parent / "forge" / "statuses").iterdir()]
@@ -226,7 +226,7 @@ def test_no_other_commit_is_given_the_status(clone: Path, git: Git, commit: str)
         git(clone, "push", "origin", "work")
     else:
         results = "f" * 40 if commit else ""
-    publish.run(committed(run_context(clone, head), results))
+    publish.run(with_results_commit(run_context(clone, head), results))
     assert statuses(clone) == {head}
 
 
@@ -275,7 +275,7 @@ def dagshub() -> Iterator[FakeForge]:
 
 
 def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: Git, dagshub: FakeForge) -> None:
-    def published(head: str, name: str = "") -> PublishResult:
+    def run_publish(head: str, name: str = "") -> PublishResult:
         settings = f'[forge]\nkind = "dagshub"\nurl = "{dagshub.url}"\nrepository = "team/digits"\n'
         job = replace_name(run_context(clone, head, settings=settings), name)
         job.loaded = replace(job.loaded, sources={f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")})
@@ -283,21 +283,21 @@ def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: G
         return publish.run(job)
 
     old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
-    result = published(new)
+    result = run_publish(new)
     assert (result.outcome, result.comment) == (Outcome.PASSED, "mlbutler/report-17")
     assert "takes no comment" in result.reason
     bare = clone.parent / "bare.git"
     text = git(bare, "show", "mlbutler/report-17:mlbutler/README.md")
     assert "\n**Better**: f1 0.8 -> 0.9 " in text
     assert "hunter22" not in text
-    assert f"newer commit {new[:8]} stays" in published(old).reason
+    assert f"newer commit {new[:8]} stays" in run_publish(old).reason
     assert git(bare, "rev-list", "--count", "mlbutler/report-17") == "1"
-    published(old, "gpu")  # nothing newer of this pipeline is there
+    run_publish(old, "gpu")  # nothing newer of this pipeline is there
     folders = git(bare, "ls-tree", "--name-only", "mlbutler/report-17").split()
     assert sorted(folders) == ["mlbutler", "mlbutler%2Fgpu"]
     assert git(bare, "show", "mlbutler/report-17:mlbutler/README.md") == text
     git(clone, "remote", "set-url", "origin", str(clone.parent / "away.git"))
-    lost = published(new)
+    lost = run_publish(new)
     assert (lost.outcome, "on no branch" in lost.reason) == (Outcome.SKIPPED, True)
     assert "artifact" in lost.remedy
 

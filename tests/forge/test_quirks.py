@@ -33,11 +33,11 @@ def meet(tmp_path: Path) -> Iterator[Meet]:
     """Opens the server of one dialect."""
     servers: list[FakeForge] = []
 
-    def made(dialect: Dialect) -> Meeting:
+    def make_meeting(dialect: Dialect) -> Meeting:
         servers.append(FakeForge(dialect))
         return Meeting(servers[-1], tmp_path)
 
-    yield made
+    yield make_meeting
     for server in servers:
         server.shutdown()
         server.server_close()
@@ -112,7 +112,7 @@ def test_dagshub_that_shows_no_comments_leaves_the_report_with_the_build(meet: M
     with pytest.raises(NotOffered, match=r"not for you|a page for people") as caught:
         meeting.post()
     assert "artifact" in caught.value.remedy
-    assert meeting.server.sent("POST") == []
+    assert meeting.server.requests_of("POST") == []
 
 
 def test_gogs_that_forbids_comments_is_an_error_of_the_token(meet: Meet) -> None:
@@ -167,7 +167,7 @@ def test_a_long_title_still_has_a_key_of_its_own_on_bitbucket(meet: Meet) -> Non
     meeting = meet(BitbucketCloud())
     for title in ("mlbutler " + "x" * 60 + "1", "mlbutler " + "x" * 60 + "2"):
         meeting.open().status(change(), title, CommitStatus.SUCCESS, "", "")
-    assert len({seen.json["key"] for seen in meeting.server.sent("POST")}) == 2
+    assert len({seen.json["key"] for seen in meeting.server.requests_of("POST")}) == 2
 
 
 def test_an_old_data_center_has_statuses_elsewhere(meet: Meet) -> None:

@@ -75,4 +75,4 @@ def test_a_comment_that_cannot_be_shorter_is_refused_in_the_end(meeting: Meeting
     meeting.server.faults = [Fault("POST", part, answer=Answer(413), times=99) for part in ("/comments", "/notes")]
     with pytest.raises(RequestRefused, match="413"):
         publish.run(job(meeting, git))
-    assert 1 < len(meeting.server.sent("POST")) < 20
+    assert 1 < len(meeting.server.requests_of("POST")) < 20

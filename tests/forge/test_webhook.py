@@ -56,14 +56,14 @@ def job(server: FakeForge, clone: Path, git: GitCommand, settings: str = "", **m
     return run_context(clone, git(clone, "rev-parse", "HEAD"), environ, settings, **more)
 
 
-def told(server: FakeForge) -> list[Any]:
+def received_messages(server: FakeForge) -> list[Any]:
     return [seen.json for seen in server.seen]
 
 
 def test_the_end_of_a_run_is_told_as_a_document(server: FakeForge, clone: Path, git: GitCommand) -> None:
     result = publish.run(job(server, clone, git, title="Träin <longer>", build_url="https://ci.example.org/1"))
     assert "the webhook was notified" in result.reason
-    (document,) = told(server)
+    (document,) = received_messages(server)
     assert (document["state"], document["verdict"], document["sentence"]) == ("success", "Better", "f1 0.8 -> 0.9")
     assert document["change"]["number"] == "17"
     assert document["change"]["title"] == "Träin <longer>"
@@ -75,7 +75,7 @@ def test_slack_gets_a_line_whose_markup_is_ours_alone(server: FakeForge, clone: 
     title = "<!channel> @here <https://evil.example.org|the build>"
     settings = '[notify]\nform = "slack"\n'
     publish.run(job(server, clone, git, settings, title=title, url="https://git.example.org/pulls/17"))
-    (document,) = told(server)
+    (document,) = received_messages(server)
     assert list(document) == ["text"]
     assert document["text"].startswith("mlbutler, <https://git.example.org/pulls/17|pull request 17: &lt;!channel&gt; ")
     assert "*Better*: f1 0.8 -&gt; 0.9" in document["text"]
@@ -88,9 +88,9 @@ def test_only_another_verdict_is_told_where_that_is_asked_for(server: FakeForge,
     for verdict in (Verdict.BETTER, Verdict.BETTER, Verdict.WORSE, Verdict.WORSE):
         result = publish.run(job(server, clone, git, settings, verdict=verdict))
     assert "nobody was notified" in result.reason
-    assert [(d["previous"], d["verdict"]) for d in told(server)] == [("", "Better"), ("Better", "Worse")]
+    assert [(d["previous"], d["verdict"]) for d in received_messages(server)] == [("", "Better"), ("Better", "Worse")]
     publish.run(job(server, clone, git, settings, verdict=Verdict.WORSE, number="18"))
-    assert len(told(server)) == 3  # another pull request has a history of its own
+    assert len(received_messages(server)) == 3  # another pull request has a history of its own
 
 
 def test_each_pipeline_has_a_verdict_of_its_own_to_differ_from(server: FakeForge, clone: Path, git: GitCommand) -> None:
@@ -99,7 +99,10 @@ def test_each_pipeline_has_a_verdict_of_its_own_to_differ_from(server: FakeForge
         run = job(server, clone, git, settings, verdict=verdict)
         run.record = dataclasses.replace(run.record, report_name=name)
         publish.run(run)
-    assert [(d["title"], d["previous"]) for d in told(server)] == [("mlbutler/gpu", ""), ("mlbutler/cpu", "")]
+    assert [(d["title"], d["previous"]) for d in received_messages(server)] == [
+        ("mlbutler/gpu", ""),
+        ("mlbutler/cpu", ""),
+    ]
 
 
 def test_builds_in_fresh_clones_know_the_last_verdict_from_the_mirror(
@@ -111,7 +114,7 @@ def test_builds_in_fresh_clones_know_the_last_verdict_from_the_mirror(
     for name in ("one", "two"):
         git(clone, "clone", "-q", str(clone), str(tmp_path / name))
         publish.run(job(server, tmp_path / name, git, settings, repository="https://git.example.org/a/b"))
-    assert len(told(server)) == 1
+    assert len(received_messages(server)) == 1
 
 
 def test_a_message_that_was_not_taken_is_an_error_without_the_address(
@@ -129,7 +132,7 @@ def test_a_message_that_was_not_taken_is_an_error_without_the_address(
         assert caught.value.exit_code == 3
     server.faults = []
     publish.run(job(server, clone, git, settings))
-    assert told(server)[-1]["verdict"] == "Better"  # it was not taken for told
+    assert received_messages(server)[-1]["verdict"] == "Better"  # it was not taken for told
 
 
 def test_the_webhook_is_told_although_the_forge_is_down(
@@ -138,7 +141,7 @@ def test_the_webhook_is_told_although_the_forge_is_down(
     (tmp_path / "forge").write_text("in the way")
     with pytest.raises(MlbutlerError):
         publish.run(job(server, clone, git, '[forge]\nkind = "folder"\nurl = "forge"\n'))
-    assert len(told(server)) == 1
+    assert len(received_messages(server)) == 1
 
 
 def test_a_fork_has_no_webhook(server: FakeForge, clone: Path, git: GitCommand) -> None:

@@ -221,7 +221,7 @@ def test_a_waiver_is_proposed_as_a_pull_request(world: World, forge: FakeForge, 
     assert (waiver.gate, waiver.reason, waiver.owner) == ("metrics.json:accuracy", reason, f"user{WRITER}")
     assert world.git(world.bare, "diff", "--name-only", "main", pull.branch) == "mlbutler-waivers.toml"
     assert world.git(world.bare, "rev-parse", f"{pull.branch}^") == world.git(world.bare, "rev-parse", "main")
-    opened = next(seen.json for seen in forge.sent("POST") if seen.path.endswith("/pulls"))
+    opened = next(seen.json for seen in forge.requests_of("POST") if seen.path.endswith("/pulls"))
     assert "](https://evil.example)" not in opened["body"]
     note = next(note for note in forge.dialect.notes if note.body == body)
     again = world.run(root, environ(world, forge), "--number", "8", "--comment", str(note.id), verb="on-comment")

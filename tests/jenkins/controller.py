@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/agent-came":
             self.server.agent = True
             return self._send(200, b"")
-        if not self._allowed():
+        if not self._is_allowed():
             return self._send(401, b"")
         given = {name: values[0] for name, values in parse_qs(query).items()}
         if self.server.farm is not None and (played := self.server.farm.get(path, given)) is not None:
@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """What is sent."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        if not self._allowed():
+        if not self._is_allowed():
             return self._send(401, b"")
         with_password = not self._with_token()
         if with_password and (
@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = {"column": 1, "line": text.count("\n") + 1, "message": "unexpected token: ", "status": "fail"}
         return self._send(200, json.dumps([fault]).encode())
 
-    def _allowed(self) -> bool:
+    def _is_allowed(self) -> bool:
         scheme, _, value = self.headers.get("Authorization", "").partition(" ")
         given = base64.b64decode(value).decode() if scheme == "Basic" else ""
         return given in (f"admin:{self.server.password}", f"somebody:{self.server.token}")

@@ -283,7 +283,7 @@ class Farm:
             return None
         rest = path.removeprefix(f"/{self.path}/").split("/")
         if rest == ["buildWithParameters"]:
-            return self._asked(form)
+            return self._start_build(form)
         build = self._build(rest[0])
         if build is None:
             return 404, b"", {}
@@ -291,10 +291,10 @@ class Farm:
             self._end(build, rest[1])
             return 302, b"", {"Location": f"/{self.path}/{build.number}/"}
         if rest[1] == "input":
-            return self._answered(build, rest[2], rest[3], form)
+            return self._answer_question(build, rest[2], rest[3], form)
         return 404, b"", {}
 
-    def _asked(self, form: Mapping[str, str]) -> Answer:
+    def _start_build(self, form: Mapping[str, str]) -> Answer:
         if self.disabled:
             return 409, b"", {}
         if not self.declared:
@@ -311,7 +311,7 @@ class Farm:
         build.stopped = True
         build.signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
 
-    def _answered(self, build: Build, question: str, how: str, form: Mapping[str, str]) -> Answer:
+    def _answer_question(self, build: Build, question: str, how: str, form: Mapping[str, str]) -> Answer:
         event = build.questions.get(question)
         if event is None or event.is_set() or not build.building:
             return 404, b"", {}

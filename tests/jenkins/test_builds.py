@@ -36,7 +36,7 @@ class Played:
         self.client = JenkinsClient(self.controller.url, "somebody", "t0ken")
         self.job = Job(self.client, "team/train")
 
-    def ended(self, number: int) -> str:
+    def wait_for_result(self, number: int) -> str:
         until = time.monotonic() + 600
         while (build := self.job.build(number)) is not None and build.building:
             assert time.monotonic() < until
@@ -63,7 +63,7 @@ def on_agent(build: Build) -> str:
 
 def test_a_build_is_asked_for_in_the_body_and_found_by_its_parameter(played: Played) -> None:
     assert played.job.start({"EXPERIMENT": "e" * 40, "LABEL": "gpu"}) is not None
-    assert played.ended(1) == "SUCCESS"
+    assert played.wait_for_result(1) == "SUCCESS"
     (build,) = played.job.builds()
     assert (build.number, build.parameters) == (1, {"EXPERIMENT": "e" * 40, "LABEL": "gpu"})
     assert abs(build.started - time.time()) < 3600
@@ -101,7 +101,7 @@ def test_a_step_that_waits_for_an_agent_is_known_by_its_build(played: Played) ->
     assert not played.job.is_mine(found[0])
     assert found[0].why == "Waiting for next available executor on \u2018gpu\u2019"
     played.farm.revive("one")
-    assert played.ended(1) == "SUCCESS"
+    assert played.wait_for_result(1) == "SUCCESS"
 
 
 def test_a_job_that_takes_no_such_build_says_why(played: Played) -> None:
@@ -173,7 +173,7 @@ def test_a_log_comes_once_and_plain_wherever_the_connection_breaks(played: Playe
         found += text.lines()
     assert text.more
     played.go.set()
-    played.ended(1)
+    played.wait_for_result(1)
     played.controller.cuts = [0, 7, 301, 302]
     found += text.lines()
     assert not text.more
@@ -229,7 +229,7 @@ def test_a_build_is_ended_softly_and_then_by_force(played: Played) -> None:
         assert found is not None
         assert found.building
     assert played.job.end(1, "kill")
-    assert played.ended(1) == "ABORTED"
+    assert played.wait_for_result(1) == "ABORTED"
     assert not played.job.end(2, "stop")
 
 
@@ -254,7 +254,7 @@ def test_a_question_of_a_build_is_answered_once_with_what_it_asks_for(played: Pl
     while not played.job.proceed(1, "Stop", {"GRACE": "30"}):
         time.sleep(0.01)
     assert not played.job.proceed(1, "Stop", {})
-    assert played.ended(1) == "30"
+    assert played.wait_for_result(1) == "30"
 
 
 def test_a_controller_that_starts_is_asked_again_and_nothing_is_started_twice(played: Played) -> None:

@@ -53,7 +53,7 @@ def errors(config: Any) -> list[str]:
     return [f"{error.json_path}: {error.message}"[:300] for error in Draft202012Validator(SCHEMA).iter_errors(config)]
 
 
-def configured(
+def load_configuration(
     home: Path, source: str, url: str, credentials: tuple[JenkinsCredential, ...] = GIVEN, *, ssh: bool = True,
     known_hosts: bool = False,
 ) -> Any:  # fmt: skip
@@ -70,13 +70,13 @@ def test_every_source_is_tried() -> None:
 @pytest.mark.parametrize(("source", "url"), CASES)
 def test_nothing_stands_in_it_that_no_plugin_is_known_to_take(tmp_path: Path, source: str, url: str) -> None:
     for credentials, ssh, known_hosts in itertools.product([(), GIVEN], [True, False], [True, False]):
-        assert errors(configured(tmp_path, source, url, credentials, ssh=ssh, known_hosts=known_hosts)) == []
+        assert errors(load_configuration(tmp_path, source, url, credentials, ssh=ssh, known_hosts=known_hosts)) == []
 
 
 @pytest.mark.parametrize("credential", GIVEN, ids=lambda credential: credential.id)
 @pytest.mark.parametrize("ssh", [True, False])
 def test_every_credential_reads_its_own_files(tmp_path: Path, credential: JenkinsCredential, ssh: bool) -> None:
-    config = configured(tmp_path, "github", PLACES["github"][0], (credential,), ssh=ssh)
+    config = load_configuration(tmp_path, "github", PLACES["github"][0], (credential,), ssh=ssh)
     assert errors(config) == []
     (kept, *_) = config["credentials"]["system"]["domainCredentials"][0]["credentials"]
     ((_, entry),) = kept.items()
@@ -103,14 +103,14 @@ def test_a_jenkinsfile_asks_for_no_credential_that_the_server_cannot_be_given(tm
 
 @pytest.mark.parametrize(("source", "url"), CASES)
 def test_the_jobs_classes_are_those_of_the_plugins(tmp_path: Path, source: str, url: str) -> None:
-    script = configured(tmp_path, source, url)["jobs"][0]["script"].replace("^${", "${")
+    script = load_configuration(tmp_path, source, url)["jobs"][0]["script"].replace("^${", "${")
     named = re.findall(r"'([a-z][\w.]*\.\w*Trait(?:\$\w+)?)'", script)
     assert {name.replace("__", "_") for name in named} == TRAITS[source]  # as XStream writes elements' names
 
 
 def test_what_does_not_belong_is_found(tmp_path: Path) -> None:
     """The schema itself: each of these stops a real controller's start."""
-    good = configured(tmp_path, "gitlab", PLACES["gitlab"][1], known_hosts=True)
+    good = load_configuration(tmp_path, "gitlab", PLACES["gitlab"][1], known_hosts=True)
     assert errors(good) == []
     for break_it in _broken():
         bad = copy.deepcopy(good)

@@ -17,7 +17,7 @@ STRING = {"type": "string", "minLength": 1}
 BOOLEAN = {"type": "boolean"}
 
 
-def closed(required: str, **properties: Any) -> dict[str, Any]:
+def closed_schema(required: str, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object", "properties": properties, "required": required.split(), "additionalProperties": False,
     }  # fmt: skip
@@ -25,7 +25,7 @@ def closed(required: str, **properties: Any) -> dict[str, Any]:
 
 # github.com/jenkinsci/ec2-plugin, July 2026: src/main/java/hudson/plugins/ec2/EC2Cloud.java, SlaveTemplate.java,
 # SpotConfiguration.java, UnixData.java (constructors and setters that are bound).
-TEMPLATE = closed(
+TEMPLATE = closed_schema(
     "ami amiType type labelString maxTotalUses",
     **dict.fromkeys(
         ("ami", "description", "type", "labelString", "remoteFS", "remoteAdmin", "initScript", "numExecutors",
@@ -36,18 +36,18 @@ TEMPLATE = closed(
     hostKeyVerificationStrategy={"enum": ["CHECK_NEW_HARD", "CHECK_NEW_SOFT", "ACCEPT_NEW", "OFF"]},
     metadataHopsLimit={"type": "integer", "minimum": 1},
     maxTotalUses={"const": -1},  # EC2RetentionStrategy.java: 0, where it is not set, ends the machine after a build
-    spotConfig=closed("useBidPrice", useBidPrice=BOOLEAN, fallbackToOndemand=BOOLEAN, spotMaxBidPrice=STRING),
-    amiType=closed("unixData", unixData=closed("sshPort", sshPort=STRING, rootCommandPrefix=STRING)),
-    nodeProperties={"type": "array", "items": closed("envVars", envVars=closed(
-        "env", env={"type": "array", "items": closed("key value", key=STRING, value=STRING)},
+    spotConfig=closed_schema("useBidPrice", useBidPrice=BOOLEAN, fallbackToOndemand=BOOLEAN, spotMaxBidPrice=STRING),
+    amiType=closed_schema("unixData", unixData=closed_schema("sshPort", sshPort=STRING, rootCommandPrefix=STRING)),
+    nodeProperties={"type": "array", "items": closed_schema("envVars", envVars=closed_schema(
+        "env", env={"type": "array", "items": closed_schema("key value", key=STRING, value=STRING)},
     ))},
 )  # fmt: skip
-CLOUD = closed(
+CLOUD = closed_schema(
     "name region sshKeysCredentialsId templates", name=STRING, region=STRING, sshKeysCredentialsId=STRING,
     useInstanceProfileForCredentials=BOOLEAN, templates={"type": "array", "items": TEMPLATE, "minItems": 1},
 )  # fmt: skip
-SCHEMA = closed("jenkins", jenkins=closed("clouds", clouds={
-    "type": "array", "items": closed("amazonEC2", amazonEC2=CLOUD), "minItems": 1,
+SCHEMA = closed_schema("jenkins", jenkins=closed_schema("clouds", clouds={
+    "type": "array", "items": closed_schema("amazonEC2", amazonEC2=CLOUD), "minItems": 1,
 }))  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def test_a_string_knows_its_line() -> None:
     ('x = """', '"${a}"'),
 ])  # fmt: skip
 def test_reading_takes_time_in_proportion_to_the_length(begin: str, piece: str) -> None:
-    def taken(times: int) -> float:
+    def measure(times: int) -> float:
         text = begin + piece * times
         return min(once(text) for _ in range(3))
 
@@ -112,7 +112,7 @@ def test_reading_takes_time_in_proportion_to_the_length(begin: str, piece: str) 
         return time.process_time() - before
 
     # Eight times as much; 64 times where each piece reads all others. The least of three: others use the processor too.
-    assert taken(4_000) < 40 * taken(500) + 0.5
+    assert measure(4_000) < 40 * measure(500) + 0.5
 
 
 @settings(deadline=None)

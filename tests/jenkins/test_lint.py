@@ -244,14 +244,14 @@ def test_a_regular_expression_with_a_quote_is_no_fault(script: str) -> None:
     "piece", ["sh(", "sh ", "sh a\n", "sh params ", "sh '' + params\n", 'sh "$params"\n', "sh a ? "]
 )
 def test_long_texts_take_time_in_proportion(piece: str) -> None:
-    def taken(times: int) -> float:
+    def measure(times: int) -> float:
         text = piece * times + ")" * (times * piece.count("("))
         before = time.process_time()
         lint(text)
         return time.process_time() - before
 
-    taken(100)
-    assert taken(4_000) < 40 * taken(500) + 0.1
+    measure(100)
+    assert measure(4_000) < 40 * measure(500) + 0.1
 
 
 @given(st.text(alphabet="{}()[]'\"/*\n $aps\\#", max_size=80))

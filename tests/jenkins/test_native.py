@@ -131,7 +131,7 @@ def test_what_an_earlier_start_wrote_is_not_shown_as_the_end_of_this_one(tmp_pat
     process = BackgroundProcess(tmp_path, "agent")
     for text in ("first", "second"):
         process.start(["/bin/sh", "-c", f"echo {text}"], {})
-        _ended(process)
+        _wait_until_ended(process)
     assert process.log_tail() == "second"
     assert process.log.read_text() == "first\nsecond\n"
 
@@ -158,7 +158,7 @@ def test_it_runs_without_the_credentials_of_who_started_it_and_ends_when_told(
     assert native.parts() == {}
     assert native.home.is_dir()
     with pytest.raises(ProcessLookupError):
-        os.kill(_reaped(pid), 0)
+        os.kill(_reap(pid), 0)
 
 
 def test_another_process_with_the_same_number_is_left_alone(native: Native, console: Console) -> None:
@@ -177,13 +177,13 @@ def test_an_agent_is_not_started_for_a_controller_that_is_gone(native: Native, c
         native.attend()
 
 
-def _ended(process: BackgroundProcess) -> None:
+def _wait_until_ended(process: BackgroundProcess) -> None:
     until = time.monotonic() + 300
     while process.runs and time.monotonic() < until:
         time.sleep(0.01)
 
 
-def _reaped(pid: int) -> int:
+def _reap(pid: int) -> int:
     """Collect the child: its parent would, had it not been this process."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)

@@ -47,10 +47,10 @@ def on_github(
         if "run" not in step or not _holds(step.get("if", "success()"), job.status, outcomes):
             continue
         given = {**content.get("env", {}), **step.get("env", {})}
-        own = {name: _evaluated(str(value), values, job.status) for name, value in given.items()}
+        own = {name: _evaluate(str(value), values, job.status) for name, value in given.items()}
         path = ":".join((*reversed(files["GITHUB_PATH"].read_text().split()), environ["PATH"]))
         places = {"RUNNER_TEMP": str(temporary), **{name: str(file) for name, file in files.items()}, "PATH": path}
-        program = ["bash", "-e", "-c", _evaluated(step["run"], values, job.status)]
+        program = ["bash", "-e", "-c", _evaluate(step["run"], values, job.status)]
         whole = {**environ, **own, **places}
         done = subprocess.run(program, cwd=clone, env=whole, capture_output=True, text=True, check=False)
         name = str(step.get("name") or step.get("id") or number)
@@ -75,14 +75,14 @@ def _holds(condition: str, status: str, outcomes: Mapping[str, str]) -> bool:
     return True
 
 
-def _evaluated(text: str, values: Mapping[str, str], status: str) -> str:
-    def replaced(match: re.Match[str]) -> str:
+def _evaluate(text: str, values: Mapping[str, str], status: str) -> str:
+    def replace(match: re.Match[str]) -> str:
         expression = match[1].strip()
         if expression.startswith("job.status"):
             return "yes" if status == "cancelled" else ""
         return values.get(expression, "") if expression.startswith("secrets.") else values[expression]
 
-    return re.sub(r"\$\{\{(.*?)\}\}", replaced, text)
+    return re.sub(r"\$\{\{(.*?)\}\}", replace, text)
 
 
 def on_gitlab(

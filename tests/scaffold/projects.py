@@ -92,7 +92,7 @@ KINDS: dict[str, Kind] = {
 
 
 @functools.cache
-def _initialised() -> Path:
+def _init_project() -> Path:
     """An empty DVC project, made once."""
     root = Path(tempfile.mkdtemp(prefix="init-")) / "dvc"
     root.mkdir()
@@ -105,8 +105,8 @@ def make(directory: Path, kind: Kind) -> Path:
     """A committed project of this kind; returns its root."""
     top = directory / "clone"
     root = top / kind.folder
-    shutil.copytree(_initialised() / ".git", top / ".git")
-    shutil.copytree(_initialised() / ".dvc", root / ".dvc")
+    shutil.copytree(_init_project() / ".git", top / ".git")
+    shutil.copytree(_init_project() / ".dvc", root / ".dvc")
     for name, text in kind.files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

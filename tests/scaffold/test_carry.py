@@ -37,7 +37,7 @@ def read(text: str, *purposes: str) -> FormerJenkinsfile:
     return carry(text, purposes=given, local_remotes={"cache": "/extras/Store"}, commands=("python train.py",))
 
 
-def left(former: FormerJenkinsfile) -> list[tuple[int, str]]:
+def left_remarks(former: FormerJenkinsfile) -> list[tuple[int, str]]:
     return [(remark.line, remark.text) for remark in former.left]
 
 
@@ -49,7 +49,7 @@ def test_a_declarative_file_of_a_docker_agent() -> None:
     )
     assert former.dockerfile == "Dockerfile"
     assert [remark.line for remark in former.taken] == [5, 12, 23, 50]
-    assert left(former) == [
+    assert left_remarks(former) == [
         (4, "REVISION: made when the build runs"),
         (12, "-v /extras:/extras: holds the DVC remote cache; make it the mirror: --mirror /extras/Store"),
         (58, "slackSend"),
@@ -65,7 +65,7 @@ def test_a_scripted_file() -> None:
         options=("--gpus=all", "--shm-size=8g"),
         volumes=("/data:/data:ro",),
     )
-    assert left(former) == [
+    assert left_remarks(former) == [
         (1, "@Library"),
         (2, "def image"),
         (7, "--user root: builds run as the agent's user"),
@@ -107,7 +107,7 @@ def test_plain_values_of_the_environment(line: str, value: str | None) -> None:
 def test_variables_that_stay_out(line: str, why: str) -> None:
     former = read(declarative(line))
     assert former.carried.variables == ()
-    ((number, text),) = left(former)
+    ((number, text),) = left_remarks(former)
     assert number == 4
     assert why in text
     assert "hunter2" not in text + str(former.carried)
@@ -125,7 +125,7 @@ def test_a_manifest_gives_no_reserved_variable(name: str, value: str) -> None:
 ])  # fmt: skip
 def test_variables_of_the_projects_own_are_taken_over(name: str) -> None:
     former = read(declarative(f"{name} = 'x'"))
-    assert (former.carried.variables, left(former)) == (((name, "x"),), [])
+    assert (former.carried.variables, left_remarks(former)) == (((name, "x"),), [])
 
 
 @pytest.mark.parametrize(("args", "kept"), [
@@ -177,7 +177,7 @@ def test_folders_of_data_are_taken_over(volume: str) -> None:
 def test_a_place_in_the_container_has_one_volume() -> None:
     former = read(declarative(args="'-v /srv/cache:/mirror -v /a:/x -v /a:/x -v /b:/x -v /c:/x/y'"))
     assert former.carried.volumes == ("/a:/x", "/c:/x/y")
-    assert left(former) == [
+    assert left_remarks(former) == [
         (3, "-v /srv/cache:/mirror: the mirror is there; make it the mirror: --mirror /srv/cache"),
         (3, "-v /b:/x: /a:/x has the same place"),
     ]
@@ -206,25 +206,25 @@ def test_agents(agent: str, image: str, label: str, on_agents: bool) -> None:
     assert bool(former.left) is (not image and not label and agent != "agent any")
 
 
-def bound(binding: str, command: str = "true") -> str:
+def bind(binding: str, command: str = "true") -> str:
     return f"node {{\nwithCredentials([\n{binding}\n]) {{\nsh '{command}'\n}}\n}}\n"
 
 
 @pytest.mark.parametrize(("text", "purposes", "found"), [
-    (bound("usernamePassword(credentialsId: 'a', usernameVariable: 'AWS_ACCESS_KEY_ID', "
+    (bind("usernamePassword(credentialsId: 'a', usernameVariable: 'AWS_ACCESS_KEY_ID', "
            "passwordVariable: 'AWS_SECRET_ACCESS_KEY')"), ("s3",), (("s3", "a"),)),
     (declarative("AWS_ACCESS_KEY_ID = credentials('a')\nAWS_SECRET_ACCESS_KEY = credentials('b')"),
      ("s3-key-id", "s3-secret-key"), (("s3-key-id", "a"), ("s3-secret-key", "b"))),
     (declarative("AWS_ACCESS_KEY_ID = credentials('a')"), ("s3-key-id", "s3-secret-key"), ()),
-    (bound("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("forge",), (("forge", "a"),)),
-    (bound("file(credentialsId: 'a', variable: 'GOOGLE_APPLICATION_CREDENTIALS')"), ("gs",), (("gs", "a"),)),
-    (bound("string(credentialsId: 'a', variable: 'AZURE_STORAGE_CONNECTION_STRING')"), ("azure",), (("azure", "a"),)),
-    (bound("gitUsernamePassword(credentialsId: 'a', gitToolName: 'git')"), ("git",), (("git", "a"),)),
+    (bind("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("forge",), (("forge", "a"),)),
+    (bind("file(credentialsId: 'a', variable: 'GOOGLE_APPLICATION_CREDENTIALS')"), ("gs",), (("gs", "a"),)),
+    (bind("string(credentialsId: 'a', variable: 'AZURE_STORAGE_CONNECTION_STRING')"), ("azure",), (("azure", "a"),)),
+    (bind("gitUsernamePassword(credentialsId: 'a', gitToolName: 'git')"), ("git",), (("git", "a"),)),
     # what is of no use: for another kind of remote, of another kind, for an unknown purpose, of no plain id
-    (bound("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("git",), ()),
-    (bound("string(credentialsId: 'a', variable: 'GIT')", "git push https://$GIT@x"), ("git",), ()),
-    (bound("string(credentialsId: 'a', variable: 'WANDB_API_KEY')"), ("git",), ()),
-    (bound("usernamePassword(credentialsId: 'a b', usernameVariable: 'U', passwordVariable: 'P')", "git push"),
+    (bind("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("git",), ()),
+    (bind("string(credentialsId: 'a', variable: 'GIT')", "git push https://$GIT@x"), ("git",), ()),
+    (bind("string(credentialsId: 'a', variable: 'WANDB_API_KEY')"), ("git",), ()),
+    (bind("usernamePassword(credentialsId: 'a b', usernameVariable: 'U', passwordVariable: 'P')", "git push"),
      ("git",), ()),
 ])  # fmt: skip
 def test_ids_of_credentials_by_what_they_are_for(
@@ -236,7 +236,7 @@ def test_ids_of_credentials_by_what_they_are_for(
 
 
 def test_a_long_line_is_looked_at_once() -> None:
-    text = bound("usernamePassword(credentialsId: 'a', usernameVariable: 'U', passwordVariable: 'P')",
+    text = bind("usernamePassword(credentialsId: 'a', usernameVariable: 'U', passwordVariable: 'P')",
                  "dvc remote modify " * 30_000)  # fmt: skip
     assert read(text, "http").carried.credentials == ()
 
@@ -278,7 +278,7 @@ def test_tools_are_for_agents_without_a_container() -> None:
     ("pytest && ./deploy.sh", False), ("docker push x", False), ("dvcx", False),
 ])  # fmt: skip
 def test_commands_that_a_run_takes_the_place_of(command: str, replaced: bool) -> None:
-    assert (left(read(f"node {{ sh '{command}' }}")) == []) is replaced
+    assert (left_remarks(read(f"node {{ sh '{command}' }}")) == []) is replaced
 
 
 @pytest.mark.parametrize(("around", "said"), [
@@ -289,13 +289,13 @@ def test_commands_that_a_run_takes_the_place_of(command: str, replaced: bool) ->
 def test_what_stands_in_blocks_that_are_not_known_is_read_too(around: str, said: list[tuple[int, str]]) -> None:
     former = read(f"node {{\n{around} {{\nwithEnv(['A=b']) {{\nsh 'pytest'\nsh './deploy'\n}}\n}}\n}}")
     assert former.carried.variables == (("A", "b"),)
-    assert left(former) == [*said, (5, "a command: ./deploy")]
+    assert left_remarks(former) == [*said, (5, "a command: ./deploy")]
 
 
 def test_options_that_are_made_when_the_build_runs() -> None:
     text = "node {\ndocker.image('python:3.9').inside(options()) { sh 'pytest' }\nimage.inside { sh 'pytest' }\n}"
     former = read(text)
-    assert left(former) == [(2, "args: made when the build runs")]
+    assert left_remarks(former) == [(2, "args: made when the build runs")]
     assert former.carried.image == "python:3.9"
 
 
@@ -303,12 +303,12 @@ def test_options_that_are_made_when_the_build_runs() -> None:
 def test_a_regular_expression_with_a_quote_hides_nothing(line: str) -> None:
     former = read(f"node('gpu') {{\n{line}\ndocker.image('debian:12').inside {{\nsh 'make docs'\n}}\n}}\n")
     assert (former.carried.label, former.carried.image) == ("gpu", "debian:12")
-    assert left(former) == [(4, "a command: make docs")]
+    assert left_remarks(former) == [(4, "a command: make docs")]
 
 
 def test_what_is_no_groovy_gives_nothing() -> None:
     former = read("pipeline {\n agent any\n")
-    assert (former.carried, left(former)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])
+    assert (former.carried, left_remarks(former)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])
 
 
 _WORDS = st.sampled_from([

@@ -12,7 +12,7 @@ from mlbutler.scaffold.changes import Action, FileChange, decide_change, merge
 OLD = "one\ntwo\nthree\nfour\nfive\nsix\n"
 
 
-def decided(root: Path, there: str | None, new: str, before: str | None) -> FileChange:
+def decide(root: Path, there: str | None, new: str, before: str | None) -> FileChange:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     if there is not None:
         (root / "file").write_text(there)
@@ -32,12 +32,12 @@ def decided(root: Path, there: str | None, new: str, before: str | None) -> File
 def test_what_becomes_of_a_file(
     tmp_path: Path, there: str | None, new: str, before: str | None, action: Action, text: str
 ) -> None:
-    change = decided(tmp_path, there, new, before)
+    change = decide(tmp_path, there, new, before)
     assert (change.action, change.new, change.old) == (action, text, there)
 
 
 def test_edits_of_the_same_lines_are_a_conflict(tmp_path: Path) -> None:
-    change = decided(tmp_path, OLD.replace("two", "my two"), OLD.replace("two", "new two"), OLD)
+    change = decide(tmp_path, OLD.replace("two", "my two"), OLD.replace("two", "new two"), OLD)
     assert change.action is Action.CONFLICT
     sides = "<<<<<<< yours\nmy two\n||||||| generated before\ntwo\n=======\nnew two\n>>>>>>> generated now\n"
     assert sides in change.new
@@ -46,8 +46,8 @@ def test_edits_of_the_same_lines_are_a_conflict(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not UTF-8 text"):
-        decided(tmp_path, None, OLD, None)
+        decide(tmp_path, None, OLD, None)
 
 
 def test_the_diff_of_a_new_file(tmp_path: Path) -> None:
-    assert decided(tmp_path, None, "a\n", None).diff() == "--- /dev/null\n+++ b/file\n@@ -0,0 +1 @@\n+a"
+    assert decide(tmp_path, None, "a\n", None).diff() == "--- /dev/null\n+++ b/file\n@@ -0,0 +1 @@\n+a"

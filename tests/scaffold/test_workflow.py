@@ -52,7 +52,7 @@ def validate(text: str, ci: str) -> Any:
     return content
 
 
-def rendered(found: DetectedProject, ci: str, wheel: Wheel | None = None, **more: Any) -> tuple[str, str]:
+def render(found: DetectedProject, ci: str, wheel: Wheel | None = None, **more: Any) -> tuple[str, str]:
     files = render_files(found, ScaffoldOptions(ci=ci, **more), wheel=wheel)
     [(path, text)] = [(path, text) for path, text in files.items() if path.endswith(".yml") and "-forks" not in path]
     assert "Jenkinsfile" not in files
@@ -74,7 +74,7 @@ def test_what_a_fork_s_build_found_is_published_by_a_workflow_that_runs_none_of_
         assert paths == []
         return
     content = validate(files[paths[0]], GITHUB)
-    own = validate(rendered(seen[kind], GITHUB)[1], GITHUB)
+    own = validate(render(seen[kind], GITHUB)[1], GITHUB)
     assert content["on"]["workflow_run"]["workflows"] == [own["name"]]
     (job,) = content["jobs"].values()
     assert "head_repository.full_name != github.repository" in job["if"]
@@ -95,7 +95,7 @@ def test_what_a_fork_s_build_found_is_published_by_a_workflow_that_runs_none_of_
 def test_on_gitlab_a_schedule_publishes_it_in_a_job_that_runs_none_of_its_code(
     seen: dict[str, DetectedProject], kind: str
 ) -> None:
-    content = validate(rendered(seen[kind], GITLAB)[1], GITLAB)
+    content = validate(render(seen[kind], GITLAB)[1], GITLAB)
     jobs = [name for name in content if name.startswith("mlbutler-forks")]
     if seen[kind].forge not in ("", "gitlab"):
         assert jobs == []
@@ -107,14 +107,14 @@ def test_on_gitlab_a_schedule_publishes_it_in_a_job_that_runs_none_of_its_code(
     assert job["before_script"] == own["before_script"]
     assert "cache" not in job
     assert any(path.endswith(".mlbutler/bundle.zip") for path in own["artifacts"]["paths"])
-    shared = validate(rendered(seen[kind], GITLAB, mirror="/srv/mirror")[1], GITLAB)
+    shared = validate(render(seen[kind], GITLAB, mirror="/srv/mirror")[1], GITLAB)
     assert jobs[0] not in shared, "no fork's code runs there"
 
 
 @pytest.mark.parametrize(("kind", "ci"), list(itertools.product(KINDS, SCHEMAS)))
 def test_every_file_is_one_that_the_server_takes(seen: dict[str, DetectedProject], kind: str, ci: str) -> None:
     for more in KINDS_OF_RUN.values():
-        validate(rendered(seen[kind], ci, **more)[1], ci)
+        validate(render(seen[kind], ci, **more)[1], ci)
 
 
 def test_the_schemas_refuse_what_is_wrong() -> None:
@@ -131,7 +131,7 @@ def steps(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_github_gives_credentials_to_the_commands_that_need_them(seen: dict[str, DetectedProject], kind: str) -> None:
-    text = rendered(seen[kind], GITHUB)[1]
+    text = render(seen[kind], GITHUB)[1]
     job = load(text)["jobs"]["mlbutler"]
     assert "secrets." not in json.dumps({name: value for name, value in job.items() if name != "steps"})
     assert "token" not in json.dumps(job["env"])
@@ -154,12 +154,12 @@ def test_github_gives_credentials_to_the_commands_that_need_them(seen: dict[str,
     ("uv", {"SECRET"}), ("poetry", {"AZURE_STORAGE_CONNECTION_STRING"}), ("node", set()),
 ])  # fmt: skip
 def test_the_remotes_own_secrets_are_named(seen: dict[str, DetectedProject], kind: str, variables: set[str]) -> None:
-    [sync] = [step for step in steps(rendered(seen[kind], GITHUB)[1]) if step.get("name") == "sync"]
+    [sync] = [step for step in steps(render(seen[kind], GITHUB)[1]) if step.get("name") == "sync"]
     assert set(sync["env"]) == {"GITHUB_TOKEN", *variables}
 
 
 def test_github_lets_the_job_do_what_the_run_does_and_no_more(seen: dict[str, DetectedProject]) -> None:
-    text = rendered(seen["pip"], GITHUB)[1]
+    text = render(seen["pip"], GITHUB)[1]
     content = load(text)
     assert content["permissions"] == {}
     assert content["jobs"]["mlbutler"]["permissions"] == dict.fromkeys(
@@ -179,7 +179,7 @@ def test_github_lets_the_job_do_what_the_run_does_and_no_more(seen: dict[str, De
 
 @pytest.mark.parametrize("ci", SCHEMAS)
 def test_agents_of_a_label_have_everything(seen: dict[str, DetectedProject], ci: str) -> None:
-    text = rendered(seen["pip"], ci, agent="label", label="gpu")[1]
+    text = render(seen["pip"], ci, agent="label", label="gpu")[1]
     assert "pip install" not in text
     assert "gpu" in text
     assert "cache" not in load(text).get("mlbutler", {})
@@ -190,12 +190,12 @@ def test_agents_of_a_label_have_everything(seen: dict[str, DetectedProject], ci:
 def test_a_forks_code_runs_on_no_machine_whose_folders_are_shared(
     seen: dict[str, DetectedProject], more: dict[str, Any]
 ) -> None:
-    condition = load(rendered(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"].get("if", "")
+    condition = load(render(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"].get("if", "")
     same = "github.event.pull_request.head.repo.full_name == github.repository"
     assert condition == (f"github.event_name != 'pull_request' || {same}" if "label" in more else "")
     # Branch protection takes a skipped job for passed: it must not bear the name of mlbutler's own check.
-    assert load(rendered(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"]["name"] != "mlbutler"
-    job = load(rendered(seen["pip"], GITLAB, **more)[1])["mlbutler"]
+    assert load(render(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"]["name"] != "mlbutler"
+    job = load(render(seen["pip"], GITLAB, **more)[1])["mlbutler"]
     first = job["rules"][0]
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID != $CI_MERGE_REQUEST_PROJECT_ID" in first["if"]
     shared = "label" in more or "mirror" in more
@@ -204,7 +204,7 @@ def test_a_forks_code_runs_on_no_machine_whose_folders_are_shared(
 
 
 def test_gitlab_keeps_results_and_shows_tests(seen: dict[str, DetectedProject]) -> None:
-    job = load(rendered(seen["monorepo"], GITLAB)[1])["mlbutler-teams-vision"]
+    job = load(render(seen["monorepo"], GITLAB)[1])["mlbutler-teams-vision"]
     assert job["artifacts"]["reports"]["codequality"] == "teams/vision é/.mlbutler/report/codequality.json"
     assert job["artifacts"]["reports"]["metrics"] == "teams/vision é/.mlbutler/report/metrics.txt"
     assert job["artifacts"]["reports"]["junit"] == ["teams/vision é/.mlbutler/junit.xml"]  # the project's tests alone
@@ -228,7 +228,7 @@ def test_gitlab_keeps_results_and_shows_tests(seen: dict[str, DetectedProject]) 
     ("pip", GITLAB, "", ".gitlab-ci.yml"), ("monorepo", GITLAB, "teams/vision é", "mlbutler.gitlab-ci.yml"),
 ])  # fmt: skip
 def test_where_the_file_goes(seen: dict[str, DetectedProject], kind: str, ci: str, folder: str, path: str) -> None:
-    assert rendered(seen[kind], ci)[0] == path
+    assert render(seen[kind], ci)[0] == path
 
 
 EVIL = "${{ secrets.X }} $(id) `id` '; id; \" é"
@@ -236,7 +236,7 @@ EVIL = "${{ secrets.X }} $(id) `id` '; id; \" é"
 
 def test_hostile_names_stay_names(seen: dict[str, DetectedProject]) -> None:
     found = dataclasses.replace(seen["pip"], folder=EVIL, target=EVIL, python_path=("lib",), missing=(EVIL,))
-    text = rendered(found, GITHUB)[1]
+    text = render(found, GITHUB)[1]
     content = validate(text, GITHUB)
     job = content["jobs"]["mlbutler"]
     quoted = EVIL.replace("${{", "${{ '${{' }}")
@@ -248,7 +248,7 @@ def test_hostile_names_stay_names(seen: dict[str, DetectedProject]) -> None:
     for step in job["steps"]:
         evaluated = step.get("run", "").replace("${{ '${{' }}", "${{")
         assert subprocess.run(["sh", "-n", "-c", evaluated], check=False).returncode == 0
-    job = validate(rendered(found, GITLAB)[1], GITLAB)["mlbutler-secrets.X-id-id-id"]
+    job = validate(render(found, GITLAB)[1], GITLAB)["mlbutler-secrets.X-id-id-id"]
     assert job["variables"]["MLBUTLER_CHDIR"] == EVIL.replace("$", "$$")
     script = "\n".join((*job["before_script"], *job["script"]))
     assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
@@ -259,14 +259,14 @@ def test_hostile_names_stay_names(seen: dict[str, DetectedProject]) -> None:
 @pytest.mark.parametrize("ci", SCHEMAS)
 def test_a_name_that_breaks_the_lines_is_refused(seen: dict[str, DetectedProject], ci: str) -> None:
     with pytest.raises(UsageError, match="control characters"):
-        rendered(dataclasses.replace(seen["pip"], folder="a\nb"), ci)
+        render(dataclasses.replace(seen["pip"], folder="a\nb"), ci)
 
 
 @pytest.mark.parametrize(("ci", "workspace"), [(GITHUB, "$GITHUB_WORKSPACE"), (GITLAB, "$CI_PROJECT_DIR")])
 def test_the_running_version_comes_from_the_clone(seen: dict[str, DetectedProject], ci: str, workspace: str) -> None:
     found = dataclasses.replace(seen["monorepo"], remote=Remote("origin", "s3"))
     wheel = Wheel("mlbutler-1-py3-none-any.whl", b"x")
-    text = rendered(found, ci, wheel)[1].replace('\\"', '"')
+    text = render(found, ci, wheel)[1].replace('\\"', '"')
     address = f"file://{workspace}/teams/vision%20%C3%A9/.mlbutler-init/{wheel.name}#sha256={wheel.sha256}"
     assert f'"mlbutler[s3] @ {address}"' in text
 
@@ -274,7 +274,7 @@ def test_the_running_version_comes_from_the_clone(seen: dict[str, DetectedProjec
 @pytest.mark.parametrize("ci", SCHEMAS)
 def test_variables_and_folders_for_imports_are_given(seen: dict[str, DetectedProject], ci: str) -> None:
     carried = Carried(variables=(("DATA", "/data"), ("OUT", "${WORKSPACE}/out")))
-    text = rendered(dataclasses.replace(seen["pip"], carried=carried, python_path=("", "src")), ci)[1]
+    text = render(dataclasses.replace(seen["pip"], carried=carried, python_path=("", "src")), ci)[1]
     here = "${{ github.workspace }}" if ci == GITHUB else "$CI_PROJECT_DIR"
     for line in ('DATA: "/data"', f'OUT: "{here}/out"', f'PYTHONPATH: "{here}:{here}/src"'):
         assert line in text

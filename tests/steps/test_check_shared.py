@@ -59,7 +59,7 @@ def build(directory: Path, url: str) -> Path:
     return root
 
 
-def pushed(root: Path, *, anew: bool = False) -> tuple[dict[str, Any], bool]:
+def run_check_pushed(root: Path, *, anew: bool = False) -> tuple[dict[str, Any], bool]:
     """What `mlbutler check pushed` leaves in the record, and whether it opened the project for that."""
     opened: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -78,7 +78,7 @@ def pushed(root: Path, *, anew: bool = False) -> tuple[dict[str, Any], bool]:
 def first(tmp_path: Path, remote: Remote) -> Path:
     """A build that asked the remote for everything."""
     root = build(tmp_path / "first", remote.url)
-    result, opened = pushed(root)
+    result, opened = run_check_pushed(root)
     assert (result["outcome"], result["remembered"], opened) == ("passed", 0, True)
     assert result["reason"] == f"all {OBJECTS} objects of 3 artifacts are on the remote"
     return root
@@ -92,7 +92,7 @@ def test_a_fresh_clone_of_the_same_commit_believes_it_and_says_how_old_it_is(
     shared = Segment(agent / "mlbutler", CHECK, artifacts)
     before = len(remote.requests)
     shared.append({"asked": time.time() - 7200})
-    result, opened = pushed(second)
+    result, opened = run_check_pushed(second)
     assert not opened
     assert len(remote.requests) == before
     assert (result["outcome"], result["checked"], result["remembered"]) == ("passed", OBJECTS, OBJECTS)
@@ -105,7 +105,7 @@ def test_a_fresh_clone_of_the_same_commit_believes_it_and_says_how_old_it_is(
 def test_it_is_asked_anew_when_that_is_wanted(first: Path, remote: Remote, tmp_path: Path) -> None:
     second = build(tmp_path / "second", remote.url)
     before = len(remote.requests)
-    result, _ = pushed(second, anew=True)
+    result, _ = run_check_pushed(second, anew=True)
     assert result["remembered"] == 0
     assert len(remote.requests) >= before + OBJECTS
 
@@ -129,7 +129,7 @@ def test_a_clone_with_anything_else_asks_for_itself(
         monkeypatch.setenv("MLBUTLER_DATA_MIRROR", str(tmp_path / "another"))
     time.sleep(0.06)
     step(second, Console(quiet=True), "plan")
-    result, opened = pushed(second)
+    result, opened = run_check_pushed(second)
     assert opened
     passed = other in ("mirror", "an artifact more")
     assert (result["outcome"] == "passed") is passed
@@ -143,9 +143,9 @@ def test_the_same_clone_with_another_remote_asks_that_one(
     (second / ".dvc" / "config.local").write_text(f"{config}['remote \"other\"']\n    url = {remote.url}/elsewhere\n")
     time.sleep(0.06)
     step(second, Console(quiet=True), "plan")
-    assert pushed(second)[1] is False
+    assert run_check_pushed(second)[1] is False
     monkeypatch.setenv("MLBUTLER_DATA_REMOTE", "other")
-    result, opened = pushed(second)
+    result, opened = run_check_pushed(second)
     assert opened
     assert result["outcome"] == "failed"
 
@@ -160,9 +160,9 @@ def test_a_remote_that_is_elsewhere_since_is_asked_there(first: Path, remote: Re
     settings.write_text(f"['remote \"origin\"']\n    url = {remote.url}\n")
     time.sleep(0.06)
     step(second, Console(quiet=True), "plan")
-    assert pushed(second)[1] is False
+    assert run_check_pushed(second)[1] is False
     settings.write_text(f"['remote \"origin\"']\n    url = {remote.url}/elsewhere\n")
-    result, opened = pushed(second)
+    result, opened = run_check_pushed(second)
     assert opened
     assert result["outcome"] == "failed"
 
@@ -175,7 +175,7 @@ def test_what_is_too_old_is_asked_again(first: Path, remote: Remote, agent: Path
         shutil.rmtree(
             second / ".mlbutler" / FOLDER / CHECK, ignore_errors=True
         )  # what the remote answered this clone itself
-        assert pushed(second)[1] is True
+        assert run_check_pushed(second)[1] is True
 
 
 @pytest.mark.parametrize("who", ["check", "check again", "sync"])
@@ -185,7 +185,7 @@ def test_any_build_that_misses_something_makes_all_ask_again(
     second = build(tmp_path / "second", remote.url)
     (remote.root / model().key).unlink()
     if who == "check again":
-        assert pushed(first, anew=True)[0]["outcome"] == "failed"
+        assert run_check_pushed(first, anew=True)[0]["outcome"] == "failed"
     elif (
         who == "check"
     ):  # of a clone with one more artifact, so that it asks; the remote answered for the others before
@@ -193,12 +193,12 @@ def test_any_build_that_misses_something_makes_all_ask_again(
         (third / "more.dvc").write_text(f"outs:\n- md5: {'a' * 32}\n  size: 3\n  hash: md5\n  path: more\n")
         time.sleep(0.06)
         step(third, Console(quiet=True), "plan")
-        assert pushed(third)[0]["outcome"] == "failed"
+        assert run_check_pushed(third)[0]["outcome"] == "failed"
     else:
         shutil.rmtree(agent / "files")
         step(first, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
     for root in (first, second):
-        result, opened = pushed(root)
+        result, opened = run_check_pushed(root)
         assert opened
         assert result["outcome"] == "failed"
         assert [finding["subject"] for finding in result["findings"]] == ["model.txt"]
@@ -207,17 +207,17 @@ def test_any_build_that_misses_something_makes_all_ask_again(
 def test_what_a_directory_holds_is_looked_at_every_time(agent: Path, tmp_path: Path) -> None:
     storage = copy_remote(tmp_path / "storage")
     for name in ("one", "two"):
-        assert pushed(build(tmp_path / name, str(storage)))[1] is True
+        assert run_check_pushed(build(tmp_path / name, str(storage)))[1] is True
     assert not (agent / SHARED).exists()
     (storage / model().key).unlink()
-    assert pushed(tmp_path / "two")[0]["outcome"] == "failed"
+    assert run_check_pushed(tmp_path / "two")[0]["outcome"] == "failed"
 
 
 def test_a_fork_s_change_is_told_nothing(first: Path, remote: Remote, tmp_path: Path) -> None:
     second = build(tmp_path / "second", remote.url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunContext, "trusted", property(lambda self: False))
-        result, opened = pushed(second)
+        result, opened = run_check_pushed(second)
     assert opened
     assert "not asked" in result["reason"]
 
@@ -226,5 +226,5 @@ def test_a_torn_answer_is_no_answer_and_is_replaced(first: Path, agent: Path) ->
     [file] = (agent / SHARED).iterdir()
     file.write_text(file.read_text()[:-20])
     shutil.rmtree(first / ".mlbutler" / FOLDER / CHECK)
-    assert pushed(first)[1] is True
-    assert pushed(first)[1] is False
+    assert run_check_pushed(first)[1] is True
+    assert run_check_pushed(first)[1] is False

@@ -22,7 +22,7 @@ def change(kind: Kind) -> Change:
     return Change(kind=kind, ci="jenkins", head="1" * 40, checkout="1" * 40)
 
 
-def loaded(text: str, **variables: str) -> LoadedSettings:
+def load(text: str, **variables: str) -> LoadedSettings:
     settings = parse_settings(text)
     return LoadedSettings(settings, {f"data.{key}": name for key, name in variables.items()})
 
@@ -37,7 +37,7 @@ def test_on_a_ci_server_the_target_branch_s_settings_count(
     own: str, target: str | None, expected: tuple[bool, int | None], kind: Kind
 ) -> None:
     before: Settings | None = parse_settings(target) if target is not None else None
-    assert agreed_eviction(loaded(own), change(kind), lambda: before) == expected
+    assert agreed_eviction(load(own), change(kind), lambda: before) == expected
 
 
 @pytest.mark.parametrize(("variables", "expected"), [
@@ -46,10 +46,8 @@ def test_on_a_ci_server_the_target_branch_s_settings_count(
     ({"mirror_limit": "MLBUTLER_DATA_MIRROR_LIMIT"}, (False, 1)),
 ])  # fmt: skip
 def test_what_the_agent_s_environment_says_counts(variables: dict[str, str], expected: tuple[bool, int | None]) -> None:
-    assert (
-        agreed_eviction(loaded(SHARED, **variables), change("pull-request"), lambda: parse_settings(TEAM)) == expected
-    )
+    assert agreed_eviction(load(SHARED, **variables), change("pull-request"), lambda: parse_settings(TEAM)) == expected
 
 
 def test_on_one_s_own_machine_the_settings_count() -> None:
-    assert agreed_eviction(loaded(SHARED), change("local"), lambda: None) == (True, 1)
+    assert agreed_eviction(load(SHARED), change("local"), lambda: None) == (True, 1)

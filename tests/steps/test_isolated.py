@@ -72,7 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make(tmp_path_factory.mktemp("world"))
 
 
-def attacked(world: World, branch: str, number: int, home: Path, **more: str) -> Run:
+def run_attack(world: World, branch: str, number: int, home: Path, **more: str) -> Run:
     """The run of a pull request whose tests and whose stage attack."""
     passed = ["MIRROR", "OUTSIDE", "VICTIM", "SOCKET", "PORT", "ABSTRACT"]
     environ = {"MIRROR": str(world.mirror), "OUTSIDE": str(home), "VICTIM": str(os.getpid()), "SOCKET": "/run/x.sock",
@@ -108,7 +108,7 @@ def test_on_a_ci_server_the_code_reaches_the_workspace_alone(world: World, home:
     with socket.socket(socket.AF_UNIX) as service:
         service.bind(f"\0mlbutler {os.getpid()}")
         service.listen()
-        run = attacked(world, "attack", 1, home)
+        run = run_attack(world, "attack", 1, home)
     assert run.code == 0, run.out + run.err
     done = {name for name, answer in answers(run).items() if answer.startswith("DONE")}
     older = set() if linux.can_cut_abstract_sockets() else {"abstract socket"}
@@ -130,9 +130,9 @@ def test_on_a_ci_server_the_code_reaches_the_workspace_alone(world: World, home:
 def test_the_code_of_a_fork_has_no_network(world: World, home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-        ours = attacked(world, "network", 2, home, PORT=port)
+        ours = run_attack(world, "network", 2, home, PORT=port)
         assert answers(ours)["network"].startswith("DONE")
-        run = attacked(world, "network", 2, home, PORT=port, CHANGE_FORK="mallory")
+        run = run_attack(world, "network", 2, home, PORT=port, CHANGE_FORK="mallory")
     assert answers(run)["network"].startswith("refused"), run.out + run.err
     assert run.record["test"]["isolation"].endswith(", no network")
 

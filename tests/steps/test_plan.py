@@ -17,7 +17,7 @@ from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.record_file import read_record, write_record
 from mlbutler.steps import plan, push, sync
 from mlbutler.steps.context import RunContext
-from tests.steps.test_push import new_model, trained
+from tests.steps.test_push import new_model, trained_tree
 from tests.steps.test_sync import LOGIN
 from tests.store.dvc_world import clone, copy_remote, dvc
 from tests.store.world import Remote
@@ -40,14 +40,14 @@ def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Pat
     return directory
 
 
-def planned(context: RunContext) -> RunContext:
+def run_plan(context: RunContext) -> RunContext:
     context.record = dataclasses.replace(context.record, plan=plan.run(context))
     return context
 
 
 def test_what_is_expected_is_what_comes(root: Path, working_state: State, tmp_path: Path) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
-    context = planned(working_state(root, settings, LOGIN))
+    context = run_plan(working_state(root, settings, LOGIN))
     assert context.record.plan is not None
     expected = context.record.plan.expected
     assert expected is not None
@@ -67,7 +67,7 @@ def test_what_the_mirror_holds_is_not_to_be_downloaded(
     root: Path, remote: Remote, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
-    sync.run(planned(working_state(root, settings, LOGIN)))
+    sync.run(run_plan(working_state(root, settings, LOGIN)))
     other = clone(tmp_path / "other", remote.url)
     monkeypatch.chdir(other)
     (other / "params.yaml").write_text("rate: 3\n")
@@ -88,11 +88,11 @@ def test_what_a_build_on_another_agent_ran_is_restored_from_the_remote(
     working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = copy_remote(tmp_path / "storage")
-    push.run(working_state(trained(tmp_path, str(storage), monkeypatch)))
+    push.run(working_state(trained_tree(tmp_path, str(storage), monkeypatch)))
     other = clone(tmp_path / "other", str(storage))
     monkeypatch.chdir(other)
     (other / "params.yaml").write_text("rate: 2\n")
-    context = planned(working_state(other))
+    context = run_plan(working_state(other))
     assert context.record.plan is not None
     assert {stage.name: str(stage.state) for stage in context.record.plan.stages}["train"] == "restorable"
     assert sync.run(context).outcome is Outcome.PASSED
@@ -105,7 +105,7 @@ def test_an_entry_whose_outputs_are_nowhere_is_no_run(
     working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = copy_remote(tmp_path / "storage")
-    root = trained(tmp_path, str(storage), monkeypatch)
+    root = trained_tree(tmp_path, str(storage), monkeypatch)
     push.run(working_state(root))
     (storage / new_model(root).key).unlink()
     other = clone(tmp_path / "other", str(storage))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.record import StageState
-from tests.steps.test_reproduce import commit, dvc, make, planned
+from tests.steps.test_reproduce import commit, dvc, make, planned_context
 
 DVC_YAML = """
 stages:
@@ -38,7 +38,7 @@ def causes(author: Path, name: str) -> dict[str, list[tuple[str, str, str]]]:
     """Plan in a fresh clone: stage -> what makes it stale."""
     root = author.parent / name
     subprocess.run(["git", "clone", "-q", str(author), str(root)], check=True)
-    plan = planned(root).record.plan
+    plan = planned_context(root).record.plan
     assert plan is not None
     stale = [stage for stage in plan.stages if stage.state is not StageState.UP_TO_DATE]
     return {stage.name: [(cause.kind, cause.subject, cause.detail) for cause in stage.causes] for stage in stale}

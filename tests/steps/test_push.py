@@ -31,10 +31,10 @@ def remote(tmp_path: Path) -> Iterator[Remote]:
 @pytest.fixture
 def reproduced(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work tree whose changed param has been reproduced: a new model and a new metric."""
-    return trained(tmp_path, remote.url, monkeypatch)
+    return trained_tree(tmp_path, remote.url, monkeypatch)
 
 
-def trained(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trained_tree(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "trained"
     shutil.copytree(reproduced_template(), root, symlinks=True)
     point_to(root, url)
@@ -163,7 +163,7 @@ def test_a_remote_that_can_hold_a_run_cache_gets_it_and_dvc_uses_it(
     working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = copy_remote(tmp_path / "storage")
-    root = trained(tmp_path, str(storage), monkeypatch)
+    root = trained_tree(tmp_path, str(storage), monkeypatch)
     result = push.run(working_state(root))
     assert result.run_cache == "origin"
     assert not unsound(storage)
@@ -224,7 +224,7 @@ def test_a_directory_that_vanished_is_no_proof_of_anything(
     tmp_path: Path, working_state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     share = copy_remote(tmp_path / "share")
-    root = trained(tmp_path, str(share), monkeypatch)
+    root = trained_tree(tmp_path, str(share), monkeypatch)
     share.rename(tmp_path / "elsewhere")
     shutil.rmtree(root / ".dvc" / "cache")
     state = working_state(root)
@@ -240,7 +240,7 @@ def test_a_directory_that_vanished_is_no_proof_of_anything(
 def test_push_makes_a_directory_that_has_never_been(
     tmp_path: Path, working_state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = trained(tmp_path, str(tmp_path / "new"), monkeypatch)
+    root = trained_tree(tmp_path, str(tmp_path / "new"), monkeypatch)
     assert push.run(working_state(root)).outcome is Outcome.PASSED
     assert check.run(working_state(root), ("pushed",)).outcome is Outcome.PASSED
 

@@ -74,7 +74,7 @@ def make(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def planned(
+def planned_context(
     root: Path, *, pipeline: bool = True, environ: Mapping[str, str] | None = None, base: str = "", **change: object
 ) -> RunContext:
     """A run at this root that has been through the plan step; `base` is the merge base, which Git's remote named."""
@@ -102,7 +102,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_what_is_stale_runs_and_then_nothing_is_left(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    result = run(planned(project))
+    result = run(planned_context(project))
     assert result.outcome is Outcome.PASSED
     assert outcomes(result) == {"first": "ran", "second": "ran"}
     assert result.reason == "2 stages: 2 ran"
@@ -113,23 +113,23 @@ def test_what_is_stale_runs_and_then_nothing_is_left(project: Path, capfd: pytes
         assert text.index("stage first") < text.index("cp in.txt first.txt") < text.index("stage second")
         assert "git add" not in text  # DVC's advice after each stage; the step `commit` says what to commit
     commit(project, "results")
-    again = run(planned(project))
+    again = run(planned_context(project))
     assert again.outcome is Outcome.PASSED
     assert again.reason == "nothing to run: all 2 stages are up to date"
     assert outcomes(again) == {"first": "unchanged", "second": "unchanged"}
 
 
 def test_a_build_that_is_not_meant_to_reproduce_is_skipped_with_the_reason(project: Path) -> None:
-    result = run(planned(project, message="Tidy up [skip experiment]"))
+    result = run(planned_context(project, message="Tidy up [skip experiment]"))
     assert result.outcome is Outcome.SKIPPED
     assert "[skip experiment]" in result.reason
     assert not (project / "first.txt").exists()
-    by_hand = run(planned(project, pipeline=False, message="Tidy up [skip experiment]"))
+    by_hand = run(planned_context(project, pipeline=False, message="Tidy up [skip experiment]"))
     assert by_hand.outcome is Outcome.PASSED
 
 
 def test_without_a_plan_it_says_what_to_do(project: Path) -> None:
-    context = planned(project)
+    context = planned_context(project)
     context.record = dataclasses.replace(context.record, plan=None)
     with pytest.raises(UsageError) as caught:
         run(context)
@@ -138,10 +138,10 @@ def test_without_a_plan_it_says_what_to_do(project: Path) -> None:
 
 def test_a_failed_stage_is_a_judgement_with_the_way_to_see_more(project: Path) -> None:
     (project / "second.sh").write_text("echo '{\"kept\": 1}' > m.json\n")
-    run(planned(project))
+    run(planned_context(project))
     commit(project, "results")
     (project / "second.sh").write_text("echo boom; exit 3\n")
-    result = run(planned(project))
+    result = run(planned_context(project))
     assert result.outcome is Outcome.FAILED
     assert "stage 'second' failed: exit code 3" in result.reason
     assert "put back as it was: m.json" in result.reason
@@ -154,7 +154,7 @@ def test_a_failed_stage_is_a_judgement_with_the_way_to_see_more(project: Path) -
 def test_planted_secrets_are_in_no_log(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "second.sh").write_text("cat planted; env; echo '{}' > m.json; exit 1\n")
     (project / "planted").write_text("planted-secret-value\n")
-    result = run(planned(project, environ={"SOME_PASSWORD": "planted-secret-value"}))
+    result = run(planned_context(project, environ={"SOME_PASSWORD": "planted-secret-value"}))
     everything = str(result) + (project / result.log).read_text() + capfd.readouterr().out
     assert "planted-secret-value" not in everything
     assert "[hidden]" in everything
@@ -164,7 +164,7 @@ def test_a_timeout_is_a_judgement(project: Path, monkeypatch: pytest.MonkeyPatch
     (project / "second.sh").write_text("touch started; sleep 999\n")
     (project / "mlbutler.toml").write_text(f"reproduce.timeout = {LIMIT:.0f}\n")
     time_is_up_with(project / "started", monkeypatch)
-    result = run(planned(project))
+    result = run(planned_context(project))
     assert result.outcome is Outcome.FAILED
     assert "timed out after 1 h 0 min" in result.reason
     assert "timeout" in result.remedy
@@ -172,13 +172,13 @@ def test_a_timeout_is_a_judgement(project: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path) -> None:
-    run(planned(project))
+    run(planned_context(project))
     commit(project, "results")
     (project / "in.txt").write_text("2\n")
     (project / "second.sh").write_text("touch started; sleep 999\n")
     (project / "m.json").write_text('{"edited": 1}')
     subprocess.run(["git", "add", "m.json"], cwd=project, check=True)
-    context = planned(project)
+    context = planned_context(project)
 
     def interrupt() -> None:
         until = time.monotonic() + 300
@@ -238,12 +238,12 @@ stages:
 
 def test_stages_that_always_change_are_named_after_our_own_commit(tmp_path: Path) -> None:
     root = make(tmp_path / "repo", {"dvc.yaml": NEVER_THE_SAME})
-    first = run(planned(root))
+    first = run(planned_context(root))
     assert first.always_changes == ()
     head = commit(root, "not ours")
-    assert run(planned(root)).always_changes == ()
+    assert run(planned_context(root)).always_changes == ()
     commit(root, "Reproduce", f"Mlbutler-Reproduced: {head}")
-    result = run(planned(root))
+    result = run(planned_context(root))
     assert outcomes(result) == {"dice": "ran", "after": "ran", "calm": "ran"}
     assert sorted(result.always_changes) == ["after", "dice"]
     assert "not deterministic: always changes: dice, after" in result.reason
@@ -251,14 +251,14 @@ def test_stages_that_always_change_are_named_after_our_own_commit(tmp_path: Path
 
 def test_a_stage_that_another_pipeline_left_stale_is_not_one_that_always_changes(tmp_path: Path) -> None:
     root = make(tmp_path / "repo", {"dvc.yaml": NEVER_THE_SAME})
-    run(planned(root))
+    run(planned_context(root))
     head = commit(root, "not ours")
     commit(root, "Reproduce", f"Mlbutler-Reproduced: {head}\nMlbutler-Stages: dice, calm")
-    result = run(planned(root))
+    result = run(planned_context(root))
     assert outcomes(result) == {"dice": "ran", "after": "ran", "calm": "ran"}
     assert result.always_changes == ("dice",)  # calm made the same again
     head = commit(root, "Reproduce", f"Mlbutler-Reproduced: {head}\nMlbutler-Stages: after")
-    assert sorted(run(planned(root)).always_changes) == ["after", "dice"]  # or they would take turns forever
+    assert sorted(run(planned_context(root)).always_changes) == ["after", "dice"]  # or they would take turns forever
 
 
 AGAIN = """
@@ -290,7 +290,7 @@ stages:
 
 def test_a_stage_that_is_stale_again_as_soon_as_it_ran_says_why(tmp_path: Path) -> None:
     files = {"dvc.yaml": AGAIN, "my.yaml": "z: 1\n", "params.yaml": "rate: .nan\nown: 1\n"}
-    context = planned(make(tmp_path / "repo", files), head_branch="x", git_remote="origin")
+    context = planned_context(make(tmp_path / "repo", files), head_branch="x", git_remote="origin")
     result = run(context)
     assert (result.outcome, set(outcomes(result).values())) == (Outcome.PASSED, {"ran"})
     found = {finding.subject: (finding.problem, finding.remedy) for finding in result.stale_again}
@@ -313,11 +313,11 @@ def test_a_pull_request_cannot_name_a_credential_for_itself(project: Path) -> No
     (project / "second.sh").write_text("env > seen; echo '{}' > m.json\n")
     environ = {"WANDB_API_KEY": "planted-secret-value"}
     head = commit(project, "asks for it")
-    run(planned(project, environ=environ, base=base))
+    run(planned_context(project, environ=environ, base=base))
     assert "planted-secret-value" not in (project / "seen").read_text()
     (project / "second.sh").write_text("env > seen; echo '{\"again\": 1}' > m.json\n")
-    run(planned(project, environ=environ, base=head))
+    run(planned_context(project, environ=environ, base=head))
     assert "WANDB_API_KEY=planted-secret-value" in (project / "seen").read_text()
     (project / "second.sh").write_text("env > seen; echo '{\"again\": 2}' > m.json\n")
-    run(planned(project, environ=environ, base=head, fork=True))
+    run(planned_context(project, environ=environ, base=head, fork=True))
     assert "planted-secret-value" not in (project / "seen").read_text()

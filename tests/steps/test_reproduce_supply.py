@@ -20,7 +20,7 @@ from mlbutler.record import Outcome, ReproduceResult, StageRun
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reproduce import Keeper, run
-from tests.steps.test_reproduce import commit, dvc, make, outcomes, planned
+from tests.steps.test_reproduce import commit, dvc, make, outcomes, planned_context
 
 DVC_YAML = """
 stages:
@@ -74,25 +74,25 @@ def cloned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def brought(root: Path) -> RunContext:
-    context = planned(root)
+def run_sync(root: Path) -> RunContext:
+    context = planned_context(root)
     context.record = dataclasses.replace(context.record, sync=sync.run(context))
     return context
 
 
-def joined(root: Path) -> list[str]:
+def joined_lines(root: Path) -> list[str]:
     """What was joined, without the script's own line."""
     return [line for line in (root / "joined.txt").read_text().splitlines() if not line.startswith("#")]
 
 
 def test_it_comes_from_the_remote(cloned: Path) -> None:
-    context = brought(cloned)
+    context = run_sync(cloned)
     result = run(context)
     assert result.outcome is Outcome.PASSED, result.reason
     assert outcomes(result) | {"south": "unchanged"} == {
         "clean": "ran", "north": "unchanged", "south": "unchanged", "join": "ran",
     }  # fmt: skip
-    assert joined(cloned)[0] == "north-cleaned"
+    assert joined_lines(cloned)[0] == "north-cleaned"
     assert context.record.sync is not None
     assert sum(moved.objects for moved in context.record.sync.moved if moved.place == "origin") >= 1
     dvc(cloned, "pull", "-q", "--allow-missing")
@@ -109,12 +109,12 @@ def test_it_is_made_after_all_where_no_store_holds_it_and_who_keeps_it_is_told_o
         keep(self, run)
 
     monkeypatch.setattr(Keeper, "__call__", keeping)
-    context = brought(cloned)
+    context = run_sync(cloned)
     shutil.rmtree(tmp_path / "remote" / "files")
     result = run(context)
     assert result.outcome is Outcome.PASSED, result.reason
     assert outcomes(result)["north"] == outcomes(result)["join"] == "ran"
-    assert joined(cloned)[0] == "north-cleaned"
+    assert joined_lines(cloned)[0] == "north-cleaned"
     assert [one.name for one in told if one.outcome == "ran"] == ["clean", "north", "join"]
 
 
@@ -126,7 +126,7 @@ def test_a_signal_stops_at_once_what_is_being_brought(cloned: Path, monkeypatch:
         time.sleep(0.2)
         unheard.append(True)
 
-    context = brought(cloned)
+    context = run_sync(cloned)
     monkeypatch.setattr(sync, "supply", supply)
     with pytest.raises(Interrupted, match="stage 'join'") as stopped:
         run(context)

@@ -31,7 +31,7 @@ def context(full: Path, working_state: Callable[..., RunContext]) -> RunContext:
     return state
 
 
-def planned(
+def stale_after_plan(
     context: RunContext, *stages: StagePlan, outcome: Outcome = Outcome.PASSED, **became: str
 ) -> dict[str, str]:
     runs = tuple(StageRun(name=name.replace("_", "@"), outcome=how) for name, how in became.items())
@@ -44,7 +44,7 @@ def planned(
 
 
 def test_what_did_not_run_is_from_before(context: RunContext) -> None:
-    found = planned(context, *STALE)
+    found = stale_after_plan(context, *STALE)
     assert set(found) == {"model1", "m1.json", "model2", "m2.json", "final.txt"}
     assert found["m1.json"] == "stage 'train@1' is stale and did not run: what is here is from before the change"
 
@@ -55,7 +55,7 @@ def test_what_did_not_run_is_from_before(context: RunContext) -> None:
      ("interrupted", "'train@1' was interrupted"), ("ran", None), ("restored", None), ("unchanged", None)],
 )  # fmt: skip
 def test_what_became_of_a_stage_decides(context: RunContext, became: str, said: str | None) -> None:
-    found = planned(context, *STALE, train_1=became, train_2="ran", final="ran")
+    found = stale_after_plan(context, *STALE, train_1=became, train_2="ran", final="ran")
     assert set(found) == ({"model1", "m1.json"} if said else set())
     assert said is None or said in found["m1.json"]
 
@@ -64,14 +64,14 @@ def test_a_stage_of_which_it_is_not_known_stays_so_whatever_dvc_looked_at(contex
     cause = Cause(kind="data", subject="s3://bucket/x", detail="access denied")
     unknown = dataclasses.replace(STALE[2], state=StageState.NOT_KNOWN, causes=(cause,))
     cannot = dataclasses.replace(STALE[3], state=StageState.CANNOT_RUN)
-    found = planned(context, *STALE[:2], unknown, cannot, train_1="unchanged", final="ran")
+    found = stale_after_plan(context, *STALE[:2], unknown, cannot, train_1="unchanged", final="ran")
     assert "not known whether stage 'train@1' is up to date (s3://bucket/x: access denied)" in found["m1.json"]
     assert "'train@2' is stale and cannot run" in found["m2.json"]
 
 
 def test_stages_that_nobody_planned_are_looked_at(context: RunContext) -> None:
-    assert set(planned(context, STALE[0])) == {"model1", "m1.json", "model2", "m2.json", "final.txt"}
-    assert "m1.json" in planned(context, outcome=Outcome.ERROR)
+    assert set(stale_after_plan(context, STALE[0])) == {"model1", "m1.json", "model2", "m2.json", "final.txt"}
+    assert "m1.json" in stale_after_plan(context, outcome=Outcome.ERROR)
 
 
 def test_where_the_lock_cannot_be_read_of_no_output_is_it_known(context: RunContext) -> None:

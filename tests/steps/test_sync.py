@@ -38,12 +38,12 @@ def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Pat
     return directory
 
 
-def planned(context: RunContext) -> RunContext:
+def run_plan(context: RunContext) -> RunContext:
     context.record = dataclasses.replace(context.record, plan=plan.run(context))
     return context
 
 
-def fetched(remote: Remote) -> list[str]:
+def fetched_paths(remote: Remote) -> list[str]:
     return [path for method, path in remote.requests if method == "GET"]
 
 
@@ -101,7 +101,7 @@ def test_a_plan_believes_no_damaged_manifest(root: Path, remote: Remote, working
         file.unlink()
         file.write_bytes(whole.replace(b"a b.txt", b"a c.txt"))
         file.chmod(0o444)
-    context = planned(working_state(other, settings, LOGIN))
+    context = run_plan(working_state(other, settings, LOGIN))
     assert not context.record.plan.stale()  # type: ignore[union-attr]
     assert sync.run(context, everything=True).outcome is Outcome.PASSED
     assert status(other) == {}
@@ -110,15 +110,15 @@ def test_a_plan_believes_no_damaged_manifest(root: Path, remote: Remote, working
 
 def test_only_what_the_stale_stage_needs_is_brought(root: Path, remote: Remote, working_state: State) -> None:
     (root / "params.yaml").write_text("rate: 2\n")
-    context = planned(working_state(root, "", LOGIN))
+    context = run_plan(working_state(root, "", LOGIN))
     result = sync.run(context)
     assert result.outcome is Outcome.PASSED
     assert result.paths == ("prepared",)
     assert (root / "prepared" / "a b.txt").read_text() == "one\n"
     assert not (root / "data").exists()
     model = ObjectId(md5((template().repo / "model.txt").read_bytes()))
-    assert model.key not in fetched(remote)
-    assert "nothing to bring" in sync.run(planned(working_state(root, "", LOGIN))).reason
+    assert model.key not in fetched_paths(remote)
+    assert "nothing to bring" in sync.run(run_plan(working_state(root, "", LOGIN))).reason
 
 
 def test_an_output_that_was_never_pushed_but_is_rebuilt_is_not_asked_for(
@@ -127,7 +127,7 @@ def test_an_output_that_was_never_pushed_but_is_rebuilt_is_not_asked_for(
     model = ObjectId(md5((template().repo / "model.txt").read_bytes()))
     (remote.root / model.key).unlink()
     (root / "params.yaml").write_text("rate: 2\n")
-    assert sync.run(planned(working_state(root, "", LOGIN))).outcome is Outcome.PASSED
+    assert sync.run(run_plan(working_state(root, "", LOGIN))).outcome is Outcome.PASSED
 
 
 def test_what_no_store_holds_fails_by_path_and_the_rest_is_there(
@@ -190,7 +190,7 @@ def test_the_mirror_s_run_cache_lets_a_stage_be_restored(
     mirror = tmp_path / "mirror"
     shutil.copytree(template().repo / ".dvc" / "cache", mirror)
     (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    context = planned(working_state(root, f"data.mirror = '{mirror}'", LOGIN))
+    context = run_plan(working_state(root, f"data.mirror = '{mirror}'", LOGIN))
     assert {stage.state for stage in context.record.plan.stages if stage.name == "train"} <= {  # type: ignore[union-attr]
         StageState.RESTORABLE,
         StageState.STALE,
@@ -199,7 +199,7 @@ def test_the_mirror_s_run_cache_lets_a_stage_be_restored(
     assert len(list((root / ".dvc" / "cache" / "runs").rglob("*"))) > 2
     dvc(root, "repro", "-q")
     assert not (root / "ran.log").exists()
-    assert fetched(remote) == []
+    assert fetched_paths(remote) == []
 
 
 def test_a_mirror_above_its_limit_loses_what_this_build_does_not_use(

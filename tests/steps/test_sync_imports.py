@@ -39,7 +39,7 @@ def test_an_import_is_brought_from_its_source(
     assert status(root) == {}
 
 
-def synced(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def sync_all(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What `mlbutler sync --all` says."""
     capsys.readouterr()
     step(root, Console(json=True, quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
@@ -58,11 +58,11 @@ def test_an_import_is_counted_by_every_sync_after_the_one_that_brought_it(
     (root / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {storage}\n")
     monkeypatch.chdir(root)
     time.sleep(0.06)
-    synced(root, capsys)
+    sync_all(root, capsys)
     assert (root / "imported.txt").read_text() == "rate: 1\n"
-    said = {synced(root, capsys) for _ in range(3)}
+    said = {sync_all(root, capsys) for _ in range(3)}
     shutil.rmtree(root / ".mlbutler" / "state" / "sync")
-    assert {*said, synced(root, capsys)} == {"nothing to bring: 7 objects here already"}
+    assert {*said, sync_all(root, capsys)} == {"nothing to bring: 7 objects here already"}
 
 
 def test_a_dependency_inside_an_imported_directory_is_up_to_date(

@@ -79,7 +79,7 @@ def again(root: Path) -> tuple[dict[str, Any], bool]:
     return json.loads((root / ".mlbutler" / "record.json").read_text())["sync"], bool(opened)
 
 
-def cached(root: Path, content: bytes) -> Path:
+def cached_path(root: Path, content: bytes) -> Path:
     return LocalStore("cache", root / ".dvc" / "cache").path(ObjectId(md5(content)))
 
 
@@ -92,14 +92,14 @@ def whole(root: Path) -> bool:
 
 
 def _in_place(root: Path) -> None:
-    path = cached(root, b"two\n")
+    path = cached_path(root, b"two\n")
     path.chmod(0o644)
     path.write_bytes(b"TWO\n")
     path.chmod(0o444)
 
 
-def _replaced(root: Path) -> None:
-    path = cached(root, b"two\n")
+def _replace_object(root: Path) -> None:
+    path = cached_path(root, b"two\n")
     found = path.stat()
     other = path.with_name("other")
     other.write_bytes(b"TWO\n")
@@ -108,7 +108,7 @@ def _replaced(root: Path) -> None:
     other.replace(path)
 
 
-def _appended(path: Path, text: str) -> None:
+def _append(path: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
@@ -119,15 +119,15 @@ CHANGES: dict[str, Change] = {
     "an artifact is gone": lambda root: (root / "model.txt").unlink(),
     "an artifact's folder is gone": lambda root: shutil.rmtree(root / "data"),
     "a file more": lambda root: (root / "data" / "sub" / "more.txt").write_text("more\n"),
-    "a cached object is gone": lambda root: cached(root, b"two\n").unlink(),
+    "a cached object is gone": lambda root: cached_path(root, b"two\n").unlink(),
     "a cached object was overwritten": _in_place,
-    "a cached object was replaced": _replaced,
-    "a cached object may be written into": lambda root: cached(root, b"two\n").chmod(0o644),
+    "a cached object was replaced": _replace_object,
+    "a cached object may be written into": lambda root: cached_path(root, b"two\n").chmod(0o644),
     "the whole cache is gone": lambda root: shutil.rmtree(root / ".dvc" / "cache"),
-    "dvc.lock": lambda root: _appended(root / "dvc.lock", "# more\n"),
-    "a .dvc file": lambda root: _appended(root / "data.dvc", "# more\n"),
-    ".dvc/config": lambda root: _appended(root / ".dvc" / "config", "[cache]\n    type = copy\n"),
-    ".dvc/config.local": lambda root: _appended(root / ".dvc" / "config.local", "[cache]\n    type = copy\n"),
+    "dvc.lock": lambda root: _append(root / "dvc.lock", "# more\n"),
+    "a .dvc file": lambda root: _append(root / "data.dvc", "# more\n"),
+    ".dvc/config": lambda root: _append(root / ".dvc" / "config", "[cache]\n    type = copy\n"),
+    ".dvc/config.local": lambda root: _append(root / ".dvc" / "config.local", "[cache]\n    type = copy\n"),
     "the targets": lambda root: (root / "mlbutler.toml").write_text("[reproduce]\ntargets = ['train']\n"),
     "everything is verified": lambda root: (root / "mlbutler.toml").write_text("[data]\nverify = 'always'\n"),
 }

@@ -37,15 +37,15 @@ def bring(root: Path, **options: Any) -> tuple[int, dict[str, Any]]:
         StepOptions(**options),
         call=lambda context: sync.run(context, everything=True),
     )
-    return code, recorded(root)["sync"]
+    return code, read_record(root)["sync"]
 
 
 def reproduce(root: Path, **options: Any) -> tuple[int, dict[str, Any]]:
     code = step(root, Console(quiet=True), "reproduce", StepOptions(**options))
-    return code, recorded(root)["reproduce"]
+    return code, read_record(root)["reproduce"]
 
 
-def recorded(root: Path) -> dict[str, Any]:
+def read_record(root: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((root / ".mlbutler" / "record.json").read_text())
     return record
 

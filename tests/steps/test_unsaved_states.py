@@ -121,9 +121,9 @@ class RunContext(RuleBasedStateMachine):
         after = set(_loose(self.root).values())
         for path, content in before.items():
             if path not in _WRITTEN and content not in after and content not in self.made:
-                assert self.stored(content), f"{path} is lost: {content!r} (exit code {code})"
+                assert self.is_stored(content), f"{path} is lost: {content!r} (exit code {code})"
 
-    def stored(self, content: bytes) -> bool:
+    def is_stored(self, content: bytes) -> bool:
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
         stores = (self.root / ".dvc" / "cache", self.place / "remote")
         if any((store / "files" / "md5" / digest[:2] / digest[2:]).is_file() for store in stores):

@@ -200,8 +200,8 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
 def test_a_stage_outlives_not_the_one_who_started_it(project: Path) -> None:
     (project / "second.sh").write_text("echo $$ > written; mv written pid; sleep 999\n")
     program = (
-        "import sys; from pathlib import Path; from tests.steps.test_reproduce import planned, run\n"
-        "run(planned(Path(sys.argv[1])))\n"
+        "import sys; from pathlib import Path; from tests.steps.test_reproduce import planned_context, run\n"
+        "run(planned_context(Path(sys.argv[1])))\n"
     )
     path = os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])
     child = subprocess.Popen([sys.executable, "-c", program, str(project)], env={**os.environ, "PYTHONPATH": path})

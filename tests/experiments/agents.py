@@ -30,22 +30,22 @@ def send(laptop: Laptop, *params: str, name: str, **fields: object) -> list[Expe
         git, find_existing(git, ()), TrainFolder(laptop.root), capture_work_tree(git, []), "", options
     )
     wanted = [one.experiment.with_(engine=JENKINS, **fields) for one in submitted]
-    assert all(shared(laptop).keep_all([(one, None) for one in wanted]))
+    assert all(open_shared(laptop).keep_all([(one, None) for one in wanted]))
     return wanted
 
 
-def shared(laptop: Laptop) -> SharedExperiments:
+def open_shared(laptop: Laptop) -> SharedExperiments:
     """The experiments on the laptop's remote."""
     return SharedExperiments(Git(laptop.root), "origin")
 
 
 def now(laptop: Laptop, experiment: Experiment) -> Experiment:
     """Return the experiment as the remote has it."""
-    return kept(laptop, experiment).experiment
+    return read_stored(laptop, experiment).experiment
 
 
-def kept(laptop: Laptop, experiment: Experiment) -> StoredExperiment:
-    found = shared(laptop).read(experiment.id)
+def read_stored(laptop: Laptop, experiment: Experiment) -> StoredExperiment:
+    found = open_shared(laptop).read(experiment.id)
     assert found is not None
     return found
 

@@ -75,7 +75,7 @@ class Laptop:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
-    def listed(self, *words: str) -> dict[str, dict[str, Any]]:
+    def list_experiments(self, *words: str) -> dict[str, dict[str, Any]]:
         """Return the experiments by name."""
         run = self.world.run(self.root, {}, "list", "--json", *words, verb="train")
         assert run.code == 0, run.err
@@ -104,7 +104,7 @@ class Laptop:
         end = time.monotonic() + 300
         while (asked := time.monotonic()) < end and not holds():
             time.sleep(max(0.1, 3 * (time.monotonic() - asked)))
-        assert asked < end, self.listed()
+        assert asked < end, self.list_experiments()
 
     def running(self, word: str) -> list[psutil.Process]:
         """Return the processes with `word` in their command; a keeper has the command that it keeps in its own.
@@ -139,7 +139,7 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
+def trained_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world that is copied: `main` is trained at a rate of 0.01, and nothing of it is committed since."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "world").mkdir()
@@ -152,19 +152,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def laptop(tmp_path: Path, trained: World) -> Iterator[Laptop]:
+def laptop(tmp_path: Path, trained_world: World) -> Iterator[Laptop]:
     """A laptop on which `main` is trained at a rate of 0.01."""
-    with contextlib.closing(laptop_in(tmp_path, trained)) as machine:
+    with contextlib.closing(laptop_in(tmp_path, trained_world)) as machine:
         yield machine
 
 
-def laptop_in(folder: Path, trained: World) -> Laptop:
+def laptop_in(folder: Path, trained_world: World) -> Laptop:
     """Return such a laptop in a folder, which stages find as PLACES."""
     world = World(folder / "world", environ={"PLACES": str(folder)})
-    shutil.copytree(trained.directory, world.directory, symlinks=True)
+    shutil.copytree(trained_world.directory, world.directory, symlinks=True)
     world.git(world.author, "remote", "set-url", "origin", str(world.bare))
     config = world.project / ".dvc" / "config"
-    config.write_text(config.read_text().replace(str(trained.remote), str(world.remote)))
+    config.write_text(config.read_text().replace(str(trained_world.remote), str(world.remote)))
     world.git(world.author, "commit", "-qam", "a training that can be watched")
     return Laptop(world, folder)
 
@@ -176,7 +176,7 @@ def better_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def better(trained: World, better_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
+def better(trained_world: World, better_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
     """A laptop with an experiment `better`, done at a rate of 0.05; it runs for the first test that wants it."""
 
     def run(machine: Laptop) -> None:
@@ -185,16 +185,16 @@ def better(trained: World, better_folder: Path, monkeypatch: pytest.MonkeyPatch)
         machine.until(lambda: not machine.processes())
 
     monkeypatch.chdir(better_folder)  # verbs called in this process work in the project, which goes at the end
-    with prepared(better_folder, trained, run) as machine:
+    with lend_laptop(better_folder, trained_world, run) as machine:
         yield machine
 
 
 @contextlib.contextmanager
-def prepared(folder: Path, trained: World, prepare: Callable[[Laptop], None]) -> Iterator[Laptop]:
+def lend_laptop(folder: Path, trained_world: World, prepare: Callable[[Laptop], None]) -> Iterator[Laptop]:
     """Lend a laptop on which something was done, for the first test that wants it; each has its own copy there."""
     kept, now = folder / "kept", folder / "now"
     if not kept.exists():
-        with contextlib.closing(laptop_in(now, trained)) as machine:
+        with contextlib.closing(laptop_in(now, trained_world)) as machine:
             prepare(machine)
         now.rename(kept)
     shutil.copytree(kept, now, symlinks=True)

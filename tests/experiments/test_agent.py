@@ -25,8 +25,8 @@ from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess, parse_git_address
-from tests.experiments.agents import Agent, kept, now, send, shared
-from tests.experiments.conftest import Laptop, kill, prepared
+from tests.experiments.agents import Agent, now, open_shared, read_stored, send
+from tests.experiments.conftest import Laptop, kill, lend_laptop
 from tests.integration.world import World
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 
@@ -45,7 +45,7 @@ def test_what_was_sent_is_run_and_its_results_are_a_dvc_experiment_on_any_clone(
     done = now(laptop, one)
     assert (done.state, done.attempt, [stage.name for stage in done.stages]) == (State.DONE, 1, ["prepare", "train"])
     assert {measure.name: (measure.value, measure.before) for measure in done.metrics}["accuracy"] == (0.92, 0.91)
-    assert b"training at 0.02" in (shared(laptop).log(kept(laptop, one)) or b"")
+    assert b"training at 0.02" in (open_shared(laptop).log(read_stored(laptop, one)) or b"")
 
     clone = laptop.world.clone("origin/main")
     laptop.world.git(clone, "fetch", "-q", "origin", "+refs/exps/*:refs/exps/*")
@@ -67,38 +67,38 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def prepared_agent(folder: Path, trained: World, do: Callable[[Agent], object], attempt: str = "") -> Iterator[Agent]:
-    """Lend an agent for an experiment at a rate of 0.02 on which something was done, as `prepared` does a laptop."""
+def lend_agent(folder: Path, trained_world: World, do: Callable[[Agent], object], attempt: str = "") -> Iterator[Agent]:
+    """Lend an agent for an experiment at a rate of 0.02 on which something was done, as `lend_laptop` does a laptop."""
 
     def begin(laptop: Laptop) -> None:
         (one,) = send(laptop, "train.rate=0.02", name="lr")
         do(Agent(laptop, one))
 
-    with prepared(folder, trained, begin) as laptop:
-        (found,) = shared(laptop).all()
+    with lend_laptop(folder, trained_world, begin) as laptop:
+        (found,) = open_shared(laptop).all()
         yield Agent(laptop, found.experiment, attempt=attempt, is_new=False)
 
 
 @pytest.fixture
-def sent(trained: World, agents: Path) -> Iterator[Agent]:
+def sent_agent(trained_world: World, agents: Path) -> Iterator[Agent]:
     """An agent that is to run its experiment."""
-    with prepared_agent(agents / "sent", trained, lambda agent: None) as agent:
+    with lend_agent(agents / "sent", trained_world, lambda agent: None) as agent:
         yield agent
 
 
 @pytest.fixture
-def ran(trained: World, agents: Path) -> Iterator[Agent]:
+def ran(trained_world: World, agents: Path) -> Iterator[Agent]:
     """An agent that has run its experiment, and is to save the results."""
 
     def run(agent: Agent) -> None:
         agent.begin()
         agent.call("run")
 
-    with prepared_agent(agents / "ran", trained, run, attempt="1") as agent:
+    with lend_agent(agents / "ran", trained_world, run, attempt="1") as agent:
         yield agent
 
 
-def killed(laptop: Laptop, process: subprocess.Popen[str]) -> None:
+def kill_tree(laptop: Laptop, process: subprocess.Popen[str]) -> None:
     """Kill a command and all that it started, as an agent that dies does."""
     kill([*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)])
     process.communicate()
@@ -110,7 +110,7 @@ def test_an_agent_that_dies_while_it_runs_is_replaced_and_cannot_save_when_it_co
     first.begin()
     process = first.start("run")
     laptop.until(lambda: laptop.runs() == ["0.6"])
-    killed(laptop, process)
+    kill_tree(laptop, process)
     second = Agent(laptop, one, name="two")
     second.begin()
     assert (now(laptop, one).state, now(laptop, one).attempt, now(laptop, one).agent) == (State.RUNNING, 2, "two")
@@ -153,21 +153,21 @@ def test_what_is_killed_is_tried_again_until_there_were_enough_attempts(laptop: 
     assert "is not set up already" in second.begin(code=1).out
 
 
-def test_an_agent_that_dies_before_it_runs_leaves_one_result(sent: Agent) -> None:
-    sent.begin()
-    replaced(sent.laptop, sent.experiment, State.PREPARING)
+def test_an_agent_that_dies_before_it_runs_leaves_one_result(sent_agent: Agent) -> None:
+    sent_agent.begin()
+    take_over_and_check(sent_agent.laptop, sent_agent.experiment, State.PREPARING)
 
 
 def test_an_agent_that_dies_after_its_results_were_sent_leaves_one_result(ran: Agent) -> None:
     ran.call("save")
     sent = now(ran.laptop, ran.experiment).result
-    replaced(ran.laptop, ran.experiment, State.SAVING)
+    take_over_and_check(ran.laptop, ran.experiment, State.SAVING)
     assert now(ran.laptop, ran.experiment).result == sent
 
 
-def replaced(laptop: Laptop, one: Experiment, state: State) -> None:
+def take_over_and_check(laptop: Laptop, one: Experiment, state: State) -> None:
     """Have another agent take up what the first has left in a state, and see that there is one result, the second's."""
-    shared(laptop).change(one.id, lambda now: now.with_(state=state, result="", ended=None))
+    open_shared(laptop).change(one.id, lambda now: now.with_(state=state, result="", ended=None))
     second = Agent(laptop, one, name="two")
     second.begin()
     second.call("run")
@@ -214,15 +214,15 @@ def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:
     done = now(laptop, one)
     assert done.state is State.CANCELLED
     assert done.reason == "stage 'train' was ended; finished and kept: prepare; none of its processes is left"
-    assert b"checkpoint saved" in (shared(laptop).log(kept(laptop, one)) or b"")
+    assert b"checkpoint saved" in (open_shared(laptop).log(read_stored(laptop, one)) or b"")
     assert not [word for word in laptop.git("ls-remote", "origin").split() if word.startswith("refs/exps")]
-    shared(laptop).change(one.id, lambda now: now.with_(state=State.WAITING, cancel=None))
+    open_shared(laptop).change(one.id, lambda now: now.with_(state=State.WAITING, cancel=None))
     assert "prepare: restorable" in Agent(laptop, one, build=2).begin().out, "another attempt need not run it again"
 
 
 def test_it_can_be_cancelled_before_it_runs_and_when_its_build_is_aborted(laptop: Laptop) -> None:
     waiting, preparing, running = send(laptop, "train.rate=0.6,0.7,0.8", name="lr")
-    shared(laptop).change(waiting.id, lambda now: now.with_(cancel=5.0))
+    open_shared(laptop).change(waiting.id, lambda now: now.with_(cancel=5.0))
     assert "is not run: it was cancelled" in Agent(laptop, waiting, 1).begin().out
     early = Agent(laptop, preparing, 2)
     early.call("save", "--aborted", code=130)
@@ -234,7 +234,7 @@ def test_it_can_be_cancelled_before_it_runs_and_when_its_build_is_aborted(laptop
     process.communicate()
     assert process.returncode == 130
     late.call("save", "--aborted", code=130)
-    states = {one.experiment.name: (one.experiment.state, one.experiment.reason) for one in shared(laptop).all()}
+    states = {one.experiment.name: (one.experiment.state, one.experiment.reason) for one in open_shared(laptop).all()}
     assert {state for state, _ in states.values()} == {State.CANCELLED}
     assert states["lr-3"][1] == "the build was aborted: its page says by whom"
 
@@ -251,7 +251,7 @@ def test_a_program_that_fails_is_not_tried_again_and_says_why(laptop: Laptop) ->
     done = now(laptop, one)
     assert (done.state, done.attempt) == (State.FAILED, 1)
     assert "diverged" in done.tail
-    assert b"== the last lines of stage train" in (shared(laptop).log(kept(laptop, one)) or b"")
+    assert b"== the last lines of stage train" in (open_shared(laptop).log(read_stored(laptop, one)) or b"")
     assert agent.call("next").out == ""
 
 
@@ -265,9 +265,9 @@ def test_its_time_is_over(laptop: Laptop) -> None:
     assert now(laptop, one).state is State.TIMED_OUT
 
 
-def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(sent: Agent) -> None:
-    agent, laptop, one = sent, sent.laptop, sent.experiment
-    name = laptop.world.git(agent.root, "rev-parse", f"{kept(laptop, one).commit}:state.json")
+def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(sent_agent: Agent) -> None:
+    agent, laptop, one = sent_agent, sent_agent.laptop, sent_agent.experiment
+    name = laptop.world.git(agent.root, "rev-parse", f"{read_stored(laptop, one).commit}:state.json")
     content = dump_experiment(one.with_(name="another"))
     loose = agent.root / ".git" / "objects" / name[:2] / name[2:]
     loose.parent.mkdir(exist_ok=True)
@@ -293,7 +293,7 @@ def test_links_that_the_project_s_code_leaves_are_not_followed(ran: Agent) -> No
     done = now(laptop, one)
     assert (done.state, done.attempt) == (State.NOT_SET_UP, 1)
     assert ".mlbutler/train/" in done.reason
-    assert shared(laptop).log(kept(laptop, one)) == b""
+    assert open_shared(laptop).log(read_stored(laptop, one)) == b""
 
 
 @pytest.mark.parametrize("link", [".mlbutler", ".mlbutler/train"])
@@ -312,7 +312,7 @@ def test_a_link_that_was_sent_leads_nothing_elsewhere(laptop: Laptop, tmp_path: 
     one = Experiment(
         id=experiment_id(commit, "", ()), name="link", grid="link", baseline=head, input=commit, engine=JENKINS
     )  # fmt: skip
-    assert all(shared(laptop).keep_all([(one, None)]))
+    assert all(open_shared(laptop).keep_all([(one, None)]))
     agent = Agent(laptop, one)
     agent.begin(code=1)
     assert agent.attempt == ""
@@ -344,10 +344,10 @@ def test_programs_that_the_project_s_code_gave_git_get_no_credential(ran: Agent)
     ("MLBUTLER_TRAIN_EXPERIMENT", "f" * 40, "There is no experiment"),
     ("BUILD_URL", "", "The build's address (BUILD_URL) is not known"),
 ])  # fmt: skip
-def test_what_is_no_experiment_s_build_is_refused(sent: Agent, name: str, value: str, said: str) -> None:
-    assert said in sent.call("begin", code=2, environ={name: value}).err
-    assert now(sent.laptop, sent.experiment).state is State.WAITING
-    assert "for the builds of a CI server" in sent.laptop.train("agent", "begin", code=2)
+def test_what_is_no_experiment_s_build_is_refused(sent_agent: Agent, name: str, value: str, said: str) -> None:
+    assert said in sent_agent.call("begin", code=2, environ={name: value}).err
+    assert now(sent_agent.laptop, sent_agent.experiment).state is State.WAITING
+    assert "for the builds of a CI server" in sent_agent.laptop.train("agent", "begin", code=2)
 
 
 def test_the_rest_of_a_sweep_is_begun_by_those_that_end(laptop: Laptop) -> None:
@@ -356,15 +356,15 @@ def test_the_rest_of_a_sweep_is_begun_by_those_that_end(laptop: Laptop) -> None:
     assert agent.call("next").out.splitlines() == [f"{one.id} gpu" for one in grid[:2]]
     agent.begin()
     assert agent.call("next").out == "", "a build is asked for once"
-    shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
+    open_shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
     assert agent.call("next").out.splitlines() == [f"{grid[1].id} gpu"], "that build got lost"
-    shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
+    open_shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
     agent.call("run")
     saved = agent.call("save")
     assert saved.out.splitlines() == [f"{one.id} gpu" for one in grid[1:3]], "and nothing else: the pipeline reads it"
     assert "lr-1: done" in saved.err
     for one in grid[:2]:
-        shared(laptop).change(one.id, lambda now: now.with_(state=State.FAILED, ended=now.submitted + 60))
+        open_shared(laptop).change(one.id, lambda now: now.with_(state=State.FAILED, ended=now.submitted + 60))
     assert agent.call("next").out == ""
     assert [now(laptop, one).state for one in grid] == [State.FAILED] * 2 + [State.CANCELLED] * 2
     assert now(laptop, grid[3]).reason == "2 of lr failed: lr-1, lr-2"
@@ -375,12 +375,12 @@ def test_what_runs_the_stages_of_each_experiment_starts_without_dvc() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
-def test_another_build_does_not_take_what_one_is_at(sent: Agent) -> None:
-    sent.begin()
-    other = Agent(sent.laptop, sent.experiment, build=2)
+def test_another_build_does_not_take_what_one_is_at(sent_agent: Agent) -> None:
+    sent_agent.begin()
+    other = Agent(sent_agent.laptop, sent_agent.experiment, build=2)
     assert "another build is at it: http://jenkins.example/job/train/1/" in other.begin().out
     assert other.attempt == ""
-    assert now(sent.laptop, sent.experiment).attempt == 1
+    assert now(sent_agent.laptop, sent_agent.experiment).attempt == 1
 
 
 def test_data_that_cannot_be_brought_is_another_agent_s_try_and_then_the_end(laptop: Laptop) -> None:

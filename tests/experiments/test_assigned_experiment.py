@@ -26,12 +26,12 @@ def test_an_end_whose_answer_was_lost_is_no_other_attempt_s(
     assert assigned.claim().reason == ""
     replace = experiments.replace
 
-    def cut(*given: object) -> StoredExperiment | None:
+    def replace_and_break(*given: object) -> StoredExperiment | None:
         replace(*given)  # type: ignore[arg-type]
         raise GitError("The connection broke.", "Try again.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiments, "replace", cut)
+        patch.setattr(experiments, "replace", replace_and_break)
         with pytest.raises(GitError):
             assigned.change(1, lambda now: now.with_(state=State.DONE, ended=5.0))
     done = assigned.change(1, lambda now: now.with_(state=State.DONE, ended=6.0))

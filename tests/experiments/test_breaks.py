@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.errors import GitError
 from mlbutler.experiments.state import State
-from tests.experiments.agents import Agent, kept, now, send, shared
+from tests.experiments.agents import Agent, now, open_shared, read_stored, send
 from tests.experiments.conftest import Laptop
 
 
@@ -32,11 +32,11 @@ def results(laptop: Laptop) -> list[str]:
 
 def test_a_git_remote_that_is_away_when_it_is_sent_begun_run_and_saved(laptop: Laptop) -> None:
     (one,) = send(laptop, "train.rate=0.02", name="lr")
-    shared(laptop).remove(kept(laptop, one))
+    open_shared(laptop).remove(read_stored(laptop, one))
     with away(laptop), pytest.raises(GitError):
-        shared(laptop).keep_all([(one, None)])
-    assert [shared(laptop).keep_all([(one, None)]) for _ in range(2)] == [[True], [False]]
-    assert [found.experiment for found in shared(laptop).all()] == [one]
+        open_shared(laptop).keep_all([(one, None)])
+    assert [open_shared(laptop).keep_all([(one, None)]) for _ in range(2)] == [[True], [False]]
+    assert [found.experiment for found in open_shared(laptop).all()] == [one]
     agent = Agent(laptop, one)
     with away(laptop):
         agent.begin(code=3)
@@ -56,7 +56,7 @@ def test_a_git_remote_that_is_away_when_it_is_sent_begun_run_and_saved(laptop: L
     assert results(laptop) == [done.result, done.ref]
 
 
-def filled(folder: Path) -> Path:
+def fill_disk(folder: Path) -> Path:
     """Fill the disk that a folder is on."""
     path = folder / ".git" / "filled"
     with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
@@ -69,12 +69,12 @@ def test_an_agent_whose_disk_is_full(laptop: Laptop, small_disk: Callable[..., N
     (one,) = send(laptop, "train.rate=0.02", name="lr", retries=5)
     small_disk(laptop.world.directory / "agent-1-one", 16)
     agent = Agent(laptop, one)
-    full = filled(agent.root)
+    full = fill_disk(agent.root)
     assert "No space left" in agent.call("begin", code=3).err
     assert now(laptop, one).state is State.WAITING
     full.unlink()
     agent.begin()
-    full = filled(agent.root)
+    full = fill_disk(agent.root)
     assert "No space is left" in agent.call("run", code=3).err
     full.unlink()
     agent.call("save", code=3)

@@ -26,7 +26,7 @@ def run(root: Path, *words: str) -> str:
     return subprocess.run(["git", *identity, *words], cwd=root, capture_output=True, text=True, check=True).stdout
 
 
-def made(folder: Path) -> Path:
+def make_repository(folder: Path) -> Path:
     root = folder / "repository"
     root.mkdir()
     run(root, "init", "-q")
@@ -40,7 +40,7 @@ def made(folder: Path) -> Path:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    return made(tmp_path)
+    return make_repository(tmp_path)
 
 
 def act(root: Path, action: str, name: str, content: bytes) -> None:
@@ -69,7 +69,7 @@ def act(root: Path, action: str, name: str, content: bytes) -> None:
         (path / "inside").write_bytes(content)
 
 
-def expected(root: Path) -> str:
+def expected_tree(root: Path) -> str:
     """Return the tree that `git add --all` makes of the tracked files, in a clone of its own."""
     run(root, "add", "--update")
     return run(root, "write-tree").strip()
@@ -85,7 +85,7 @@ def expected(root: Path) -> str:
 def test_all_changes_are_in_it_and_nothing_is_touched(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, str, bytes, bool]]
 ) -> None:
-    root = made(tmp_path_factory.mktemp("work"))
+    root = make_repository(tmp_path_factory.mktemp("work"))
     for action, name, content, staged in changes:
         act(root, action, name, content)
         if staged:
@@ -98,7 +98,7 @@ def test_all_changes_are_in_it_and_nothing_is_touched(
     assert input_commit(git, capture.capture_work_tree(git), "", {}) == commit, "the same work tree is the same commit"
     clean = run(root, "rev-parse", "HEAD^{tree}").strip() == captured.tree
     assert (commit == git.head()) is clean
-    assert expected(root) == captured.tree
+    assert expected_tree(root) == captured.tree
 
 
 def test_an_unsaved_stash_and_an_index_with_a_hidden_file_stay(repository: Path) -> None:

@@ -45,7 +45,7 @@ def content(root: Path) -> dict[str, str]:
     return {name: (root / name).read_text() for name in ("ckpt/model.pt", "ckpt/deep/optimizer.pt")}
 
 
-def restored(store: Path, id: str, root: Path, refuse: object = None) -> Checkpoint | None:
+def restore(store: Path, id: str, root: Path, refuse: object = None) -> Checkpoint | None:
     root.mkdir(exist_ok=True)
     return Checkpoints(store, id).restore(root, lambda paths: None)
 
@@ -61,7 +61,7 @@ def test_what_is_kept_comes_back_as_it_was(work: Path, tmp_path: Path) -> None:
     assert kept is not None
     new = tmp_path / "new"
     (new / "ckpt" / "model.pt").mkdir(parents=True)  # whatever lies there
-    back = restored(tmp_path / "store", ONE, new)
+    back = restore(tmp_path / "store", ONE, new)
     assert back is not None
     assert (back.attempt, back.saved, back.size) == (3, kept.saved, kept.size)
     assert content(new) == content(work)
@@ -72,7 +72,7 @@ def test_what_is_kept_comes_back_as_it_was(work: Path, tmp_path: Path) -> None:
 
 def test_another_experiment_has_none(work: Path, tmp_path: Path) -> None:
     Checkpoints(tmp_path / "store", ONE).save(work, ["ckpt"], 1)
-    assert restored(tmp_path / "store", OTHER, tmp_path / "new") is None
+    assert restore(tmp_path / "store", OTHER, tmp_path / "new") is None
 
 
 def test_what_has_not_changed_is_not_kept_again_and_two_are_kept(work: Path, tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_what_has_not_changed_is_not_kept_again_and_two_are_kept(work: Path, tmp
         fill(work, step)
         assert own.save(work, ["ckpt"], 1) is not None
     assert len(snapshots(store)) == 2
-    restored(store, ONE, tmp_path / "new")
+    restore(store, ONE, tmp_path / "new")
     assert content(tmp_path / "new") == content(work)
     own.discard()
-    assert restored(store, ONE, tmp_path / "new") is None
+    assert restore(store, ONE, tmp_path / "new") is None
 
 
 def test_a_file_that_has_not_changed_takes_no_room_twice(work: Path, tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ def test_files_that_change_while_they_are_copied_are_not_kept(
 ) -> None:
     stream = checkpoints._copy_and_hash
 
-    def written_meanwhile(source: Path, target: Path, stop: object = None) -> tuple[int, str]:
+    def write_meanwhile(source: Path, target: Path, stop: object = None) -> tuple[int, str]:
         done = stream(source, target)
         fill(work, 9)
         return done
 
-    monkeypatch.setattr(checkpoints, "_copy_and_hash", written_meanwhile)
+    monkeypatch.setattr(checkpoints, "_copy_and_hash", write_meanwhile)
     with pytest.raises(Unsettled, match="change all the time"):
         Checkpoints(tmp_path / "store", ONE).save(work, ["ckpt"], 1)
     assert snapshots(tmp_path / "store") == []
@@ -140,7 +140,7 @@ def test_an_attempt_that_was_given_up_does_not_replace_what_a_later_one_kept(wor
     mine = content(work)
     fill(work, 4)
     old.save(work, ["ckpt"], 1)
-    back = restored(tmp_path / "store", ONE, tmp_path / "new")
+    back = restore(tmp_path / "store", ONE, tmp_path / "new")
     assert back is not None
     assert (back.attempt, content(tmp_path / "new")) == (2, mine)
 
@@ -170,7 +170,7 @@ def test_whatever_is_torn_the_one_before_it_is_brought_back(
         victim.write_bytes(data)
     else:
         victim.unlink()
-    back = restored(folder / "store", ONE, folder / "new")
+    back = restore(folder / "store", ONE, folder / "new")
     assert back is not None
     assert content(folder / "new") in kept.values()
     if victim.name != "manifest.json":
@@ -194,7 +194,7 @@ def test_a_manifest_that_leads_elsewhere_is_no_snapshot(tmp_path: Path, files: o
     folder = tmp_path / "store" / ONE / "1-1"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps({"attempt": 1, "saved": 1.0, "signature": "", "files": files}))
-    assert restored(tmp_path / "store", ONE, tmp_path / "new") is None
+    assert restore(tmp_path / "store", ONE, tmp_path / "new") is None
 
 
 def test_a_path_that_must_not_be_written_to_stays(work: Path, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_one(work: Path, tmp_path: Path, pau
             process.wait(pause)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-    assert restored(store, ONE, tmp_path / "new") is not None
+    assert restore(store, ONE, tmp_path / "new") is not None
     model, optimizer = content(tmp_path / "new").values()
     assert model == optimizer
     own = Checkpoints(store, ONE)
@@ -277,7 +277,7 @@ def test_a_file_that_is_written_anew_within_one_step_of_the_clock_is_kept(
     own.save(work, ["ckpt"], 1)
     file.write_text("2" * 1000)
     assert own.save(work, ["ckpt"], 1) is not None
-    restored(tmp_path / "store", ONE, tmp_path / "new")
+    restore(tmp_path / "store", ONE, tmp_path / "new")
     assert content(tmp_path / "new") == content(work)
 
 
@@ -288,7 +288,7 @@ def test_a_file_that_got_its_times_back_is_kept_anew(work: Path, tmp_path: Path)
     file.write_text("2" * 1000)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert own.save(work, ["ckpt"], 1) is not None
-    restored(tmp_path / "store", ONE, tmp_path / "new")
+    restore(tmp_path / "store", ONE, tmp_path / "new")
     assert content(tmp_path / "new") == content(work)
 
 
@@ -301,5 +301,5 @@ def test_files_whose_times_lie_ahead_are_kept_and_copied_each_time(work: Path, t
     first, second = snapshots(tmp_path / "store")
     assert not (first / "files/ckpt/model.pt").samefile(second / "files/ckpt/model.pt")
     assert (first / "files/ckpt/deep/optimizer.pt").samefile(second / "files/ckpt/deep/optimizer.pt")
-    restored(tmp_path / "store", ONE, tmp_path / "new")
+    restore(tmp_path / "store", ONE, tmp_path / "new")
     assert content(tmp_path / "new") == content(work)

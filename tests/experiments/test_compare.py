@@ -18,7 +18,7 @@ from tests.forge.dialects import GitHub
 from tests.forge.fake import TOKEN, FakeForge, Pull
 
 
-def compared(laptop: Laptop, *names: str, code: int = 0) -> dict[str, Any]:
+def compare(laptop: Laptop, *names: str, code: int = 0) -> dict[str, Any]:
     run = laptop.world.run(laptop.root, {}, "compare", "--json", *names, verb="train")
     assert run.code == code, run.out + run.err
     return dict(json.loads(run.out)["result"])
@@ -35,14 +35,14 @@ def test_an_experiment_is_compared_with_its_baseline_or_another_one_and_gates_ar
     laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03,0.5")
     laptop.train("wait", "lr", code=1)
     before = snapshot(laptop.root)
-    assert values(compared(laptop, "lr-2")) == (0.91, 0.93, "better")
-    low = compared(laptop, "lr-1", code=1)
+    assert values(compare(laptop, "lr-2")) == (0.91, 0.93, "better")
+    low = compare(laptop, "lr-1", code=1)
     assert values(low) == (0.91, 0.92, "better")
     assert [gate["outcome"] for gate in low["gates"]] == ["failed"]
-    other = compared(laptop, "lr-1", "lr-2", code=1)
+    other = compare(laptop, "lr-1", "lr-2", code=1)
     assert values(other) == (0.93, 0.92, "worse")
     assert [param["new"] for param in other["params"] if param["name"] == "train.rate"] == ["0.02"]
-    assert values(compared(laptop, "lr-2", "lr-1")) == (0.92, 0.93, "better")
+    assert values(compare(laptop, "lr-2", "lr-1")) == (0.92, 0.93, "better")
     said = laptop.train("compare", "lr-2", "lr-1")
     assert "lr-2 compared with lr-1" in said
     assert "== compare: with commit " in said

@@ -31,7 +31,7 @@ def test_queued_experiments_run_as_they_were_queued(laptop: Laptop) -> None:
     sent = laptop.train("--queue", "-j", "2")
     assert "3 experiments sent, 2 at once" in sent
     laptop.train("wait")
-    found = laptop.listed()
+    found = laptop.list_experiments()
     assert {name: (one["state"], one["overrides"]) for name, one in found.items()} == {
         "lr-1": ("done", ["train.rate=0.02"]), "lr-2": ("done", ["train.rate=0.03"]),
         "only": ("done", ["train.rate=0.04"]),
@@ -52,7 +52,7 @@ def test_options_that_change_what_runs_are_refused_and_the_queue_stays(laptop: L
     said = laptop.train("--queue", code=2)
     assert "forced was queued with --force, which `mlbutler train` does not know" in said
     assert len(laptop.git("log", "-g", "--format=%H", "refs/exps/celery/stash").split()) == 1
-    assert laptop.listed() == {}
+    assert laptop.list_experiments() == {}
     assert "--queue sends what was queued" in laptop.train("--queue", "-S", "train.rate=0.02", code=2)
 
 

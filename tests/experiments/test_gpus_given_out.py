@@ -19,14 +19,14 @@ def machine(laptop: Laptop, tmp_path: Path) -> PlayedGpus:
 
 def test_a_second_experiment_waits_for_the_gpu_of_the_first(laptop: Laptop, machine: PlayedGpus) -> None:
     laptop.train("-n", "lr", "-S", "train.rate=0.6,0.7", "-j", "2", "--gpus", "1")
-    laptop.until(lambda: bool(laptop.runs()) and any(one["reason"] for one in laptop.listed().values()))
-    found = laptop.listed()
+    laptop.until(lambda: bool(laptop.runs()) and any(one["reason"] for one in laptop.list_experiments().values()))
+    found = laptop.list_experiments()
     (waits,) = [one for one in found.values() if one["state"] == "waiting"]
     (runs,) = [one for one in found.values() if one is not waits]
     assert waits["reason"] == "for a GPU: of 1 too few are free"
     assert f"{waits['name']}  waiting" in laptop.train("list")
     laptop.train("cancel", runs["name"])
-    cancelled = laptop.listed()[runs["name"]]["reason"]
+    cancelled = laptop.list_experiments()[runs["name"]]["reason"]
     assert cancelled.endswith("none of its processes is left; no process of it holds GPU memory")
     laptop.until(lambda: len(laptop.runs()) == 2)
     laptop.kill("mlbutler.experiments.worker")
@@ -43,7 +43,7 @@ def test_more_gpus_than_there_are_is_refused_before_anything_is_sent(laptop: Lap
     refused = laptop.train("-n", "lr", "--gpus", "2", code=3)
     assert "--gpus 2: only 1 can be seen on this machine" in refused
     assert "nvidia-smi -L" in refused
-    assert laptop.listed() == {}
+    assert laptop.list_experiments() == {}
 
 
 def test_gpus_that_are_gone_when_its_turn_comes_end_it_with_the_reason(laptop: Laptop, machine: PlayedGpus) -> None:
@@ -52,5 +52,5 @@ def test_gpus_that_are_gone_when_its_turn_comes_end_it_with_the_reason(laptop: L
     machine.broken("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.")
     (laptop.places / "go").touch()
     laptop.train("wait", code=3)
-    assert laptop.listed()["lr-2"]["state"] == "not set up"
-    assert "could not communicate" in laptop.listed()["lr-2"]["reason"]
+    assert laptop.list_experiments()["lr-2"]["state"] == "not set up"
+    assert "could not communicate" in laptop.list_experiments()["lr-2"]["reason"]

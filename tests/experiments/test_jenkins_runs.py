@@ -43,7 +43,7 @@ class Plant:
         self.laptop.until(lambda: {name: self.states().get(name) for name in states} == states)
 
     def states(self) -> dict[str, str]:
-        return {name: one["state"] for name, one in self.laptop.listed().items()}
+        return {name: one["state"] for name, one in self.laptop.list_experiments().items()}
 
     def idle(self) -> bool:
         return not self.farm.items and not any(build.building for build in self.farm.builds)
@@ -125,12 +125,12 @@ def test_an_agent_that_is_killed_is_replaced_and_the_result_comes_once(plant: Pl
     laptop = plant.laptop
     laptop.train("-n", "long", "-S", "train.rate=0.6")
     laptop.until(lambda: laptop.runs() == ["0.6"])
-    assert laptop.listed()["long"]["agent"] == "one"
+    assert laptop.list_experiments()["long"]["agent"] == "one"
     plant.farm.kill("one")
     laptop.until(lambda: laptop.runs() == ["0.6", "0.6"])
     (laptop.places / "go").touch()
     laptop.train("wait", "long")
-    one = laptop.listed()["long"]
+    one = laptop.list_experiments()["long"]
     assert (one["state"], one["attempt"], one["agent"]) == ("done", 2, "two")
     refs = laptop.git("ls-remote", "origin", "refs/exps/*").splitlines()
     assert len(refs) == 1
@@ -206,6 +206,6 @@ def test_what_would_not_work_there_is_refused_with_a_way_out(plant: Plant) -> No
     laptop.world.dvc("add", "-q", "data/raw")
     laptop.world.environ["MLBUTLER_TRAIN_ASK_ABOVE"] = "4000"
     assert "of data would be sent, more than train.ask_above. Nothing was sent." in laptop.train("-n", "one", code=2)
-    assert laptop.listed() == {}
+    assert laptop.list_experiments() == {}
     assert "1 experiment sent" in laptop.train("-n", "one", "-y")
     laptop.train("wait")

@@ -17,7 +17,7 @@ def test_a_killed_worker_is_replaced_without_anybody(laptop: Laptop) -> None:
     assert len(laptop.running("src/train.py")) == 1, "the first is ended before"
     (laptop.places / "go").touch()
     laptop.until(lambda: not laptop.processes())
-    assert {name: (one["state"], one["attempt"]) for name, one in laptop.listed().items()} == {
+    assert {name: (one["state"], one["attempt"]) for name, one in laptop.list_experiments().items()} == {
         "lr-1": ("done", 2), "lr-2": ("done", 1),
     }  # fmt: skip
 
@@ -35,7 +35,7 @@ def test_a_worker_whose_keeper_is_killed_hands_over_to_another(laptop: Laptop) -
     assert now.parent() in laptop.running(KEEPER)
     (laptop.places / "go").touch()
     laptop.until(lambda: not laptop.processes())
-    assert laptop.listed()["lr-2"]["state"] == "done"
+    assert laptop.list_experiments()["lr-2"]["state"] == "done"
 
 
 def test_when_all_are_killed_the_next_verb_takes_it_up(laptop: Laptop) -> None:
@@ -45,13 +45,13 @@ def test_when_all_are_killed_the_next_verb_takes_it_up(laptop: Laptop) -> None:
     laptop.kill(KEEPER)
     laptop.kill(WORKER)
     assert "The process that ran long is gone: `mlbutler train wait`" in laptop.train("list")
-    assert laptop.listed()["long"]["state"] == "lost"
+    assert laptop.list_experiments()["long"]["state"] == "lost"
     laptop.train("-n", "next", "-S", "train.rate=0.02")
     laptop.until(lambda: laptop.runs() == ["0.6", "0.6"])
     assert len(laptop.running("src/train.py")) == 1, "the first is ended before"
     (laptop.places / "go").touch()
     laptop.train("wait")
-    found = laptop.listed()
+    found = laptop.list_experiments()
     assert {name: (one["state"], one["attempt"]) for name, one in found.items()} == {
         "long": ("done", 2), "next": ("done", 1),
     }  # fmt: skip
@@ -64,11 +64,11 @@ def test_a_killed_run_is_begun_again_by_its_worker(laptop: Laptop) -> None:
     laptop.train("-n", "long", "-S", "train.rate=0.6")
     laptop.until(lambda: laptop.runs() == ["0.6"])
     laptop.kill("run")
-    laptop.until(lambda: laptop.listed()["long"]["attempt"] == 2)
+    laptop.until(lambda: laptop.list_experiments()["long"]["attempt"] == 2)
     (laptop.places / "go").touch()
     laptop.train("wait", "long")
     assert "mlbutler was stopped from outside" not in laptop.train("list")
-    assert laptop.listed()["long"]["state"] == "done"
+    assert laptop.list_experiments()["long"]["state"] == "done"
 
 
 @pytest.mark.parametrize("killed", [(KEEPER, WORKER), (WORKER,)])

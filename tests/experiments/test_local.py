@@ -24,7 +24,7 @@ class Bench:
         self.engine = LocalEngine(self.experiments, self.place)
         self._head = Git(root).head()
 
-    def left(self, state: State, **more: object) -> Experiment:
+    def leave(self, state: State, **more: object) -> Experiment:
         experiment = Experiment(
             id=experiment_id(self._head, "", (str(state),)), name="one", grid="one", baseline=self._head,
             input=self._head, targets=(str(state),), state=state, host=host_name(), place=str(self.place.root),
@@ -49,7 +49,7 @@ def bench(tmp_path: Path, git: GitCommand) -> Bench:
 
 @pytest.mark.parametrize("state", UNDER_WAY)
 def test_what_nobody_works_at_is_lost_and_waits_again(bench: Bench, state: State) -> None:
-    experiment = bench.left(state)
+    experiment = bench.leave(state)
     assert bench.engine.effective_state(experiment) is State.LOST
     assert bench.engine.is_idle()
     bench.engine.recover()
@@ -59,7 +59,7 @@ def test_what_nobody_works_at_is_lost_and_waits_again(bench: Bench, state: State
 
 @pytest.mark.parametrize("state", UNDER_WAY)
 def test_what_somebody_works_at_is_left_alone(bench: Bench, state: State) -> None:
-    experiment = bench.left(state)
+    experiment = bench.leave(state)
     with bench.place.lock(experiment.id):
         assert bench.engine.effective_state(experiment) is state
         bench.engine.recover()
@@ -67,7 +67,7 @@ def test_what_somebody_works_at_is_left_alone(bench: Bench, state: State) -> Non
 
 
 def test_nothing_is_known_of_another_machine(bench: Bench) -> None:
-    experiment = bench.left(State.RUNNING, host="elsewhere")
+    experiment = bench.leave(State.RUNNING, host="elsewhere")
     assert bench.engine.effective_state(experiment) is State.RUNNING
     bench.engine.recover()
     assert bench.now(experiment) == experiment
@@ -75,13 +75,13 @@ def test_nothing_is_known_of_another_machine(bench: Bench) -> None:
 
 
 def test_what_was_to_be_cancelled_is_cancelled(bench: Bench) -> None:
-    experiment = bench.left(State.RUNNING, cancel=3.0)
+    experiment = bench.leave(State.RUNNING, cancel=3.0)
     bench.engine.recover()
     assert bench.now(experiment).state is State.CANCELLED
 
 
 def test_what_is_lost_again_and_again_is_given_up(bench: Bench) -> None:
-    experiment = bench.left(State.RUNNING, attempt=3)
+    experiment = bench.leave(State.RUNNING, attempt=3)
     bench.place.log_file(experiment.id).write_text("its last words\n")
     bench.engine.recover()
     now = bench.now(experiment)
@@ -95,14 +95,14 @@ def test_what_is_lost_again_and_again_is_given_up(bench: Bench) -> None:
 
 @pytest.mark.parametrize("state", ENDED)
 def test_what_is_not_under_way_cannot_be_lost(bench: Bench, state: State) -> None:
-    experiment = bench.left(state)
+    experiment = bench.leave(state)
     bench.engine.recover()
     assert bench.now(experiment) == experiment
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.RUNNING])
 def test_what_was_fetched_and_says_that_it_is_from_here_is_never_run(bench: Bench, state: State) -> None:
-    experiment = bench.left(state)
+    experiment = bench.leave(state)
     (bench.place.path / f"{experiment.id}.sent").unlink()
     assert bench.engine.own_experiments() == []
     bench.engine.recover()
@@ -112,7 +112,7 @@ def test_what_was_fetched_and_says_that_it_is_from_here_is_never_run(bench: Benc
 def test_a_place_that_was_fetched_is_not_written_to(bench: Bench, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / ".mlbutler" / "train").mkdir(parents=True)
-    experiment = bench.left(State.RUNNING, place=str(elsewhere))
+    experiment = bench.leave(State.RUNNING, place=str(elsewhere))
     (elsewhere / ".mlbutler" / "train" / f"{experiment.id}.lock").touch()
     assert bench.engine.effective_state(experiment) is State.LOST
     assert not (elsewhere / ".mlbutler" / ".gitignore").exists()

@@ -18,7 +18,7 @@ from mlbutler.verbs.train import Since
 BEGAN = datetime(2026, 11, 27, 14, 0, tzinfo=UTC).timestamp()
 
 
-def written(ages: list[float], *, again: bool = False) -> bytes:
+def write_log(ages: list[float], *, again: bool = False) -> bytes:
     """Return a log of a line at each time, in seconds after its beginning."""
     with tempfile.TemporaryDirectory() as folder:
         path, now = Path(folder, "log"), [0.0]
@@ -30,11 +30,11 @@ def written(ages: list[float], *, again: bool = False) -> bytes:
 
 
 def test_the_time_stands_before_a_line_that_comes_a_minute_later_and_before_each_further_attempt() -> None:
-    assert written([1, 59, 61, 62, 130]) == (
+    assert write_log([1, 59, 61, 62, 130]) == (
         b"line at 1\nline at 59\n[2026-11-27 14:01:01 UTC]\nline at 61\nline at 62\n"
         b"[2026-11-27 14:02:10 UTC]\nline at 130\n"
     )
-    assert written([1, 2], again=True) == b"[2026-11-27 14:00:01 UTC]\nline at 1\nline at 2\n"
+    assert write_log([1, 2], again=True) == b"[2026-11-27 14:00:01 UTC]\nline at 1\nline at 2\n"
 
 
 def test_the_time_stands_where_a_log_is_gone_on_with_after_a_kill(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_time_stands_where_a_log_is_gone_on_with_after_a_kill(tmp_path: Path
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 1000), max_size=12).map(sorted), st.integers(0, 1000))
 def test_no_line_since_then_is_missing_and_none_that_is_a_minute_older_is_there(ages: list[int], asked: int) -> None:
-    content = written(list(map(float, ages)))
+    content = write_log(list(map(float, ages)))
     found = log_since(content, BEGAN + asked)
     assert content.endswith(found)
     for age in ages:

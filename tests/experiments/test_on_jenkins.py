@@ -76,12 +76,12 @@ class Yard:
     ) -> Experiment | None:
         done: list[Experiment] = []
 
-        def noted(now: Experiment) -> Experiment | None:
+        def note_change(now: Experiment) -> Experiment | None:
             done[:] = [new] if (new := change(now)) is not None else []
             return new
 
         with self.lock:
-            self.agent_side.change(build.parameters["EXPERIMENT"], noted, log)
+            self.agent_side.change(build.parameters["EXPERIMENT"], note_change, log)
         return done[0] if done else None
 
     def send(self, *names: str, **more: object) -> list[Experiment]:
@@ -94,9 +94,9 @@ class Yard:
         assert all(self.laptop.keep_all([(one, None) for one in wanted]))
         return wanted
 
-    def seen(self) -> dict[str, tuple[State, str]]:
+    def shown_states(self) -> dict[str, tuple[State, str]]:
         """Return how each is shown, and why it waits."""
-        found = self.looked()
+        found = self.refresh_all()
         waiting = State.WAITING
         return {
             one.name: (
@@ -106,18 +106,18 @@ class Yard:
             for one in (kept.experiment for kept in found)
         }
 
-    def looked(self) -> tuple[StoredExperiment, ...]:
+    def refresh_all(self) -> tuple[StoredExperiment, ...]:
         found = self.laptop.all()
         self.engine.refresh([kept.experiment for kept in found])
         return found
 
     def until(self, **states: State) -> None:
         end = time.monotonic() + 600
-        while (found := {name: state for name, (state, _) in self.seen().items()}) | states != found:
+        while (found := {name: state for name, (state, _) in self.shown_states().items()}) | states != found:
             assert time.monotonic() < end, found
             time.sleep(0.05)
 
-    def started(self) -> list[str]:
+    def started_names(self) -> list[str]:
         """Return which experiments builds were started for, by name."""
         names = {kept.experiment.id: kept.experiment.name for kept in self.laptop.all()}
         return [names[build.parameters["EXPERIMENT"]] for build in self.farm.builds]
@@ -141,14 +141,14 @@ def test_as_many_are_started_as_run_at_once_and_none_twice(yard: Yard) -> None:
     yard.until(a=State.RUNNING, b=State.RUNNING)
     for engine in (yard.engine, yard.engine_of(yard.remote.laptop("another"))):
         engine.start(engine.experiments.all())
-    assert yard.started() == ["a", "b"]
-    assert yard.seen()["c"] == (State.WAITING, "2 at once")
+    assert yard.started_names() == ["a", "b"]
+    assert yard.shown_states()["c"] == (State.WAITING, "2 at once")
     yard.go.set()
     yard.until(a=State.DONE, b=State.DONE)
     yard.engine.start(yard.laptop.all())
     yard.until(c=State.DONE)
     yard.engine.start(yard.laptop.all())
-    assert yard.started() == ["a", "b", "c"]
+    assert yard.started_names() == ["a", "b", "c"]
 
 
 def test_what_is_in_the_queue_is_not_started_again_by_a_laptop_that_crashed(yard: Yard) -> None:
@@ -158,7 +158,7 @@ def test_what_is_in_the_queue_is_not_started_again_by_a_laptop_that_crashed(yard
     other = yard.engine_of(yard.remote.laptop("other"))
     other.start(other.experiments.all())
     assert len(yard.farm.items) == 2
-    assert yard.seen()["b"] == (State.WAITING, "In the quiet period. Expires in 4.9 sec, 1 before it")
+    assert yard.shown_states()["b"] == (State.WAITING, "In the quiet period. Expires in 4.9 sec, 1 before it")
 
 
 def test_a_second_build_of_the_same_finds_it_taken(yard: Yard) -> None:
@@ -168,7 +168,7 @@ def test_a_second_build_of_the_same_finds_it_taken(yard: Yard) -> None:
     yard.until(a=State.RUNNING)
     while not [build for build in yard.farm.builds if build.result == "NOT_BUILT"]:
         time.sleep(0.02)
-    assert yard.seen()["a"][0] is State.RUNNING
+    assert yard.shown_states()["a"][0] is State.RUNNING
 
 
 def test_only_so_many_builds_of_a_user_wait_at_once(yard: Yard) -> None:
@@ -186,8 +186,8 @@ def test_who_waits_for_an_agent_hears_why_and_how_many_are_before(yard: Yard) ->
     while len(yard.farm.items) < 2:
         time.sleep(0.02)
     said = "Waiting for next available executor on \u2018gpu\u2019"
-    assert yard.seen() == {"a": (State.WAITING, said), "b": (State.WAITING, f"{said}, 1 before it")}
-    assert yard.started() == ["a", "b"]
+    assert yard.shown_states() == {"a": (State.WAITING, said), "b": (State.WAITING, f"{said}, 1 before it")}
+    assert yard.started_names() == ["a", "b"]
 
 
 def test_an_experiment_whose_build_ended_without_saving_is_lost_and_moved(yard: Yard) -> None:
@@ -196,15 +196,15 @@ def test_an_experiment_whose_build_ended_without_saving_is_lost_and_moved(yard: 
     yard.until(a=State.RUNNING)
     yard.farm.kill("one")
     yard.until(a=State.LOST)
-    yard.engine.recover(yard.looked())
-    assert yard.seen()["a"][0] is State.WAITING
+    yard.engine.recover(yard.refresh_all())
+    assert yard.shown_states()["a"][0] is State.WAITING
     yard.engine.start(yard.laptop.all())
     yard.until(a=State.RUNNING)
     now = yard.laptop.read(one.id)
     assert now is not None
     assert (now.experiment.attempt, now.experiment.agent) == (2, "two")
-    yard.engine.recover(yard.looked())
-    assert yard.seen()["a"][0] is State.RUNNING
+    yard.engine.recover(yard.refresh_all())
+    assert yard.shown_states()["a"][0] is State.RUNNING
 
 
 def test_a_controller_that_is_killed_in_mid_sweep_loses_and_doubles_nothing(yard: Yard) -> None:
@@ -217,18 +217,18 @@ def test_a_controller_that_is_killed_in_mid_sweep_loses_and_doubles_nothing(yard
     yard.farm.items.clear()
     while any(build.building for build in yard.farm.builds):
         time.sleep(0.02)
-    assert {name: state for name, (state, _) in yard.seen().items()} == {
+    assert {name: state for name, (state, _) in yard.shown_states().items()} == {
         "a": State.RUNNING, "b": State.RUNNING, "c": State.WAITING, "d": State.WAITING,
     }, "no one reports another state"  # fmt: skip
     yard.controller.failed = False
     yard.until(a=State.LOST, b=State.LOST)
     engines = (yard.engine, yard.engine_of(yard.remote.laptop("another")))
     for engine in engines:
-        engine.recover(yard.looked())
+        engine.recover(yard.refresh_all())
     yard.go.set()
     end = time.monotonic() + 600
-    while any(state is not State.DONE for state, _ in yard.seen().values()):
-        assert time.monotonic() < end, yard.seen()
+    while any(state is not State.DONE for state, _ in yard.shown_states().values()):
+        assert time.monotonic() < end, yard.shown_states()
         for engine in engines:
             engine.start(engine.experiments.all())
     assert sum(b"training in attempt" in build.log for build in yard.farm.builds) == 6
@@ -263,7 +263,7 @@ def test_builds_that_never_begin_with_it_end_the_experiment_with_their_address(y
         yard.engine.start(yard.laptop.all())
         while len([build for build in yard.farm.builds if not build.building]) < number:
             time.sleep(0.02)
-    said = yard.seen()["a"][1]
+    said = yard.shown_states()["a"][1]
     assert said == f"build 2 ended before it began (FAILURE): see {yard.engine.job.build_url(2)}"
     yard.engine.start(yard.laptop.all())
     now = yard.laptop.read(one.id)
@@ -273,7 +273,7 @@ def test_builds_that_never_begin_with_it_end_the_experiment_with_their_address(y
     assert len(yard.farm.builds) == 2
 
 
-def cancelled(yard: Yard, *experiments: Experiment, now: bool = False) -> tuple[list[str], dict[str, Experiment]]:
+def cancel(yard: Yard, *experiments: Experiment, now: bool = False) -> tuple[list[str], dict[str, Experiment]]:
     said: list[str] = []
     done = Cancelling(yard.engine, said.append).cancel(experiments, 30, now=now)
     return said, {one.name: one for one in done}
@@ -285,7 +285,7 @@ def test_what_runs_is_asked_to_end_and_what_waits_leaves_the_queue(yard: Yard) -
     yard.until(a=State.RUNNING)
     yard.farm.held = True
     yard.engine.job.start({"EXPERIMENT": two.id, "LABEL": "gpu"})
-    said, done = cancelled(yard, one, two)
+    said, done = cancel(yard, one, two)
     assert said == ["a: asked to end within 30 s"]
     assert (done["a"].state, done["a"].reason) == (State.CANCELLED, "asked to, within 30 s")
     assert (done["b"].state, done["b"].reason) == (State.CANCELLED, "by somebody; before it began")
@@ -299,7 +299,7 @@ def test_a_build_that_waits_for_an_agent_is_ended_with_its_experiment(yard: Yard
     yard.engine.start(yard.laptop.all())
     while not yard.farm.items:
         time.sleep(0.02)
-    assert cancelled(yard, one)[1]["a"].state is State.CANCELLED
+    assert cancel(yard, one)[1]["a"].state is State.CANCELLED
     while yard.farm.builds[0].building:
         time.sleep(0.02)
     assert yard.farm.builds[0].result == "ABORTED"
@@ -310,7 +310,7 @@ def test_cancelled_now_is_ended_by_force_and_said_so(yard: Yard) -> None:
     (one,) = yard.send("a")
     yard.engine.start(yard.laptop.all())
     yard.until(a=State.RUNNING)
-    said, done = cancelled(yard, one, now=True)
+    said, done = cancel(yard, one, now=True)
     assert said == ["a: stop of build 1"]
     assert done["a"].reason == "by somebody; its build was ended by force: what it had not saved is lost"
     assert yard.farm.builds[0].result == "ABORTED"
@@ -322,7 +322,7 @@ def test_a_lost_experiment_is_cancelled_though_nobody_can_be_asked(yard: Yard) -
     yard.until(a=State.RUNNING)
     yard.farm.kill("one")
     yard.until(a=State.LOST)
-    said, done = cancelled(yard, one)
+    said, done = cancel(yard, one)
     assert said == []
     assert (done["a"].state, done["a"].reason) == (State.CANCELLED, "by somebody; its build has ended")
 
@@ -345,7 +345,7 @@ def test_a_log_is_followed_from_one_build_into_the_next(yard: Yard) -> None:
         time.sleep(0.02)
     yard.farm.kill("one")
     yard.until(a=State.LOST)
-    yard.engine.recover(yard.looked())
+    yard.engine.recover(yard.refresh_all())
     yard.engine.start(yard.laptop.all())
     while "training in attempt 2" not in found:
         time.sleep(0.02)
@@ -370,7 +370,7 @@ def test_how_far_an_experiment_is_stands_at_the_end_of_its_log_however_long_that
         build.say("x" * 1000)
     for number in (0.2, 0.5, 0.4):
         build.say(f"[mlbutler: stage 2 of 2: train; m.json:accuracy {number}]")
-    (kept,) = yard.looked()
+    (kept,) = yard.refresh_all()
     found = yard.engine.progress(kept.experiment)
     assert (found.stage, found.metrics) == ("stage 2 of 2: train", {"m.json:accuracy": (0.2, 0.5, 0.4)})
 

@@ -58,7 +58,7 @@ def test_a_project_in_a_folder_whose_data_only_the_remote_has(tmp_path: Path) ->
     laptop.train("-n", "small", "-S", "train.rate=0.02")
     assert "small: done" in laptop.train("wait")
     assert snapshot(world.author) == before
-    result = laptop.listed()["small"]["result"]
+    result = laptop.list_experiments()["small"]["result"]
     metrics = json.loads(world.git(world.author, "show", f"{result}:models/digits/metrics.json"))
     assert metrics["accuracy"] == 0.92
     changed = world.git(world.author, "diff", "--name-only", "HEAD", result).split()

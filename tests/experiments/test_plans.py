@@ -39,7 +39,7 @@ def root(tmp_path: Path, git: GitCommand) -> Path:
     return tmp_path
 
 
-def planned(root: Path, *commits: str) -> list[ExperimentPlan]:
+def plan_commits(root: Path, *commits: str) -> list[ExperimentPlan]:
     found = [
         Experiment(id=experiment_id(one, "", ()), name="n", grid="n", baseline=one, input=one, project="")
         for one in commits
@@ -55,7 +55,7 @@ def test_stages_that_are_filled_in_from_other_files_are_planned(root: Path, git:
     first = git(root, "rev-parse", "HEAD")
     (root / "more.yml").write_text("out: other\n")
     git(root, "commit", "-qam", "another output")
-    (one, two) = planned(root, first, git(root, "rev-parse", "HEAD"))
+    (one, two) = plan_commits(root, first, git(root, "rev-parse", "HEAD"))
     assert [stage.name for stage in one.stages] == ["prepare", "train"]
     assert states(one) == states(two)
 
@@ -70,12 +70,12 @@ def test_only_what_stages_read_is_laid_out(root: Path, git: GitCommand, monkeypa
     seen = []
     lay_out = part_clone.PartClone.lay_out
 
-    def looked(clone: part_clone.PartClone, paths: list[str]) -> None:
+    def lay_out_and_look(clone: part_clone.PartClone, paths: list[str]) -> None:
         lay_out(clone, paths)
         seen.append({str(path.relative_to(clone.root)) for path in clone.root.rglob("*") if path.is_file()})
 
-    monkeypatch.setattr(part_clone.PartClone, "lay_out", looked)
-    planned(root, first, git(root, "rev-parse", "HEAD"), first)
+    monkeypatch.setattr(part_clone.PartClone, "lay_out", lay_out_and_look)
+    plan_commits(root, first, git(root, "rev-parse", "HEAD"), first)
     ours = [{path for path in one if not path.startswith((".git/", ".dvc/"))} for one in seen]
     assert ours[0] == {"dvc.yaml", "params.yaml", "words/a.txt", "words/b.txt"}
     assert ours[1] == ours[0] - {"words/a.txt"}
@@ -85,5 +85,5 @@ def test_only_what_stages_read_is_laid_out(root: Path, git: GitCommand, monkeypa
 def test_what_a_stage_reads_outside_the_repository_is_looked_up_there(root: Path, git: GitCommand) -> None:
     (root / "dvc.yaml").write_text('stages: {train: {cmd: "true", deps: [words, ../beside, /etc/hostname]}}\n')
     git(root, "commit", "-qam", "reads elsewhere")
-    (one,) = planned(root, git(root, "rev-parse", "HEAD"))
+    (one,) = plan_commits(root, git(root, "rev-parse", "HEAD"))
     assert [stage.name for stage in one.stages] == ["train"]

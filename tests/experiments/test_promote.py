@@ -51,7 +51,7 @@ def test_an_experiment_becomes_a_branch_with_its_data_and_a_pull_request(laptop:
     }
 
     build = world.clone("origin/lr-1-branch")
-    assert world.git(build, "rev-parse", "HEAD") == laptop.listed()["lr-1"]["result"] == document["commit"]
+    assert world.git(build, "rev-parse", "HEAD") == laptop.list_experiments()["lr-1"]["result"] == document["commit"]
     planned = world.run(build, {"MLBUTLER_DATA_MIRROR": ""}, "--json", verb="plan")
     assert {stage["state"] for stage in json.loads(planned.out)["result"]["stages"]} == {"up to date"}
     assert world.run(build, {"MLBUTLER_DATA_MIRROR": ""}, "pushed", "--anew", verb="check").code == 0
@@ -73,17 +73,17 @@ def test_a_branch_with_something_else_is_left_alone(better: Laptop) -> None:
     assert sorted(laptop.world.remote.rglob("*")) == objects
     laptop.git("remote", "remove", "origin")
     assert "there is no git remote to push it to" in laptop.train("promote", "better", "--no-pull-request")
-    assert laptop.git("rev-parse", "better-branch") == laptop.listed()["better"]["result"]
+    assert laptop.git("rev-parse", "better-branch") == laptop.list_experiments()["better"]["result"]
 
 
 def test_a_branch_that_somebody_makes_meanwhile_is_left_alone(better: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
     laptop = better
     theirs = laptop.git("rev-parse", "main")  # the results stand on it: a push could go forward from there
 
-    def sent(*_: object) -> None:
+    def push_branch(*_: object) -> None:
         laptop.git("push", "-q", "origin", "main:refs/heads/better-branch")
 
-    monkeypatch.setattr(module, "_send_data", sent)
+    monkeypatch.setattr(module, "_send_data", push_branch)
     with pytest.raises(GitError, match="better-branch changed on origin meanwhile"):
         module.promote(laptop.root, Console(quiet=True), "better", None, pull_request=False)
     assert laptop.git("ls-remote", "origin", "better-branch").split()[0] == theirs

@@ -30,7 +30,7 @@ def root(tmp_path: Path, git: GitCommand, monkeypatch: pytest.MonkeyPatch) -> Pa
     return folder
 
 
-def ended(root: Path) -> Experiment:
+def ended_experiment(root: Path) -> Experiment:
     head = Git(root).head()
     return Experiment(
         id=experiment_id(head, "", ()), name="one", grid="one", baseline=head, input=head, state=State.DONE
@@ -43,7 +43,7 @@ def test_a_ref_that_was_fetched_removes_nothing_outside(root: Path) -> None:
     (precious / "file").touch()
     git = Git(root)
     blob = git.run(
-        "hash-object", "-w", "--stdin", input=dump_experiment(ended(root).with_(id="../../../precious"))
+        "hash-object", "-w", "--stdin", input=dump_experiment(ended_experiment(root).with_(id="../../../precious"))
     ).text
     tree = git.run("mktree", input=f"100644 blob {blob}\tstate.json\n".encode()).text
     commit = git.run("commit-tree", tree, "-m", "x", extra=AUTHOR).text
@@ -56,7 +56,7 @@ def test_a_ref_that_was_fetched_removes_nothing_outside(root: Path) -> None:
 def test_what_was_changed_meanwhile_is_not_removed(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    experiments, one = Experiments(Git(root)), ended(root)
+    experiments, one = Experiments(Git(root)), ended_experiment(root)
     experiments.create(one)
     message = f"Results\n\nMlbutler-Train: {one.id}"
     commit = Git(root).run("commit-tree", "HEAD^{tree}", "-p", one.input, "-m", message, extra=AUTHOR).text
@@ -86,7 +86,7 @@ def test_what_was_changed_meanwhile_is_not_removed(
     assert not (place / f"{one.id}.log").exists()
 
 
-def aged(root: Path, name: str, state: State, days: float) -> Experiment:
+def create_aged(root: Path, name: str, state: State, days: float) -> Experiment:
     """An experiment that ended so many days ago."""
     git = Git(root)
     commit = git.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", name, extra=AUTHOR).text
@@ -101,9 +101,9 @@ def aged(root: Path, name: str, state: State, days: float) -> Experiment:
 def test_the_old_ones_go_once_their_number_was_confirmed(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    aged(root, "lr-1", State.DONE, 40)
-    aged(root, "lr-2", State.FAILED, 40)
-    aged(root, "lr-3", State.DONE, 1)
+    create_aged(root, "lr-1", State.DONE, 40)
+    create_aged(root, "lr-2", State.FAILED, 40)
+    create_aged(root, "lr-3", State.DONE, 1)
 
     def names() -> list[str]:
         return [kept.experiment.name for kept in Experiments(Git(root)).all()]

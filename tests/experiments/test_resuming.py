@@ -30,7 +30,7 @@ pathlib.Path("curve.csv").write_text("step,loss\\n0,1\\n")
 """
 
 
-def steps_kept(folder: Path) -> list[str]:
+def kept_steps(folder: Path) -> list[str]:
     """Return the step of each checkpoint that is kept whole."""
     found = []
     for manifest in folder.glob("*/*/manifest.json"):
@@ -50,13 +50,13 @@ def test_a_killed_attempt_is_resumed_from_its_checkpoint(laptop: Laptop, kind: s
         laptop.world.environ["MLBUTLER_TRAIN_CHECKPOINTS"] = '["state"]'
     laptop.train("-n", "long")
     kept = laptop.root / ".mlbutler" / "train" / "checkpoints"
-    laptop.until(lambda: "3" in steps_kept(kept))
+    laptop.until(lambda: "3" in kept_steps(kept))
     laptop.kill("mlbutler.experiments.worker")
     laptop.until(lambda: len(laptop.runs()) == 2)
     (laptop.places / "go").touch()
     laptop.train("wait")
     assert laptop.runs() == ["0", "3"]
-    one = laptop.listed()["long"]
+    one = laptop.list_experiments()["long"]
     assert (one["state"], one["attempt"]) == ("done", 2)
     assert one["resumed"].startswith("attempt 1, checkpoint of 20")
     assert f"resumed    from {one['resumed']}" in laptop.train("show", "long")
@@ -73,5 +73,5 @@ def test_one_that_does_nothing_is_stalled_until_it_goes_on(laptop: Laptop) -> No
     laptop.until(lambda: "silent  stalled" in laptop.train("list"))
     (laptop.places / "go").touch()
     laptop.train("wait")
-    assert laptop.listed()["silent"]["state"] == "done"
+    assert laptop.list_experiments()["silent"]["state"] == "done"
     assert "Nothing has happened for" in laptop.train("logs", "silent")

@@ -10,7 +10,7 @@ def test_what_ended_without_a_result_runs_again_as_it_was_sent(laptop: Laptop) -
     laptop.until(lambda: laptop.runs() == ["0.6"])
     laptop.train("cancel", "lr-1")
     laptop.train("wait", "lr", code=1)
-    before = laptop.listed()
+    before = laptop.list_experiments()
     assert [one["state"] for one in before.values()] == ["cancelled", "failed", "done"]
 
     (laptop.root / "params.yaml").write_text("train: {rate: 0.04}\n")
@@ -25,7 +25,7 @@ def test_what_ended_without_a_result_runs_again_as_it_was_sent(laptop: Laptop) -
     assert "\ndiverged\n" in again
     assert "1 experiment sent again" in laptop.train("retry", "lr-1")
     laptop.train("wait", "lr-1")
-    after = laptop.listed()
+    after = laptop.list_experiments()
     assert [after[name]["state"] for name in ("lr-1", "lr-2", "lr-3")] == ["done", "failed", "done"]
     assert {name: one["input"] for name, one in after.items()} == {name: one["input"] for name, one in before.items()}
     assert laptop.runs() == ["0.6", "0.5", "0.02", "0.5", "0.6"]
@@ -35,5 +35,5 @@ def test_what_ended_without_a_result_runs_again_as_it_was_sent(laptop: Laptop) -
     laptop.world.dvc("exp", "remove", "lr-3")
     assert "lr-3 waits for another attempt" in laptop.train("retry", "lr-3")
     laptop.train("wait")
-    assert laptop.listed()["lr-3"]["state"] == "done"
+    assert laptop.list_experiments()["lr-3"]["state"] == "done"
     laptop.git("show", "-s", f"refs/exps/{before['lr-3']['baseline'][:2]}/{before['lr-3']['baseline'][2:]}/lr-3")

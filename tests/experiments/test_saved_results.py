@@ -164,12 +164,12 @@ def test_a_ref_that_another_experiment_took_meanwhile_is_left_as_it_is(
     git(made.clone, "remote", "set-url", "origin", str(bare))
     push = Git.push
 
-    def pushed(self: Git, *args: str, **more: str) -> Done:
+    def push_after_another(self: Git, *args: str, **more: str) -> Done:
         # The results stand on the experiment's input: a push without what is expected would go forward from it.
         git(bare, "update-ref", made.experiment.ref, made.experiment.input)
         return push(self, *args, **more)
 
-    monkeypatch.setattr(Git, "push", pushed)
+    monkeypatch.setattr(Git, "push", push_after_another)
     commit, ref = results.send_results(Git(made.clone), "origin", made.experiment, STAGES)
     assert (ref, git(bare, "rev-parse", ref)) == ("refs/heads/exp/one", commit)
     assert git(bare, "rev-parse", made.experiment.ref) == made.experiment.input

@@ -29,7 +29,7 @@ class Bench:
         self.file.write_text("1")
         os.utime(self.file, (when, when))
 
-    def kept(self) -> int:
+    def count_kept(self) -> int:
         return len(list(self.store.glob("*/*/manifest.json")))
 
 
@@ -52,7 +52,7 @@ def test_the_last_one_is_taken_of_what_is_whole(bench: Bench, written: int, by_i
     asked = time.time() - 10
     bench.write(asked + written)
     bench.saver.save_last(asked, by_itself=by_itself)
-    assert bench.kept() == kept
+    assert bench.count_kept() == kept
 
 
 WRITER = """
@@ -80,7 +80,7 @@ def test_what_is_open_for_writing_is_waited_for(bench: Bench) -> None:
         time.sleep(0.05)  # it is due
         bench.saver.poll(process.pid)
         bench.saver.close()
-        assert bench.kept() == 0
+        assert bench.count_kept() == 0
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.stdout.readline() == "closed\n"
@@ -90,7 +90,7 @@ def test_what_is_open_for_writing_is_waited_for(bench: Bench) -> None:
         time.sleep(0.05)
         bench.saver.poll(process.pid)
         end = time.monotonic() + 300
-        while bench.kept() == 0:
+        while bench.count_kept() == 0:
             assert time.monotonic() < end, bench.said
         process.stdin.write("\n")
         process.stdin.flush()
@@ -102,7 +102,7 @@ def test_what_has_just_changed_is_waited_for(bench: Bench) -> None:
     bench.write(time.time() + 60)
     bench.saver.poll(os.getpid())
     bench.saver.close()
-    assert bench.kept() == 0
+    assert bench.count_kept() == 0
 
 
 @pytest.mark.parametrize("files", [1, 2])
@@ -121,7 +121,7 @@ def test_one_file_is_kept_however_often_it_is_replaced_and_of_several_the_log_sa
         bench.saver.poll(os.getpid())
     if bench.saver._thread is not None:
         bench.saver._thread.join()
-    assert bench.kept() == (1 if files == 1 else 0)
+    assert bench.count_kept() == (1 if files == 1 else 0)
     assert bench.said == [
         "Checkpoint kept: 1 B."
         if files == 1

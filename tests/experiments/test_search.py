@@ -31,7 +31,7 @@ from mlbutler.git import Git
 from mlbutler.project.search_space import read_space
 from mlbutler.settings import Gate
 from tests.conftest import GitCommand
-from tests.experiments.agents import Agent, now, send, shared
+from tests.experiments.agents import Agent, now, open_shared, send
 from tests.experiments.conftest import Laptop
 
 RANGES = ("lr=tag(log,interval(1e-5,1e-1))", "depth=int(interval(1,8))")
@@ -107,7 +107,7 @@ def test_what_is_proposed_comes_near_the_least_point_and_is_the_same_wherever_it
     search = Search(metric="loss", goal="minimize", trials=30, params=RANGES, base="")
     blank = Experiment(id="", name="s", grid="s", baseline="", input="", search=search, state=State.DONE)
 
-    def found() -> list[Experiment]:
+    def search_points() -> list[Experiment]:
         there: list[Experiment] = []
         for number in range(30):
             study = Study(read_space(RANGES), search, f"s {number}")  # asked again each time: nothing is kept of it
@@ -120,12 +120,12 @@ def test_what_is_proposed_comes_near_the_least_point_and_is_the_same_wherever_it
             there.append(one.with_(**ended))
         return there
 
-    first = found()
+    first = search_points()
     assert bowl(best_first(first, "loss", ())[0]) < 0.2
     assert sum(map(bowl, first[-10:])) < sum(map(bowl, first[:10])), "what was found guides it"
     assert any(one.state is State.FAILED for one in first) is failing
     if not failing:
-        assert [one.overrides for one in found()] == [one.overrides for one in first]
+        assert [one.overrides for one in search_points()] == [one.overrides for one in first]
 
 
 def test_each_trial_is_an_experiment_of_its_own(desk: Desk) -> None:
@@ -285,7 +285,7 @@ def test_a_search_is_cancelled_as_a_whole_and_taken_up_again_by_who_waits(laptop
     laptop.train(*words)
     laptop.until(lambda: len(laptop.runs()) == 1)
     assert "The search s ends after 1 trials" in laptop.train("cancel", "s")
-    assert list(laptop.listed()) == ["s-1"]
+    assert list(laptop.list_experiments()) == ["s-1"]
     (laptop.places / "go").touch()
     experiments = Experiments(Git(laptop.root))
     (kept,) = experiments.all()
@@ -296,7 +296,10 @@ def test_a_search_is_cancelled_as_a_whole_and_taken_up_again_by_who_waits(laptop
     experiments.change(kept.experiment.id, lambda now: now.with_(search=dataclasses.replace(search, trials=2)))
     assert "`mlbutler train wait s` continues it" in laptop.train("list")
     laptop.train("wait", "s", code=130)
-    assert {name: one["state"] for name, one in laptop.listed().items()} == {"s-1": "cancelled", "s-2": "done"}
+    assert {name: one["state"] for name, one in laptop.list_experiments().items()} == {
+        "s-1": "cancelled",
+        "s-2": "done",
+    }
 
 
 @pytest.mark.parametrize(
@@ -311,7 +314,7 @@ def test_a_search_is_cancelled_as_a_whole_and_taken_up_again_by_who_waits(laptop
 )  # fmt: skip
 def test_what_cannot_be_searched_is_refused_with_a_way_out(laptop: Laptop, words: tuple[str, ...], said: str) -> None:
     assert said in laptop.train(*words, code=2)
-    assert not laptop.listed()
+    assert not laptop.list_experiments()
 
 
 def test_each_build_that_ends_names_the_next_trial(laptop: Laptop, tmp_path: Path) -> None:
@@ -326,7 +329,9 @@ def test_each_build_that_ends_names_the_next_trial(laptop: Laptop, tmp_path: Pat
     agent = Agent(laptop, first)
     assert agent.call("next").out.split() == [first.id]
     done = Measure(file="metrics.json", name="accuracy", value=0.9)
-    shared(laptop).change(first.id, lambda now: now.with_(state=State.DONE, metrics=(done,), ended=1.0, asked=None))
+    open_shared(laptop).change(
+        first.id, lambda now: now.with_(state=State.DONE, metrics=(done,), ended=1.0, asked=None)
+    )
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "optuna.py").write_text("raise ImportError('not here')\n")
@@ -335,7 +340,7 @@ def test_each_build_that_ends_names_the_next_trial(laptop: Laptop, tmp_path: Pat
     assert "needs Optuna" in missing.err
     assert "`mlbutler train wait s`" in missing.err
     (line,) = agent.call("next").out.splitlines()
-    second = next(kept.experiment for kept in shared(laptop).survey()[0] if kept.experiment.number == 2)
+    second = next(kept.experiment for kept in open_shared(laptop).survey()[0] if kept.experiment.number == 2)
     assert (line, second.name, second.engine) == (second.id, "s-2", JENKINS)
     assert now(laptop, second).asked is not None
     other = Agent(laptop, second, build=2)

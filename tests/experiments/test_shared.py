@@ -66,7 +66,7 @@ Opened = Callable[[Remote, str], SharedExperiments]
 
 
 @pytest.fixture(params=[Remote.laptop, Remote.agent], ids=["laptop", "agent"])
-def opened(request: pytest.FixtureRequest) -> Opened:
+def open_side(request: pytest.FixtureRequest) -> Opened:
     made: Opened = request.param
     return made
 
@@ -98,8 +98,8 @@ def test_no_change_is_lost_when_laptops_and_agents_change_one_at_once(remote: Re
     assert [kept.experiment.attempt for kept in remote.laptop("four").all()] == [9]
 
 
-def test_who_read_an_old_state_is_refused_on_another_machine_too(remote: Remote, opened: Opened) -> None:
-    one, other, wanted = opened(remote, "one"), opened(remote, "other"), remote.experiment()
+def test_who_read_an_old_state_is_refused_on_another_machine_too(remote: Remote, open_side: Opened) -> None:
+    one, other, wanted = open_side(remote, "one"), open_side(remote, "other"), remote.experiment()
     one.create(wanted)
     old = other.read(wanted.id)
     assert old is not None
@@ -117,18 +117,18 @@ def test_who_read_an_old_state_is_refused_on_another_machine_too(remote: Remote,
     assert remote.refs() == []
 
 
-def test_what_is_run_travels_with_its_state(remote: Remote, opened: Opened, git: GitCommand) -> None:
+def test_what_is_run_travels_with_its_state(remote: Remote, open_side: Opened, git: GitCommand) -> None:
     sender = remote.clone("sender")
     input_ = git(sender, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "of no branch")
     wanted = remote.experiment(input=input_)
     SharedExperiments(Git(sender), "origin").create(wanted)
-    there = opened(remote, "there")
+    there = open_side(remote, "there")
     assert [kept.experiment for kept in there.all()] == [wanted]
     assert git(remote.folder / "there", "cat-file", "-t", input_) == "commit"
 
 
-def test_of_several_that_are_sent_each_is_judged_alone_and_an_old_log_goes(remote: Remote, opened: Opened) -> None:
-    one, other = opened(remote, "one"), opened(remote, "other")
+def test_of_several_that_are_sent_each_is_judged_alone_and_an_old_log_goes(remote: Remote, open_side: Opened) -> None:
+    one, other = open_side(remote, "one"), open_side(remote, "other")
     wanted = [remote.experiment(name) for name in ("a", "b", "c")]
     assert one.keep_all([(wanted[0], None)]) == [True]
     failed = one.change(wanted[0].id, lambda now: now.with_(state=State.FAILED), b"diverged\n")
@@ -150,8 +150,8 @@ def test_what_is_fetched_takes_the_place_of_nothing_that_runs_here(remote: Remot
     assert [kept.experiment.state for kept in here.all()] == [State.RUNNING]
 
 
-def test_what_others_removed_is_gone_here(remote: Remote, opened: Opened, git: GitCommand) -> None:
-    one, wanted = opened(remote, "one"), [remote.experiment(name, number=i) for i, name in enumerate("ab")]
+def test_what_others_removed_is_gone_here(remote: Remote, open_side: Opened, git: GitCommand) -> None:
+    one, wanted = open_side(remote, "one"), [remote.experiment(name, number=i) for i, name in enumerate("ab")]
     assert one.keep_all([(each, None) for each in wanted]) == [True, True]
     git(remote.bare, "update-ref", "-d", PREFIX + wanted[0].id)
     assert [kept.experiment.name for kept in one.survey_fetched()[0]] == ["a", "b"]
@@ -164,22 +164,22 @@ def test_what_others_removed_is_gone_here(remote: Remote, opened: Opened, git: G
 
 @pytest.mark.parametrize("how", ["hook", "hidden"])
 def test_a_remote_that_refuses_such_refs_is_an_error_with_a_way_out(
-    remote: Remote, opened: Opened, git: GitCommand, how: str
+    remote: Remote, open_side: Opened, git: GitCommand, how: str
 ) -> None:
     if how == "hook":
         remote.hook("grep -q refs/mlbutler && exit 1; exit 0")
     else:
         git(remote.bare, "config", "receive.hideRefs", "refs/mlbutler")
     with pytest.raises(GitError, match="The Git remote 'origin' refuses refs/mlbutler/train/") as error:
-        opened(remote, "one").create(remote.experiment())
+        open_side(remote, "one").create(remote.experiment())
     assert "--on local" in error.value.remedy
     assert remote.refs() == []
 
 
 def test_a_remote_that_does_not_answer_is_an_error_and_nothing_is_taken_for_gone(
-    remote: Remote, opened: Opened
+    remote: Remote, open_side: Opened
 ) -> None:
-    laptop, wanted = opened(remote, "one"), remote.experiment()
+    laptop, wanted = open_side(remote, "one"), remote.experiment()
     laptop.create(wanted)
     remote.bare.rename(remote.folder / "away")
     for look in (laptop.all, lambda: laptop.read(wanted.id), lambda: laptop.create(wanted)):

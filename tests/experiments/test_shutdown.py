@@ -64,7 +64,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     end_leftovers(str(tmp_path), tmp_path)
 
 
-def left(folder: Path) -> list[list[str]]:
+def left_processes(folder: Path) -> list[list[str]]:
     found = [one for one in psutil.process_iter(["environ", "cmdline", "status"]) if one.info["environ"]]
     return [
         one.info["cmdline"]
@@ -76,9 +76,9 @@ def left(folder: Path) -> list[list[str]]:
 def nothing_is_left(folder: Path) -> bool:
     """Wait until what was killed is gone, which the machine may do later; minutes, against a hang."""
     until = time.monotonic() + 600
-    while left(folder) and time.monotonic() < until:
+    while left_processes(folder) and time.monotonic() < until:
         time.sleep(0.05)
-    return not left(folder)
+    return not left_processes(folder)
 
 
 def test_a_program_is_let_end_and_its_shell_does_not_go_on(tmp_path: Path, start: Start) -> None:
@@ -110,9 +110,9 @@ def test_what_left_its_session_is_found_by_its_environment(tmp_path: Path, start
     process = start('setsid "$PYTHON" stubborn.py & sleep 600')
     process.kill()
     process.wait()
-    assert left(tmp_path) != []
+    assert left_processes(tmp_path) != []
     assert end_leftovers(str(tmp_path), tmp_path) == 0
-    assert left(tmp_path) == []
+    assert left_processes(tmp_path) == []
 
 
 def test_what_is_gone_already_is_no_error() -> None:

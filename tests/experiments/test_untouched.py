@@ -68,7 +68,7 @@ def environ(home: Path) -> dict[str, str]:
             "GIT_CONFIG_NOSYSTEM": "1", "USER": "ada"}  # fmt: skip
 
 
-def changed(root: Path, action: str, name: str, content: bytes, staged: bool) -> None:
+def change_tree(root: Path, action: str, name: str, content: bytes, staged: bool) -> None:
     """Do one thing to the work tree or its index."""
     path = root / name
     if action == "hide":
@@ -111,7 +111,7 @@ def test_what_is_sent_or_refused_leaves_everything_as_it_was(
     root = folder / "project"
     shutil.copytree(project, root, symlinks=True)
     for change in changes:
-        changed(root, *change)
+        change_tree(root, *change)
     before = snapshot(root)
     wanted = RequestedOptions("lr", ("rate=0.2,0.3",), (), None, None, None, 2, None, None, False, None)
     with pytest.MonkeyPatch.context() as patch:

@@ -26,7 +26,7 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
     planned = laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "--dry-run")
     assert "lr-1  train.rate=0.02: runs: train; up to date: prepare" in planned
     assert "not sent (untracked): notes.txt" in planned
-    assert laptop.listed() == {}
+    assert laptop.list_experiments() == {}
 
     sent = laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
     assert "2 experiments sent, 2 at once" in sent
@@ -39,7 +39,7 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
         "lr-1": 0.92, "lr-2": 0.93,
     }  # fmt: skip
     assert found["lr-1"]["params"]["params.yaml"]["data"] == {"train": {"rate": 0.02}}
-    one = laptop.listed()["lr-1"]
+    one = laptop.list_experiments()["lr-1"]
     assert one["metrics"] == [{"file": "metrics.json", "name": "accuracy", "value": 0.92, "before": 0.91}]
     assert "lr-1: done: accuracy 0.92 (+0.01)" in laptop.train("list", "-w")
     assert "lr-1  done  train.rate=0.02  accuracy 0.92 (+0.01)" in laptop.train("list")
@@ -61,7 +61,7 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
     laptop.train("rm", "lr-1")
     assert not list(laptop.root.glob(f".mlbutler/train/{one['id']}*"))
     assert list(dvc_experiments(laptop)) == ["lr-2"]
-    assert list(laptop.listed()) == ["lr-2"]
+    assert list(laptop.list_experiments()) == ["lr-2"]
 
     assert "-S holds what looks like a credential" in laptop.train("-S", f"key=ghp_{'a1B2' * 10}", code=2)
     laptop.git("stash", "-q")
@@ -100,7 +100,7 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert "lr-1 is failed: stage 'train' failed: exit code 1" in followed
     waited = laptop.train("wait", "lr", code=1)
     assert "lr-1: failed: stage 'train' failed: exit code 1" in waited
-    found = laptop.listed()
+    found = laptop.list_experiments()
     assert [one["state"] for one in found.values()] == ["failed", "cancelled", "cancelled"]
     assert found["lr-2"]["reason"] == "1 of lr failed: lr-1"
     assert laptop.runs() == ["0.5"]
@@ -212,7 +212,7 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
         (("--label", "gpu"), "this machine has none"),
     ):
         assert said in laptop.train(*words, "--dry-run", code=2)
-    assert laptop.listed() == {}
+    assert laptop.list_experiments() == {}
     assert laptop.runs() == []
 
 
@@ -286,11 +286,11 @@ pathlib.Path("prepared/words.txt").write_text("words")
 def waiting(laptop: Laptop) -> list[str]:
     """Return the experiments that wait for the same stage to end elsewhere."""
     logs = {path.stem: path.read_text() for path in (laptop.root / ".mlbutler" / "train").glob("*.log")}
-    named = {one["id"]: name for name, one in laptop.listed().items()}
+    named = {one["id"]: name for name, one in laptop.list_experiments().items()}
     return [named[id] for id, text in logs.items() if "Stage 'prepare' runs with the same inputs elsewhere" in text]
 
 
-def prepared(laptop: Laptop) -> str:
+def prepare_log(laptop: Laptop) -> str:
     """Return a line for each time that the stage has begun."""
     log = laptop.places / "prepared.log"
     return log.read_text() if log.exists() else ""
@@ -302,9 +302,9 @@ def test_the_same_first_stage_runs_once(laptop: Laptop) -> None:
     laptop.until(lambda: bool(waiting(laptop)))
     (laptop.places / "prepare").touch()
     laptop.train("wait")
-    assert prepared(laptop) == "prepared\n"
+    assert prepare_log(laptop) == "prepared\n"
     assert sorted(laptop.runs()) == ["0.02", "0.03"]
-    found = laptop.listed()
+    found = laptop.list_experiments()
     stages = sorted(stage["outcome"] for one in found.values() for stage in one["stages"] if stage["name"] == "prepare")
     assert stages == ["ran", "restored"]
     for one in found.values():
@@ -317,10 +317,10 @@ def test_who_waits_for_the_same_stage_runs_it_when_the_first_is_ended(laptop: La
     (laptop.root / "src" / "prepare.py").write_text(PREPARE)
     laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
     laptop.until(lambda: bool(waiting(laptop)))
-    laptop.until(lambda: prepared(laptop) == "prepared\n")
+    laptop.until(lambda: prepare_log(laptop) == "prepared\n")
     (first,) = {"lr-1", "lr-2"} - {*waiting(laptop)}
     laptop.train("cancel", first, "--grace", "0")
-    laptop.until(lambda: prepared(laptop) == "prepared\n" * 2)
+    laptop.until(lambda: prepare_log(laptop) == "prepared\n" * 2)
     (laptop.places / "prepare").touch()
     laptop.train("wait", "lr", code=130)
-    assert sorted(one["state"] for one in laptop.listed().values()) == ["cancelled", "done"]
+    assert sorted(one["state"] for one in laptop.list_experiments().values()) == ["cancelled", "done"]

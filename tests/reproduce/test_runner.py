@@ -256,7 +256,7 @@ stages:
 """
 
 
-def recorded(cache: Path) -> list[Path]:
+def cache_files(cache: Path) -> list[Path]:
     """The files of DVC's cache, objects and runs."""
     return sorted(path for path in cache.rglob("*") if path.is_file() and path.parent.name != "mlbutler")
 
@@ -282,7 +282,7 @@ def test_of_a_stage_whose_inputs_changed_while_it_ran_nothing_is_recorded(world:
     project.commit("results")
     project.write({"dvc.yaml": EDITED.format(edit=edit), "m.json": "edited"})
     lock, cache = project.read("dvc.lock"), project.root / ".dvc" / "cache"
-    kept = recorded(cache)
+    kept = cache_files(cache)
     command = Cause(kind="command", subject="train")
     done = project.reproduce(stale("train", command), stale("after", because_of("train")))
     if not named:
@@ -292,7 +292,7 @@ def test_of_a_stage_whose_inputs_changed_while_it_ran_nothing_is_recorded(world:
     assert done.problems == [f"stage 'train' failed: inputs changed while it ran: {named}"]
     assert done.moved == [named]
     assert project.read("dvc.lock") == lock
-    assert recorded(cache) == kept
+    assert cache_files(cache) == kept
     assert project.read("m.json") == "edited"
 
 

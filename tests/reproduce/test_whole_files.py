@@ -29,7 +29,7 @@ with modify_yaml(sys.argv[1], fs=Repo.init(os.path.dirname(sys.argv[1]), no_scm=
 OLD = "schema: '2.0'\nstages:\n  old:\n    cmd: 'true'\n"
 
 
-def written(tmp_path: Path, program: str) -> Path:
+def write_until_killed(tmp_path: Path, program: str) -> Path:
     path = tmp_path / "dvc.lock"
     path.write_text(OLD)
     done = subprocess.run([sys.executable, "-c", program, str(path)], check=False, capture_output=True, timeout=600)
@@ -38,11 +38,11 @@ def written(tmp_path: Path, program: str) -> Path:
 
 
 def test_dvc_alone_tears_it(tmp_path: Path) -> None:
-    assert written(tmp_path, PROGRAM.format(patched=False)).read_text() != OLD
+    assert write_until_killed(tmp_path, PROGRAM.format(patched=False)).read_text() != OLD
 
 
 def test_the_old_file_stays_whole(tmp_path: Path) -> None:
-    assert written(tmp_path, PROGRAM.format(patched=True)).read_text() == OLD
+    assert write_until_killed(tmp_path, PROGRAM.format(patched=True)).read_text() == OLD
 
 
 def test_content_mode_and_link_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

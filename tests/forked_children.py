@@ -70,7 +70,7 @@ def fork_what_is_started(begin: Begin) -> Callable[[], None]:
 
     def execute_child(popen: subprocess.Popen[Any], *arguments: object) -> None:
         if not begins(popen, arguments, begin):
-            before(popen, *_counted(popen, arguments))
+            before(popen, *_with_counts(popen, arguments))
 
     def undo() -> None:
         subprocess.Popen._execute_child = before  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def begins(popen: subprocess.Popen[Any], arguments: Sequence[object], begin: Beg
     return True
 
 
-def _counted(popen: subprocess.Popen[Any], arguments: Sequence[object]) -> Sequence[object]:
+def _with_counts(popen: subprocess.Popen[Any], arguments: Sequence[object]) -> Sequence[object]:
     """Return the arguments of `_execute_child` with which also an interpreter counts whose environment we choose."""
     given = _START.bind(popen, *arguments)
     counts, environ = os.environ.get(COUNTS, _COUNTS), given.arguments["env"]

@@ -168,7 +168,7 @@ class _Command:
 
     def __init__(self, connection: socket.socket, waiting: selectors.BaseSelector) -> None:
         self._connection, self._waiting = connection, waiting
-        request, files = _received(connection)
+        request, files = _receive(connection)
         if "import" in request:
             for name in request["import"]:
                 importlib.import_module(name)
@@ -199,7 +199,7 @@ class _Command:
         self._connection.close()
 
 
-def _received(connection: socket.socket) -> tuple[forked_children.Request, list[int]]:
+def _receive(connection: socket.socket) -> tuple[forked_children.Request, list[int]]:
     length, files, _, _ = socket.recv_fds(connection, _LENGTH, forked_children.MOST_FILES)
     content = b""
     while len(content) < int.from_bytes(length, "big"):

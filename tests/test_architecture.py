@@ -82,10 +82,10 @@ def _read(name: str) -> tuple[tuple[tuple[str, bool, bool], ...], frozenset[str]
     """
     texts: set[str] = set()
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    return tuple(_imported(tree, texts, early=True, run=True)), frozenset(texts)
+    return tuple(_walk_imports(tree, texts, early=True, run=True)), frozenset(texts)
 
 
-def _imported(node: ast.AST, texts: set[str], *, early: bool, run: bool) -> Iterator[tuple[str, bool, bool]]:
+def _walk_imports(node: ast.AST, texts: set[str], *, early: bool, run: bool) -> Iterator[tuple[str, bool, bool]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Constant):
             if isinstance(child.value, str):
@@ -101,7 +101,7 @@ def _imported(node: ast.AST, texts: set[str], *, early: bool, run: bool) -> Iter
             yield from ((name if name in MODULES else str(child.module), early, run) for name in names)
         typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
         inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from _imported(child, texts, early=early and not inside, run=run and not typing)
+        yield from _walk_imports(child, texts, early=early and not inside, run=run and not typing)
 
 
 def room(name: str) -> str:
@@ -127,7 +127,7 @@ def within(name: str, packages: tuple[str, ...]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def reached(name: str) -> set[str]:
+def reachable_modules(name: str) -> set[str]:
     """Every module that running `name` may import, by way of others too."""
     seen: set[str] = set()
     left = [name]
@@ -142,7 +142,7 @@ def reached(name: str) -> set[str]:
 @pytest.mark.parametrize("package", PURE)
 def test_comparing_judging_and_reporting_know_no_dvc_no_git_and_no_network(package: str) -> None:
     for name in (name for name in MODULES if within(name, (f"mlbutler.{package}",))):
-        found = reached(name)
+        found = reachable_modules(name)
         assert not {other for other in found if other.split(".")[0] in WORLD}, name
         assert not {other for other in found if within(other, OUTWARD)}, name
 
@@ -229,7 +229,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
     assert {name: lines for name, lines in found.items() if lines > LONGEST} == {}
 
 
-def declared() -> set[str]:
+def declared_packages() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = (r for name, extra in project["optional-dependencies"].items() if name != "dev" for r in extra)
     return {re.split(r"[\[>=<]", requirement)[0].lower() for requirement in (*project["dependencies"], *extras)}
@@ -238,13 +238,15 @@ def declared() -> set[str]:
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     theirs = [path.read_text(encoding="utf-8") for path in TEMPLATE.rglob("*.py")]
     used = {other.split(".")[0] for name in MODULES for other, _ in imports(name)}
-    used |= {n.split(".")[0] for text in theirs for n, *_ in _imported(ast.parse(text), set(), early=True, run=True)}
+    used |= {
+        n.split(".")[0] for text in theirs for n, *_ in _walk_imports(ast.parse(text), set(), early=True, run=True)
+    }
     own = {"mlbutler", *(path.stem for path in TEMPLATE.rglob("*.py"))}
     foreign = used - set(sys.stdlib_module_names) - own
     packages = {PACKAGES.get(name, BROUGHT.get(name, name)) for name in foreign}
-    assert packages - declared() == set()
+    assert packages - declared_packages() == set()
     direct = {PACKAGES.get(name, name) for name in foreign - set(BROUGHT)}
-    assert declared() - direct - PLUGINS == set()
+    assert declared_packages() - direct - PLUGINS == set()
 
 
 def test_every_module_at_the_top_and_every_folder_is_in_the_layout_once() -> None:

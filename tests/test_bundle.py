@@ -53,11 +53,11 @@ def bundle(tmp_path: Path, content: bytes | None = None) -> Path:
     return path
 
 
-def zipped(**files: bytes) -> bytes:
-    return _packed(files, zipfile.ZIP_DEFLATED)
+def zip_deflated(**files: bytes) -> bytes:
+    return _zip(files, zipfile.ZIP_DEFLATED)
 
 
-def _packed(files: dict[str, bytes], packing: int) -> bytes:
+def _zip(files: dict[str, bytes], packing: int) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", packing) as archive:
         for name, text in files.items():
@@ -78,15 +78,15 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
     files = parts()
     forged = files["record_json"].replace(b'"stale"', b'"fresh"')
     cases = {
-        "not the one": zipped(**{**files, "record_json": forged}),
-        "other files": zipped(**files, **{"../../evil.sh": b"x"}),
+        "not the one": zip_deflated(**{**files, "record_json": forged}),
+        "other files": zip_deflated(**files, **{"../../evil.sh": b"x"}),
         "not a ZIP file of": b"<html>",
         "not valid ZIP": b"<html>" + pack_bundle(RECORD, Redactor(()))[-22:],
-        "packed in a way": _packed(files, zipfile.ZIP_LZMA),
-        "version": zipped(manifest_json=b'{"version": 2}', record_json=files["record_json"]),
-        "manifest is": zipped(manifest_json=b"[" * 60_000, record_json=files["record_json"]),
-        "schema": _repacked(files["record_json"].replace(b'"schema": 1', b'"schema": 9')),
-        "Not a record": _repacked(b"[]"),
+        "packed in a way": _zip(files, zipfile.ZIP_LZMA),
+        "version": zip_deflated(manifest_json=b'{"version": 2}', record_json=files["record_json"]),
+        "manifest is": zip_deflated(manifest_json=b"[" * 60_000, record_json=files["record_json"]),
+        "schema": _zip_record(files["record_json"].replace(b'"schema": 1', b'"schema": 9')),
+        "Not a record": _zip_record(b"[]"),
     }
     for word, content in cases.items():
         with pytest.raises(BundleRefused, match="refused") as refused:
@@ -96,18 +96,18 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "none.zip")
 
 
-def _repacked(record: bytes) -> bytes:
+def _zip_record(record: bytes) -> bytes:
     import hashlib
 
     files = {"record.json": {"size": len(record), "sha256": hashlib.sha256(record).hexdigest()}}
-    return zipped(manifest_json=json.dumps({"version": 1, "files": files}).encode(), record_json=record)
+    return zip_deflated(manifest_json=json.dumps({"version": 1, "files": files}).encode(), record_json=record)
 
 
 def test_what_is_small_and_makes_gigabytes_of_objects_is_refused_before_they_are_made(tmp_path: Path) -> None:
-    lists = _repacked(b'{"durations": [' + b"[]," * 20_000_000 + b"0]}")
+    lists = _zip_record(b'{"durations": [' + b"[]," * 20_000_000 + b"0]}")
     assert len(lists) < 64 << 10
-    names = zipped(**{f"{number}.json": b"" for number in range(20_000)})
-    large = bytearray(zipped(manifest_json=b"{}", record_json=b"{}"))
+    names = zip_deflated(**{f"{number}.json": b"" for number in range(20_000)})
+    large = bytearray(zip_deflated(manifest_json=b"{}", record_json=b"{}"))
     large[-22:-22] = b"PK\6\7" + bytes(16)  # says that another end record counts
     tracemalloc.start()
     try:
@@ -127,7 +127,7 @@ def test_what_unpacks_to_gigabytes_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlbutler.bundle._LARGEST", 1_000_000)
-    bomb = zipped(manifest_json=b"{}", record_json=b"0" * 50_000_000)
+    bomb = zip_deflated(manifest_json=b"{}", record_json=b"0" * 50_000_000)
     with pytest.raises(BundleRefused, match="larger than 1,000,000 bytes"):
         read_bundle(bundle(tmp_path, bomb))
     lying = bytearray(bomb)  # its header says that it is small

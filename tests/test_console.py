@@ -76,7 +76,7 @@ def test_where_nobody_watches_progress_is_a_plain_line_now_and_then(monkeypatch:
     assert all(line.startswith("bring objects: 2/3, 2.0 KB (") for line in later)
 
 
-def _seen(leader: int, text: str) -> str:
+def _read_until(leader: int, text: str) -> str:
     """Read what a terminal shows until the text is there; minutes, against a hang."""
     seen, until = "", time.monotonic() + 300
     while text not in seen and select.select([leader], [], [], max(until - time.monotonic(), 0))[0]:
@@ -90,8 +90,8 @@ def test_a_terminal_sees_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(sys, "stderr", terminal)
         with Console().progress("bring objects", total=3) as state:
             state.advance(2)
-            assert "bring objects: 2/3" in (seen := _seen(leader, "bring objects: 2/3"))
-        assert "\x1b[2K" in seen or "\x1b[2K" in _seen(leader, "\x1b[2K")  # the line is cleared at the end
+            assert "bring objects: 2/3" in (seen := _read_until(leader, "bring objects: 2/3"))
+        assert "\x1b[2K" in seen or "\x1b[2K" in _read_until(leader, "\x1b[2K")  # the line is cleared at the end
     os.close(leader)
 
 

@@ -39,7 +39,7 @@ RUN = {
 }  # fmt: skip
 
 
-def made(entry: dict[str, Any] = ENTRY, reproduced: str = "") -> bytes:
+def make_statement(entry: dict[str, Any] = ENTRY, reproduced: str = "") -> bytes:
     return provenance.statement(
         entry, commit="e" * 40, repository="https://git.example.org/a/b", project="", stage="train",
         sha256={"model.txt": "f" * 64}, locks={"uv.lock": "0" * 64}, run=RUN, reproduced=reproduced,
@@ -74,7 +74,7 @@ def test_what_is_no_key_is_refused_without_a_word_of_it(key: str) -> None:
 
 
 def test_a_statement_names_what_went_in_and_what_came_out_by_hash() -> None:
-    found = json.loads(made())
+    found = json.loads(make_statement())
     assert (found["_type"], found["predicateType"]) == (
         "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1",
     )  # fmt: skip
@@ -92,16 +92,16 @@ def test_a_statement_names_what_went_in_and_what_came_out_by_hash() -> None:
         {"name": "raw", "digest": {"dvcDirectoryMd5": "b" * 32}},
         {"name": "uv.lock", "digest": {"sha256": "0" * 64}},
     ]
-    read = provenance.read_statement(made())
+    read = provenance.read_statement(make_statement())
     assert (read.commit, read.stage, read.reproduced) == ("e" * 40, "train", False)
     assert read.outputs == {"model.txt": "c" * 32, "plots": f"{'d' * 32}.dir"}
 
 
 def test_what_a_build_made_names_the_commit_that_ran_and_the_one_that_holds_it() -> None:
-    found = json.loads(made(reproduced="9" * 40))["predicate"]
+    found = json.loads(make_statement(reproduced="9" * 40))["predicate"]
     assert found["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": "9" * 40}
     assert found["runDetails"]["byproducts"] == [{"name": "results", "digest": {"gitCommit": "e" * 40}}]
-    read = provenance.read_statement(made(reproduced="9" * 40))
+    read = provenance.read_statement(make_statement(reproduced="9" * 40))
     assert (read.commit, read.reproduced) == ("e" * 40, True)
 
 
@@ -112,11 +112,11 @@ def test_what_a_build_made_names_the_commit_that_ran_and_the_one_that_holds_it()
 ])  # fmt: skip
 def test_what_has_no_md5_of_its_bytes_is_in_no_statement(out: dict[str, str]) -> None:
     with pytest.raises(Unreadable, match=r"'model\.txt' has no MD5"):
-        made(ENTRY | {"outs": [out]})
+        make_statement(ENTRY | {"outs": [out]})
 
 
 def test_whatever_is_in_a_note_is_read_or_refused() -> None:
-    seeds = (made(), made(reproduced="9" * 40), dsse.sign(made(), KEY).encode())
+    seeds = (make_statement(), make_statement(reproduced="9" * 40), dsse.sign(make_statement(), KEY).encode())
     for number in range(400):
         content = mutated(Random(number), seeds, "json")
         for read in (provenance.read_statement, dsse.parse_envelope):

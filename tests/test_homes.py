@@ -58,13 +58,13 @@ def environ(home: Path, **more: str) -> dict[str, str]:
     return {"HOME": str(home), "PATH": os.pathsep.join((*map(str, path), "/usr/bin", "/bin")), **more}
 
 
-def found(home: Path, **more: str) -> set[str]:
+def find_programs(home: Path, **more: str) -> set[str]:
     shown = programs(environ(home, **more), [home.parent], [home / "work" / "job"])
     return {str(path.relative_to(home)) for path in shown}
 
 
 def test_what_programs_need_is_found_whoever_installed_them(home: Path) -> None:
-    assert found(home) == {
+    assert find_programs(home) == {
         "miniconda3", "miniconda3/envs/gpu", ".pyenv", ".pyenv/versions/3.11", ".local/bin", ".local/lib",
         ".local/share/pipx/venvs/tool", "bin",
     }  # fmt: skip
@@ -79,15 +79,15 @@ def test_what_programs_need_is_found_whoever_installed_them(home: Path) -> None:
 def test_variables_name_what_programs_need_and_no_text_of_a_pull_request_does(
     home: Path, name: str, value: str, is_shown: bool
 ) -> None:
-    assert (value in found(home, **{name: str(home / value)})) is is_shown
+    assert (value in find_programs(home, **{name: str(home / value)})) is is_shown
 
 
 def test_a_link_of_the_workspace_leads_to_an_installation_of_python_and_nowhere_else(home: Path) -> None:
     link = home / "work/job/.venv/bin/python"
     link.unlink()
     link.symlink_to(home / ".ssh" / "id_rsa")
-    assert not {path for path in found(home) if path.startswith(".ssh")}
-    assert ".pyenv/versions/3.11" not in found(home)
+    assert not {path for path in find_programs(home) if path.startswith(".ssh")}
+    assert ".pyenv/versions/3.11" not in find_programs(home)
 
 
 def test_what_holds_the_system_is_no_home(tmp_path: Path) -> None:

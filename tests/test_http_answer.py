@@ -57,7 +57,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def scaled(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def small_limits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow little: of bytes, and of time where the answer has few bytes."""
     monkeypatch.setattr(http_answer, "LARGEST", 1 << 20)
     monkeypatch.setattr(http_answer, "LONGEST", 0.2 if kind == "trickle" else 600.0)
@@ -66,7 +66,7 @@ def scaled(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("kind", "error"), [
     ("flood", httpx.DecodingError), ("packed", httpx.DecodingError), ("trickle", httpx.ReadTimeout),
 ])  # fmt: skip
-def test_an_answer_without_end_is_cut_off(scaled: None, url: str, kind: str, error: type[Exception]) -> None:
+def test_an_answer_without_end_is_cut_off(small_limits: None, url: str, kind: str, error: type[Exception]) -> None:
     with httpx.Client(timeout=600) as client, pytest.raises(error):
         send_request(client, client.build_request("GET", url + kind))
 
@@ -81,7 +81,7 @@ def test_an_answer_that_ends_is_whole(url: str) -> None:
 @pytest.mark.parametrize("kind", ["flood", "packed", "trickle"])
 @pytest.mark.parametrize("asked", ["forge", "jenkins"])
 def test_a_forge_or_controller_that_does_not_end_is_an_error_with_a_remedy(
-    scaled: None, url: str, kind: str, asked: str
+    small_limits: None, url: str, kind: str, asked: str
 ) -> None:
     def forge() -> object:
         policy = ApiRetryPolicy(attempts=1)

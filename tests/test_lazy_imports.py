@@ -16,7 +16,7 @@ _SPARED = ["asyncio", "attr.validators", "email.message", "importlib.metadata", 
 _IMPORTED = "import dvc.repo, dvc.lock, dvc.repo.plots, dvc.scm\n"
 
 
-def _said(program: str, *folders: Path, lazily: bool = True) -> Any:
+def _run_program(program: str, *folders: Path, lazily: bool = True) -> Any:
     """Return what a process of its own finds, as a program's variable `found` has it."""
     before = "import json, sys\n" + ("from mlbutler import lazy_imports\nlazy_imports.install()\n" if lazily else "")
     after = "\nprint(json.dumps(found))"
@@ -29,7 +29,7 @@ def _said(program: str, *folders: Path, lazily: bool = True) -> Any:
 
 
 def _is_imported(lazily: bool) -> Any:
-    return _said(f"{_IMPORTED}found = [name for name in {_SPARED} if name in sys.modules]", lazily=lazily)
+    return _run_program(f"{_IMPORTED}found = [name for name in {_SPARED} if name in sys.modules]", lazily=lazily)
 
 
 def test_importing_dvc_spares_what_it_does_not_use() -> None:
@@ -46,14 +46,14 @@ sys.argv = ["mlbutler", "plan", "--quiet"]
 from mlbutler.__main__ import program
 program()
 """
-    assert _said(program, lazily=False) == [True, []]
+    assert _run_program(program, lazily=False) == [True, []]
 
 
 def test_versions_are_those_of_the_metadata() -> None:
     program = f"""{_IMPORTED}
 import flatten_dict, fsspec.utils, tqdm
 found = [tqdm.__version__, flatten_dict.__version__, fsspec.utils.get_package_version_without_import("ruamel.yaml")]"""
-    assert _said(program) == [version("tqdm"), version("flatten-dict"), version("ruamel.yaml")]
+    assert _run_program(program) == [version("tqdm"), version("flatten-dict"), version("ruamel.yaml")]
 
 
 def test_where_a_package_has_no_folder_that_says_its_version_its_own_answer_holds(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_where_a_package_has_no_folder_that_says_its_version_its_own_answer_hold
         "from importlib.metadata import PackageNotFoundError, version\n"
         "try:\n    __version__ = version('no-such-package')\nexcept PackageNotFoundError:\n    __version__ = 'UNKNOWN'"
     )
-    assert _said("import tqdm\nfound = tqdm.__version__", tmp_path) == "UNKNOWN"
+    assert _run_program("import tqdm\nfound = tqdm.__version__", tmp_path) == "UNKNOWN"
 
 
 def test_the_metadata_of_packages_are_whole_afterwards() -> None:
@@ -79,7 +79,7 @@ found = [sorted({{point.value for m in (one, other) for point in m.entry_points(
          known["dvc"]["class"]]"""
     points = entry_points(group="fsspec.specs")
     expected = next(point.value.replace(":", ".") for point in points if point.name == "dvc")
-    assert _said(program) == [sorted({point.value for point in points}), True, len(points), expected]
+    assert _run_program(program) == [sorted({point.value for point in points}), True, len(points), expected]
 
 
 def test_fsspec_runs_what_is_asynchronous() -> None:
@@ -104,7 +104,7 @@ found.append(fsspec.asyn.sync(loop, there))
 found.append(fsspec.asyn.sync(loop, batch_coros, [one(1), one(2)], 2))
 import asyncio
 found.append(fsspec.asyn.asyncio.Task is asyncio.Task and fsspec.asyn.asyncio.events.Handle is asyncio.Handle)"""
-    assert _said(program) == [False, False, 5, True, True, [2, 3], True]
+    assert _run_program(program) == [False, False, 5, True, True, [2, 3], True]
 
 
 def test_attrs_validates() -> None:
@@ -121,7 +121,7 @@ for package in (attr, attrs):
         Numbered("1")
     except TypeError:
         found.append(Numbered(1).number)"""
-    assert _said(program) == [True, True, 1, 1]
+    assert _run_program(program) == [True, True, 1, 1]
 
 
 def test_as_many_jobs_as_there_are_cores() -> None:
@@ -129,7 +129,7 @@ def test_as_many_jobs_as_there_are_cores() -> None:
 from dvc.fs import LocalFileSystem as local
 from dvc.repo.plots import cpu_count
 found = [local._JOBS, local.HASH_JOBS, cpu_count()]"""
-    assert _said(program) == _said(program, lazily=False)
+    assert _run_program(program) == _run_program(program, lazily=False)
 
 
 def test_many_threads_may_be_the_first_to_use_it() -> None:
@@ -145,7 +145,7 @@ def ask(number):
     return fsspec.asyn.sync(fsspec.asyn.get_loop(), one, number)
 with ThreadPoolExecutor(16) as pool:
     found = list(pool.map(ask, range(16)))"""
-    assert _said(program) == list(range(16))
+    assert _run_program(program) == list(range(16))
 
 
 def test_a_lock_of_a_process_that_is_gone_is_found_stale(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ found = [str(lock.state), "psutil" in sys.modules]
 content = open(path).read()
 open(path, "w").write(content.replace(f"|{{os.getpid()}}|", "|{gone.pid}|"))
 found.append(str(flufl.lock.Lock(path).state))"""
-    assert _said(program) == ["LockState.ours", False, "LockState.stale"]
+    assert _run_program(program) == ["LockState.ours", False, "LockState.stale"]
 
 
 _GREEDY = """
@@ -193,17 +193,17 @@ found = [fsspec.Greedy.__mro__[1:3] == (asyncio.Protocol, fsspec.Protocol.__mro_
     fsspec.queues.Queue is asyncio.Queue, fsspec.Distribution is metadata.Distribution,
     sys.modules["asyncio.tasks"].Task is asyncio.Task is asyncio.tasks.Task,
     all(type(module).__name__ == "module" for module in loaded)]"""
-    assert _said(program, tmp_path) == [True] * 7
+    assert _run_program(program, tmp_path) == [True] * 7
 
 
 def test_a_package_that_is_not_there_is_not_found() -> None:
     program = "try:\n    import flufl.lock.none\nexcept ModuleNotFoundError as error:\n    found = error.name"
-    assert _said(program) == "flufl.lock.none"
+    assert _run_program(program) == "flufl.lock.none"
     program = (
         "sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
         "try:\n    import fsspec\nexcept ModuleNotFoundError as error:\n    found = error.name"
     )
-    assert _said(program) == "fsspec"
+    assert _run_program(program) == "fsspec"
 
 
 def test_packages_say_where_they_lie() -> None:
@@ -212,4 +212,4 @@ import importlib.resources, inspect
 import flatten_dict as a, fsspec as b, tqdm as c
 found = [[package.__spec__.loader is package.__loader__, "import" in inspect.getsource(package),
     importlib.resources.files(package).joinpath("__init__.py").is_file()] for package in (a, b, c)]"""
-    assert _said(program) == [[True, True, True]] * 3
+    assert _run_program(program) == [[True, True, True]] * 3

@@ -53,7 +53,7 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def gone(pid: int, seconds: float = 60) -> bool:
+def is_gone(pid: int, seconds: float = 60) -> bool:
     until = time.monotonic() + seconds
     while alive(pid) and time.monotonic() < until:
         time.sleep(0.02)
@@ -138,23 +138,23 @@ def test_a_secret_at_the_end_of_a_cut_line_does_not_show_half() -> None:
     assert "s3cr" not in lines[0]
 
 
-def until_said(command: str, cwd: Path, patch: pytest.MonkeyPatch) -> tuple[CompletedCommand, list[str]]:
+def run_until_said(command: str, cwd: Path, patch: pytest.MonkeyPatch) -> tuple[CompletedCommand, list[str]]:
     """Run it with a time-out that is over as soon as it wrote a line, however long that took."""
     lines: list[str] = []
 
-    def said(line: str) -> None:
+    def note_line(line: str) -> None:
         lines.append(line)
         (cwd / "said").touch()
 
     time_is_up_with(cwd / "said", patch)
     environ = {"PATH": os.environ["PATH"]}
-    return run_command(command, cwd=cwd, environ=environ, on_line=said, timeout=LIMIT, grace=QUICK), lines
+    return run_command(command, cwd=cwd, environ=environ, on_line=note_line, timeout=LIMIT, grace=QUICK), lines
 
 
 def test_a_timeout_ends_the_whole_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done, lines = until_said("sleep 100 & echo $!; wait", tmp_path, monkeypatch)
+    done, lines = run_until_said("sleep 100 & echo $!; wait", tmp_path, monkeypatch)
     assert done.exit_code is None
-    assert gone(int(lines[0]))
+    assert is_gone(int(lines[0]))
 
 
 def test_a_grandchild_that_ignores_interrupts_is_killed_although_its_parent_is_gone(
@@ -167,9 +167,9 @@ def test_a_grandchild_that_ignores_interrupts_is_killed_although_its_parent_is_g
         "time.sleep(99)\n"
     )
     tmp_path.joinpath("stubborn.py").write_text(stubborn)
-    done, lines = until_said(f"trap 'exit 3' INT; {sys.executable} stubborn.py & wait", tmp_path, monkeypatch)
+    done, lines = run_until_said(f"trap 'exit 3' INT; {sys.executable} stubborn.py & wait", tmp_path, monkeypatch)
     assert done.exit_code is None
-    assert gone(int(lines[0]))
+    assert is_gone(int(lines[0]))
 
 
 def test_a_process_in_the_background_does_not_hold_us_and_does_not_survive(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_process_in_the_background_does_not_hold_us_and_does_not_survive(tmp_p
     done, lines = go("sleep 600 & echo $!", tmp_path)
     assert done.exit_code == 0
     assert time.monotonic() - started < 500
-    assert gone(int(lines[0]))
+    assert is_gone(int(lines[0]))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux' subreaper")
@@ -196,7 +196,7 @@ def test_a_daemon_that_leaves_the_group_does_not_survive(tmp_path: Path) -> None
         "os.read(begun, 1)\n"
     )
     _, lines = go([sys.executable, "-c", daemon], tmp_path)
-    assert gone(int(lines[0]))
+    assert is_gone(int(lines[0]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -218,7 +218,7 @@ def test_signals_to_us_end_the_command_first(tmp_path: Path, number: int) -> Non
     rest = child.stdout.read()
     assert child.wait(500) == 130
     assert rest.splitlines() == ["told", "interrupted"]
-    assert gone(pid)
+    assert is_gone(pid)
 
 
 def test_interrupted_is_raised_in_the_same_process(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_failing_reader_leaves_nothing_running(tmp_path: Path) -> None:
 
     with pytest.raises(BrokenPipeError):
         run_command("echo $$; sleep 50", cwd=tmp_path, environ=dict(os.environ), on_line=broken, grace=QUICK)
-    assert gone(pids[0])
+    assert is_gone(pids[0])
 
 
 def test_what_cannot_start_is_an_error_with_a_remedy(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ STAGES, ARTIFACTS = table("a stage is"), table("an artifact is")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a repository and a file beside it that its stage reads; a remote that holds everything."""
     top = tmp_path_factory.mktemp("states") / "top"
     root = top / "repo"
@@ -71,11 +71,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def root(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.rmtree(made)
-    shutil.copytree(made.with_name("copy"), made, symlinks=True)
-    monkeypatch.chdir(made / "repo")
-    return made / "repo"
+def root(template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.rmtree(template)
+    shutil.copytree(template.with_name("copy"), template, symlinks=True)
+    monkeypatch.chdir(template / "repo")
+    return template / "repo"
 
 
 def edit(root: Path, old: str, new: str, file: str = "dvc.yaml") -> None:
@@ -102,10 +102,10 @@ STATES: dict[str, Callable[[Path], object]] = {
 def verb(root: Path, name: str, **options: Any) -> tuple[int, Any]:
     """The exit code of a verb, and what it left in the record."""
     code = step(root, Console(quiet=True), name, **options)
-    return code, kept(root)[name]
+    return code, read_record(root)[name]
 
 
-def kept(root: Path) -> dict[str, Any]:
+def read_record(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((root / ".mlbutler" / "record.json").read_text())
     return found
 
@@ -124,7 +124,7 @@ def test_what_a_stage_is_decides_what_every_step_makes_of_it(root: Path, state: 
     assert (checked["outcome"], code) == (lock, EXITS[lock])
     only = ("plan", "sync", "check", "reproduce", "compare")
     code = run(root, Console(quiet=True), RunOptions(against="main", only=only))
-    record = kept(root)
+    record = read_record(root)
     assert [stage["outcome"] for stage in record["reproduce"]["stages"]] == [reproduce]
     (metric,) = record["compare"]["metrics"]
     assert ("not judged" if metric["verdict"] == "not judged" else "judged") == numbers
@@ -135,7 +135,7 @@ def without_remote(root: Path) -> None:
     (root / ".dvc" / "config").write_text("")
 
 
-def untracked(root: Path) -> None:
+def untrack(root: Path) -> None:
     subprocess.run(["git", "rm", "-q", "--cached", "m.json"], cwd=root, check=True)
     edit(root, "/out.txt\n", "/out.txt\n/m.json\n", ".gitignore")
 
@@ -146,7 +146,7 @@ PLACES: dict[str, Callable[[Path], object]] = {
     "on a remote that cannot be asked": lambda root: shutil.rmtree(root.parent / "remote"),
     "without a remote": without_remote,
     "in Git (`cache: false`)": lambda root: shutil.rmtree(root / ".dvc" / "cache"),
-    "in neither Git nor DVC": untracked,
+    "in neither Git nor DVC": untrack,
 }
 SAID = {
     "not on the remote": "not on the remote: out.txt",
@@ -170,7 +170,7 @@ def test_where_an_artifact_is_decides_what_check_says(root: Path, place: str) ->
 
 
 def test_an_output_that_is_meant_to_be_kept_nowhere_is_left_out_and_named(root: Path) -> None:
-    untracked(root)
+    untrack(root)
     edit(root, "{cache: false}", "{cache: false, push: false}")
     code, checked = verb(root, "check", call=lambda context: check.run(context, ("pushed",)))
     assert (code, checked["findings"]) == (0, [])

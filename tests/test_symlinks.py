@@ -38,7 +38,7 @@ def everything(root: Path) -> int:
     return step(root, Console(quiet=True), "sync", call=lambda context: sync.run(context, everything=True))
 
 
-def untouched(outside: Path) -> bool:
+def is_untouched(outside: Path) -> bool:
     files = {path.relative_to(outside).as_posix(): path.read_text() for path in outside.rglob("*") if path.is_file()}
     return files == dict.fromkeys(("a b.txt", "deep/file", "file"), "theirs\n")
 
@@ -121,7 +121,7 @@ def test_sync_writes_through_no_link_that_was_committed(
     config = (root / ".git" / "config").read_bytes()
     assert everything(root) == 1
     assert "symbolic link" in capsys.readouterr().err
-    assert untouched(outside)
+    assert is_untouched(outside)
     assert (root / ".git" / "config").read_bytes() == config
     assert not (root / "model.txt").exists()  # before anything was changed
     record = json.loads((root / ".mlbutler" / "record.json").read_text())
@@ -160,7 +160,7 @@ def test_an_artifact_above_the_project_is_left_alone(world: tuple[Path, Path]) -
     root, outside = world
     track(root, "in/../../outside/file")
     everything(root)
-    assert untouched(outside)
+    assert is_untouched(outside)
 
 
 OWNED = {
@@ -272,7 +272,7 @@ def test_our_own_folders_are_no_links(path: str, world: tuple[Path, Path]) -> No
     # Nothing else may go on before that is seen, and none of it is a bug of ours.
     done = forked_python.run("mlbutler", "sync", "--all", cwd=root)
     assert done.returncode in (1, 2), done.stderr
-    assert untouched(outside)
+    assert is_untouched(outside)
 
 
 @pytest.mark.parametrize("make", [_hard, _folder])
@@ -283,7 +283,7 @@ def test_a_lock_that_is_something_else_is_not_opened(
     make(root, outside)
     with pytest.raises(UsageError, match=r"\.mlbutler/lock"):
         everything(root)
-    assert untouched(outside)
+    assert is_untouched(outside)
 
 
 def test_a_file_in_the_place_of_our_folder(world: tuple[Path, Path]) -> None:
@@ -312,7 +312,7 @@ def test_folders_that_settings_name_are_behind_no_link(setting: str, world: tupl
             everything(root)
     else:
         assert everything(root) == 1
-    assert untouched(outside)
+    assert is_untouched(outside)
 
 
 def test_a_seed_is_set_behind_no_link(world: tuple[Path, Path]) -> None:

@@ -58,7 +58,7 @@ _NO_IMPERATIVE = re.compile(
 def words_in(name: str) -> str:
     """Return a file's text; of a program in Python its strings and comments."""
     text = (ROOT / name).read_text(encoding="utf-8", errors="ignore")
-    if not name.endswith(".py") or not banned(text):  # to take a program apart takes long
+    if not name.endswith(".py") or not find_banned(text):  # to take a program apart takes long
         return text
     kinds = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
     return "\n".join(
@@ -66,7 +66,7 @@ def words_in(name: str) -> str:
     )
 
 
-def banned(text: str) -> list[str]:
+def find_banned(text: str) -> list[str]:
     """Return what is to be replaced, each with the words to use; sentences may go over several lines."""
     text = re.sub(r"`[^`\n]*`", "", text)
     text = re.sub(r"\s*\n[\s#/*]*", " ", text)
@@ -94,13 +94,13 @@ def files() -> list[str]:
     ],
 )
 def test_a_banned_word_is_found_across_lines_and_outside_of_names(text: str, found: list[str]) -> None:
-    assert [item.partition(" (")[0] for item in banned(text)] == found
+    assert [item.partition(" (")[0] for item in find_banned(text)] == found
 
 
 def test_no_banned_word_is_used() -> None:
     texts = {name: words_in(name) for name in files()}
     assert len(texts) > 100
-    assert {name: words for name, text in texts.items() if (words := banned(text))} == {}
+    assert {name: words for name, text in texts.items() if (words := find_banned(text))} == {}
 
 
 def descriptive(tree: ast.Module) -> Iterator[str]:
@@ -143,7 +143,7 @@ def trees() -> dict[str, ast.Module]:
     }
 
 
-def defined(tree: ast.Module) -> Iterator[str]:
+def defined_names(tree: ast.Module) -> Iterator[str]:
     """Yield classes, and names of types that are assigned."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
@@ -152,7 +152,7 @@ def defined(tree: ast.Module) -> Iterator[str]:
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
-def named(tree: ast.Module) -> Iterator[str]:
+def named_classes(tree: ast.Module) -> Iterator[str]:
     """Yield the classes that docstrings name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -161,10 +161,10 @@ def named(tree: ast.Module) -> Iterator[str]:
 
 def test_a_class_that_a_docstring_names_is_found() -> None:
     tree = ast.parse("class Box:\n    '''A `Crate.open` for `SET_SIZE`, ``Not``, `lid`, `Kind`.'''\nKind = int | str")
-    assert (list(named(tree)), sorted(defined(tree))) == (["Crate", "Kind"], ["Box", "Kind"])
+    assert (list(named_classes(tree)), sorted(defined_names(tree))) == (["Crate", "Kind"], ["Box", "Kind"])
 
 
 def test_each_class_that_a_docstring_names_exists() -> None:
     parsed = trees()
-    known = {name for tree in parsed.values() for name in defined(tree)} | set(dir(builtins)) | _OTHERS
-    assert {name: wrong for name, tree in parsed.items() if (wrong := set(named(tree)) - known)} == {}
+    known = {name for tree in parsed.values() for name in defined_names(tree)} | set(dir(builtins)) | _OTHERS
+    assert {name: wrong for name, tree in parsed.items() if (wrong := set(named_classes(tree)) - known)} == {}

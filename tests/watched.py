@@ -23,7 +23,7 @@ class Watched(NamedTuple):
     project: bool
 
 
-def watched(root: Path, *words: str, part: str = "", environ: Mapping[str, str] | None = None) -> Watched:
+def run_watched(root: Path, *words: str, part: str = "", environ: Mapping[str, str] | None = None) -> Watched:
     """Return what came of a command in a process of its own; `part` is in the names of the files that are meant."""
     done = forked_python.run("tests.watched", part, *words, cwd=root, env=environ)
     assert done.stderr.strip(), (done.returncode, done.stdout)

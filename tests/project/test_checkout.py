@@ -16,7 +16,7 @@ from mlbutler.project.opened import ProjectOptions
 from mlbutler.project.project import Project
 from mlbutler.state.hashes import HashCache
 from tests import forked_python
-from tests.watched import watched
+from tests.watched import run_watched
 
 
 def dvc(root: Path, *words: str) -> str:
@@ -82,7 +82,7 @@ def test_dvc_agrees_with_what_was_laid_out_and_hashes_nothing(root: Path, kind: 
 
 def reads(root: Path, words: list[str]) -> list[str]:
     """Data files that DVC opens."""
-    return watched(root, "dvc", *words, part="file ").opened
+    return run_watched(root, "dvc", *words, part="file ").opened
 
 
 def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from mlbutler.store.linking import MANY
 from mlbutler.store.local import LocalStore
 from tests.project.test_checkout import dvc
 from tests.store.world import add_directory, md5, second_processes
-from tests.watched import watched
+from tests.watched import run_watched
 
 SMALL, LARGE = 800, MANY + 500
 SAME = 150
@@ -112,7 +112,7 @@ def wrong(root: Path, count: int) -> list[str]:
 
 def run_dvc_status(root: Path) -> tuple[object, list[str]]:
     """`dvc status`, and the data files that it opened for that."""
-    done = watched(root, "dvc", "status", "--json", part="file ")
+    done = run_watched(root, "dvc", "status", "--json", part="file ")
     return json.loads(done.said), done.opened
 
 

@@ -21,7 +21,7 @@ from mlbutler.store.linking import MANY, LinkWorker
 from mlbutler.store.local import LocalStore
 from tests import forked_python
 from tests.store.world import add_directory, md5, unsound
-from tests.watched import watched
+from tests.watched import run_watched
 
 FEW = 200
 """So many files are begun early here; `MANY` in one test, where it matters."""
@@ -109,7 +109,7 @@ def make_world(tmp_path: Path, files: Mapping[str, bytes]) -> Iterator[World]:
 
 def reads(root: Path) -> int:
     """How many data files `dvc status` opens; it says that nothing has changed."""
-    done = watched(root, "dvc", "status", "--json", part=".bin")
+    done = run_watched(root, "dvc", "status", "--json", part=".bin")
     assert done.said.strip() == "{}"
     return len(done.opened)
 

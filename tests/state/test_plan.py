@@ -15,7 +15,7 @@ import pytest
 from mlbutler.state.segments import Segment
 from tests import forked_python
 from tests.integration.world import World
-from tests.watched import watched
+from tests.watched import run_watched
 
 Change = Callable[[Path], object]
 
@@ -37,7 +37,7 @@ def planned_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def run_watching_project(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
     """(did the verb open DVC's project, its document)."""
-    done = watched(root, "mlbutler", *words, "--json", environ=world.base_environ())
+    done = run_watched(root, "mlbutler", *words, "--json", environ=world.base_environ())
     return done.project, json.loads(done.said)
 
 

@@ -110,17 +110,18 @@ def _png(seed: int, size: int) -> bytes:
 
 
 def test_of_many_pictures_those_that_changed_have_room_first() -> None:
-    def picture(seed: int) -> Source:
-        return Source(_png(seed, 1_000_000))
+    def picture(seed: int, size: int = 1_000_000) -> Source:
+        return Source(_png(seed, size))
 
     names = [f"{n:02}.png" for n in range(12)]
-    plots = tuple(PlotDefinition(id=name, files=(name,)) for name in names)
-    old = side(plots=plots, plot_data={name: picture(1) for name in names})
-    new = side(plots=plots, plot_data={name: picture(2 if name > "09.png" else 1) for name in names})
+    plots = tuple(PlotDefinition(id=name, files=(name,)) for name in [*names, "small.png"])
+    small = {"small.png": picture(1, 1_000)}
+    old = side(plots=plots, plot_data=small | {name: picture(1) for name in names})
+    new = side(plots=plots, plot_data=small | {name: picture(2 if name > "09.png" else 1) for name in names})
     found = compare_snapshots(old, new, {})
     shown = [plot.file for plot in found.plots if plot.kind == "image"]
-    assert len(shown) == 9
-    assert {"10.png", "11.png"} < set(shown)
+    assert len(shown) == 10
+    assert {"10.png", "11.png", "small.png"} < set(shown)
     assert ("09.png", "the pictures before it have 24 MB: not shown") in found.not_judged
 
 

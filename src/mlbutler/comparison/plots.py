@@ -77,8 +77,10 @@ def _limit_images(changes: list[PlotChange]) -> list[PlotChange]:
         change = changes[index]
         if change.kind is not PlotKind.IMAGE:
             continue
-        left -= sum(len(str(item[0])) for side in (change.old, change.new) for item in side)
-        if left < 0:
+        size = sum(len(str(item[0])) for side in (change.old, change.new) for item in side)
+        if size <= left:
+            left -= size
+        else:
             reason = f"the pictures before it have {_MOST_OF_IMAGES >> 20} MB: not shown"
             fitting[index] = replace(change, kind=PlotKind.UNSUPPORTED, old=(), new=(), reason=reason)
     return fitting

@@ -96,12 +96,16 @@ def headline(record: Record) -> Headline:
 def _with_names(said: Headline, compare: CompareResult) -> Headline:
     """Return the headline with each metric's name alone, where only one file has it."""
     files = Counter(metric.name for metric in compare.metrics)
-    keys = {metric.key: metric.name for metric in compare.metrics if metric.name and files[metric.name] == 1}
+    shown = {
+        metric.key: metric.name if metric.name and files[metric.name] == 1 else metric.key for metric in compare.metrics
+    }
+    if not shown:
+        return said
+    # A key may begin another one: the longest is meant.
+    any_key = re.compile("|".join(map(re.escape, sorted(shown, key=len, reverse=True))))
 
     def shorten_keys(text: str) -> str:
-        for key, name in keys.items():
-            text = text.replace(key, name)
-        return text
+        return any_key.sub(lambda found: shown[found[0]], text)
 
     return replace(
         said, sentence=shorten_keys(said.sentence), further=tuple(shorten_keys(text) for text in said.further)

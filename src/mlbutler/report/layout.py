@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mlbutler.frozen import frozen
+from mlbutler.renderer_process import RendererFailed, run_renderer
 from mlbutler.report.model import Report
 
 _WORKER = Path(__file__).with_name("layout_worker.py")
@@ -51,25 +48,14 @@ def fill_template(template: str, pieces: Mapping[str, Piece]) -> str:
     Raises:
         TemplateProblem: it is no template, or fails.
     """
-    answer = _run_worker({"template": template, "pieces": dict(pieces)})
-    if "text" not in answer:
-        raise TemplateProblem(answer.get("problem", "the program that fills it failed"))
-    return answer["text"]
-
-
-def _run_worker(request: Mapping[str, object]) -> Mapping[str, str]:
-    """Return the worker's answer; one without text where there is none."""
+    request = {"template": template, "pieces": dict(pieces)}
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
-            timeout=_TIMEOUT, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-        )  # fmt: skip
-        answer: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
-    except subprocess.TimeoutExpired:
-        return {"problem": f"it was not filled within {_TIMEOUT:.0f} s"}
-    except (OSError, ValueError) as error:
-        return {"problem": f"it could not be filled: {error}"}
-    return answer
+        answer = run_renderer(_WORKER, request, timeout=_TIMEOUT, rendered="filled")
+    except RendererFailed as error:
+        raise TemplateProblem(str(error)) from error
+    if "text" not in answer:
+        raise TemplateProblem(answer["problem"])
+    return str(answer["text"])
 
 
 class TemplateProblem(Exception):

@@ -105,7 +105,7 @@ def test_a_chart_that_never_ends_costs_its_picture(monkeypatch: pytest.MonkeyPat
     assert vega.draw(["{}never"])["{}never"].problem == "it was not drawn within 0 s"
     worker.write_text("import os\nos.abort()\n")
     monkeypatch.setattr(vega, "_TIMEOUT", 600)
-    assert vega.draw(["{}abort"])["{}abort"].problem == "the program that draws it failed"
+    assert vega.draw(["{}abort"])["{}abort"].problem == "it could not be drawn: the program for it failed"
 
 
 @needs_extra

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +13,7 @@ from typing import Any
 from mlbutler.extras import packages
 from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange, PlotKind
+from mlbutler.renderer_process import RendererFailed, run_renderer
 
 _WORKER = Path(__file__).with_name("vega_worker.py")
 _TIMEOUT = 60.0
@@ -66,11 +63,12 @@ def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Rende
     asked = tuple(dict.fromkeys(specifications))
     new = [text for text in asked if (text, png) not in _KNOWN]
     if new:
-        answer = _run_worker({"specifications": new, "png": png, "bundle": False})
-        for index, text in enumerate(new):
-            _KNOWN[text, png] = (
-                RenderedChart(problem=answer) if isinstance(answer, str) else _decode_chart(answer["charts"][index])
-            )
+        try:
+            answer = _run_renderer({"specifications": new, "png": png, "bundle": False})
+            charts = [_decode_chart(chart) for chart in answer["charts"]]
+        except RendererFailed as error:
+            charts = [RenderedChart(problem=str(error))] * len(new)
+        _KNOWN.update({(text, png): chart for text, chart in zip(new, charts, strict=True)})
     return {text: _KNOWN[text, png] for text in asked}
 
 
@@ -98,23 +96,12 @@ def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, RenderedCh
 
 @cache
 def _library() -> str:
-    answer = _run_worker({"specifications": (), "png": False, "bundle": True})
-    text = "" if isinstance(answer, str) else str(answer["bundle"])
+    try:
+        text = str(_run_renderer({"specifications": (), "png": False, "bundle": True})["bundle"])
+    except RendererFailed:
+        text = ""
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _run_worker(request: dict[str, Any]) -> dict[str, Any] | str:
-    """Return the worker's answer, or the reason why there is none."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
-            timeout=_TIMEOUT, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-        )  # fmt: skip
-        if done.returncode == 0:
-            answer: dict[str, Any] = json.loads(done.stdout)
-            return answer
-    except subprocess.TimeoutExpired:
-        return f"it was not drawn within {_TIMEOUT:.0f} s"
-    except (OSError, ValueError) as error:
-        return f"it could not be drawn: {error}"
-    return "the program that draws it failed"
+def _run_renderer(request: Mapping[str, object]) -> dict[str, Any]:
+    return run_renderer(_WORKER, request, timeout=_TIMEOUT, rendered="drawn")

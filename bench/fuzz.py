@@ -97,7 +97,7 @@ def _batch(name: str, seed: str, numbers: range, found: Found) -> None:
             code = 70
             try:
                 with os.fdopen(writer, "w") as out:
-                    json.dump(_tried(name, seed, numbers, now), out)
+                    json.dump(_try_inputs(name, seed, numbers, now), out)
                 code = 0
             finally:
                 os._exit(code)
@@ -116,7 +116,7 @@ def _batch(name: str, seed: str, numbers: range, found: Found) -> None:
         numbers = range(at + 1, numbers.stop)
 
 
-def _tried(name: str, seed: str, numbers: range, now: mmap.mmap) -> dict[str, object]:
+def _try_inputs(name: str, seed: str, numbers: range, now: mmap.mmap) -> dict[str, object]:
     from tests.fuzz.mutations import CANARY
     from tests.fuzz.oracles import Fault, Watch, bounded, judged
     from tests.fuzz.targets import TARGETS

@@ -94,7 +94,7 @@ def accuracy(model: str, wrong: float, offset: int, seed: int) -> float:
     return float(MODELS[model](seed + offset).fit(x, y).score(x_test, y_test))
 
 
-def judged(model: str, wrong: float, base: Sequence[float], change: Sequence[float], repeats: int) -> Arm:
+def judge_series(model: str, wrong: float, base: Sequence[float], change: Sequence[float], repeats: int) -> Arm:
     """Cut both series into trials of `repeats` pairs, and let every gate judge each."""
     counts = {"any": 0, "limit": 0}
     outcomes = {limit: dict.fromkeys(("failed", "inconclusive", "passed"), 0) for limit in (0.0, LIMIT)}
@@ -118,7 +118,7 @@ def judged(model: str, wrong: float, base: Sequence[float], change: Sequence[flo
     )  # fmt: skip
 
 
-def measured(model: str, nulls: int, trials: int, repeats: int, pool: ProcessPoolExecutor) -> list[Arm]:
+def measure_model(model: str, nulls: int, trials: int, repeats: int, pool: ProcessPoolExecutor) -> list[Arm]:
     """Measure every arm of one model; `nulls` trials in the A/A arm, `trials` in each of the others."""
 
     def series(wrong: float, offset: int, count: int) -> list[float]:
@@ -129,7 +129,7 @@ def measured(model: str, nulls: int, trials: int, repeats: int, pool: ProcessPoo
     for wrong in WRONG:
         count = trials if wrong else nulls
         change = series(wrong, 0 if wrong else _OTHER_NUMBERS, count)
-        arms.append(judged(model, wrong, base[: len(change)], change, repeats))
+        arms.append(judge_series(model, wrong, base[: len(change)], change, repeats))
         print(f"{model}, {wrong:.0%} wrong labels: done", file=sys.stderr, flush=True)
     return arms
 
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nulls, trials = (4, 4) if options.smoke else (options.nulls, options.trials)
     chosen = [options.model] if options.model else list(MODELS)[: 1 if options.smoke else None]
     with ProcessPoolExecutor(2) as pool:
-        arms = [arm for model in chosen for arm in measured(model, nulls, trials, options.repeats, pool)]
+        arms = [arm for model in chosen for arm in measure_model(model, nulls, trials, options.repeats, pool)]
     print(json.dumps([asdict(arm) for arm in arms], indent=1) if options.json else table(arms, options.repeats))
     nominal = (1 - CONFIDENCE) / 2
     none = [arm for arm in arms if arm.wrong == 0]

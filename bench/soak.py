@@ -181,7 +181,7 @@ class Agent:
         build.code, build.seconds = process.returncode, time.monotonic() - began
         build.ended = time.monotonic()
         time.sleep(2.0)  # what ends with it has ended
-        build.processes = len(list(self._left(number)))
+        build.processes = len(list(self._leftover_processes(number)))
         shutil.rmtree(clone, ignore_errors=True)
         build.temporary, build.mirror = _size(self.temporary), _size(self.mirror)
         if build.code and not fault:
@@ -210,7 +210,7 @@ class Agent:
         build.processor = used.ru_utime + used.ru_stime
         return os.waitstatus_to_exitcode(status)
 
-    def _left(self, number: int) -> Iterator[psutil.Process]:
+    def _leftover_processes(self, number: int) -> Iterator[psutil.Process]:
         for one in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 told = one.environ()

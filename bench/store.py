@@ -100,7 +100,7 @@ class Bench:
         self.nothing_stale()
         self.warm_mirror()
         self.cold("cold, HTTP", target=4.0, curl_target=0.7)
-        self.pushed()
+        self.check_pushed()
         self.pushed_over_https()
         self.many_remembered()
 
@@ -172,7 +172,7 @@ class Bench:
         shutil.rmtree(target)
         return took
 
-    def pushed(self) -> None:
+    def check_pushed(self) -> None:
         """Measure whether everything is on the remote: the first time, and again."""
         clone = self._clone("ours")
         mirror = self.project.root / "other-mirror"

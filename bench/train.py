@@ -131,7 +131,7 @@ class Yard:
         while self.farm.items or any(build.building for build in self.farm.builds):
             time.sleep(0.02)
 
-    def done(self) -> int:
+    def count_results(self) -> int:
         """Return how many experiments have results on the remote."""
         listed = subprocess.run(["git", "ls-remote", str(self.bare), "refs/exps/*"], capture_output=True, check=True)
         return len(listed.stdout.splitlines())
@@ -169,7 +169,7 @@ def grid(count: int, seconds: float, agents: int) -> Line:
         made.until_idle()
         builds = made.farm.builds
         took = time.time() - builds[0].started
-        assert made.done() == count, f"{made.done()} of {count} have results"
+        assert made.count_results() == count, f"{made.count_results()} of {count} have results"
         assert len(builds) == count, f"{len(builds)} builds for {count} experiments"
         each = (spent() - before) / count
     ideal, cores = math.ceil(count / agents) * seconds, len(os.sched_getaffinity(0))
@@ -213,7 +213,7 @@ def one_experiment(seconds: float) -> list[Line]:
         made.call(*MLBUTLER, "train", "-n", "one", "-S", "rate=0.6")
         made.until_idle()
         ours, own = time.perf_counter() - began, spent() - before
-        assert made.done() == 1
+        assert made.count_results() == 1
     beside = f"{ours:.1f} s; git push, and a build of git clone, dvc repro, dvc push: {rival:.1f} s"
     of = f"{own:.1f} s with sending it, by hand {processor:.1f} s"
     return [
@@ -275,7 +275,7 @@ def both(case: str, took: tuple[float, float], aim: float, beside: str) -> list[
     return [Line(case, wall, "s", aim, beside=beside), Line("the same, of the processor", processor, "s", aim)]
 
 
-def listed(count: int) -> list[Line]:
+def list_experiments(count: int) -> list[Line]:
     """List experiments that others have run, fetched before."""
     with yard(0) as made:
         _write_states(made, count)
@@ -344,7 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "log" in options.only:
         add(*followed_log(10**6 if smoke else 10**8))
     if "list" in options.only:
-        add(*listed(20 if smoke else 2000))
+        add(*list_experiments(20 if smoke else 2000))
     if "send" in options.only:
         add(*sent_from(100 if smoke else 20_000))
     if options.json:

@@ -54,6 +54,17 @@ _NO_IMPERATIVE = re.compile(
     r"(?!(?:Address|Discuss|Dismiss|Express|Focus|Guess|Pass|Press|Process)\b)\w+s\b|Know\b"
 )
 
+# A name that says what was done, not what is done; Python's own `sorted` is the model for the exceptions below.
+_PARTICIPLE = re.compile(
+    r"[a-z]+ed|shown|kept|told|left|taken|given|said|gone|known|sent|brought|made|held|found|seen|written|drawn|done|begun|"
+    r"chosen|meant|lost|led|built|bound"
+)
+# What returns the same kind of thing that it was given; and verbs.
+_MAY_BE_CALLED = {
+    "decoded", "encoded", "escaped", "grouped", "preformatted", "quoted", "redacted", "rounded", "shortened", "thinned",
+    "feed", "need", "proceed",
+}  # fmt: skip
+
 
 def words_in(name: str) -> str:
     """Return a file's text; of a program in Python its strings and comments."""
@@ -133,6 +144,35 @@ class Box:
 
 def test_each_function_s_docstring_begins_with_an_imperative() -> None:
     assert {name: lines for name, tree in trees().items() if (lines := list(descriptive(tree)))} == {}
+
+
+def lone_participles(tree: ast.Module) -> Iterator[str]:
+    """Yield functions named by a participle alone, such as ``_named``, which means another thing in each module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            is_property = any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+            name = node.name.lstrip("_")
+            if _PARTICIPLE.fullmatch(name) and name not in _MAY_BE_CALLED and not is_property:
+                yield node.name
+
+
+def test_a_function_that_is_called_a_participle_is_found() -> None:
+    source = """
+def _named(): ...
+def told(): ...
+def quoted(): ...
+def tracked_paths(): ...
+def feed(): ...
+class Run:
+    @property
+    def ended(self): ...
+    def asked(self): ...
+"""
+    assert list(lone_participles(ast.parse(source))) == ["_named", "told", "asked"]
+
+
+def test_a_function_is_called_what_it_does() -> None:
+    assert {name: wrong for name, tree in trees().items() if (wrong := list(lone_participles(tree)))} == {}
 
 
 def trees() -> dict[str, ast.Module]:

@@ -37,22 +37,22 @@ def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Com
 def with_verbs(page: str) -> str:
     """Return the page of verbs with each one's sentence, examples and options as `--help` has them."""
     for verb, command in verbs(cli):
-        page = _replaced(page, verb, lambda body, verb=verb, command=command: _verb(body, verb, command))
+        page = _replace_below(page, verb, lambda body, verb=verb, command=command: _verb(body, verb, command))
     return page
 
 
 def with_settings(page: str) -> str:
     """Return the page of settings with each section's keys as the program reads them."""
     for name, kind in (("[gate]", Gate), ("[predictions]", Predictions)):
-        page = _replaced(page, f"[{name}]", lambda body, kind=kind: _with_table(body, _keys(kind)))
+        page = _replace_below(page, f"[{name}]", lambda body, kind=kind: _with_table(body, _keys(kind)))
     for name in Settings.__struct_fields__:
         kind = type(getattr(Settings(), name))
         if issubclass(kind, SettingsSection):
-            page = _replaced(page, f"[{name}]", lambda body, n=name, kind=kind: _with_table(body, _keys(kind, n)))
+            page = _replace_below(page, f"[{name}]", lambda body, n=name, kind=kind: _with_table(body, _keys(kind, n)))
     return page
 
 
-def _replaced(page: str, heading: str, new: Any) -> str:
+def _replace_below(page: str, heading: str, new: Any) -> str:
     """Return the page with another text below a heading of the second level."""
     before, found, rest = page.partition(f"\n## {heading}\n")
     if not found:

@@ -52,7 +52,7 @@ def refuse_unsent_files(
     )
 
 
-def _needed(stages: Stages, targets: Collection[str]) -> tuple[Stage, ...]:
+def _select_stages(stages: Stages, targets: Collection[str]) -> tuple[Stage, ...]:
     """Return the stages that are to be run, and the .dvc files whose data they read."""
     if not targets:
         return stages.ordered
@@ -63,7 +63,7 @@ def _needed(stages: Stages, targets: Collection[str]) -> tuple[Stage, ...]:
 
 def _read(stages: Stages, targets: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield stage and path of all that has to be in Git: definitions, records, and what nothing of DVC's makes."""
-    for stage in _needed(stages, targets):
+    for stage in _select_stages(stages, targets):
         yield stage.name, stage.file
         yield stage.name, stage.lock_file
         paths = [dep.path for dep in stage.dependencies if not dep.external] + [file.path for file in stage.params]
@@ -96,7 +96,7 @@ def refuse_changed_data(project: Project, targets: Collection[str] = ()) -> None
         UsageError: there is some.
     """
     changed = []
-    for stage in _needed(project.stages, targets):
+    for stage in _select_stages(project.stages, targets):
         for out in stage.outputs if stage.data_source and not stage.imported else ():
             recorded = out.recorded
             if recorded is None or out.external or not project.tree.exists(out.path):

@@ -169,7 +169,7 @@ class Planning:
                 hint = f"Did you mean {', '.join(near)}?" if near else "See `dvc stage list`."
                 raise UsageError(f"There is no stage '{target}'.", hint)
 
-    def needed(self, plans: Sequence[StagePlan]) -> tuple[Need, ...]:
+    def needs_of_stale(self, plans: Sequence[StagePlan]) -> tuple[Need, ...]:
         """Return the objects that the stale ones of `plans` need; restorable ones need their recorded outputs too."""
         needs: dict[tuple[str, str], Need] = {}
         for plan in plans:
@@ -185,7 +185,7 @@ class Planning:
     def missing_bytes(self, plans: Sequence[StagePlan]) -> int | None:
         """Return the bytes of what these stages need and neither cache nor mirror holds whole; None: not known."""
         objects = self._project.objects
-        sizes = {need.oid: need.size for need in self.needed(plans) if not objects.holds_whole(need.oid)}
+        sizes = {need.oid: need.size for need in self.needs_of_stale(plans) if not objects.holds_whole(need.oid)}
         known = [size for size in sizes.values() if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 

@@ -50,9 +50,9 @@ def run(context: RunContext, *, everything: bool = False, only: Sequence[str] = 
         stale = plan_step.run(context).stale()
     if stale:
         _bring_run_cache(context.console, context.project)
-    needs = context.project.planning.all_artifacts() if everything else context.project.planning.needed(stale)
+    needs = context.project.planning.all_artifacts() if everything else context.project.planning.needs_of_stale(stale)
     if everything and stale:
-        needs = (*needs, *(need for need in context.project.planning.needed(stale) if not need.checkout))
+        needs = (*needs, *(need for need in context.project.planning.needs_of_stale(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
     result, absent, brought, verified = _bring(context, needs)
@@ -116,7 +116,7 @@ def _make_again(context: RunContext, plan: PlanResult, failed: SyncResult, absen
         made = {stage.name for stage in anew.stale()}
         if any(owners[path][0].name not in made for path in lost):
             return failed  # not among the targets
-        result, absent, *_ = _bring(context, context.project.planning.needed(anew.stale()))
+        result, absent, *_ = _bring(context, context.project.planning.needs_of_stale(anew.stale()))
         plan = anew
     context.record = dataclasses.replace(context.record, plan=dataclasses.replace(plan, **_times(context.record.plan)))
     named = first_few(sorted(lost), _SHOWN)

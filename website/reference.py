@@ -27,7 +27,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
 def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     """Yield every command with its name; those of a group as two words, such as ``store status``."""
-    for name, command in group.commands.items():
+    for name, command in sorted(group.commands.items()):  # they are in the order of imports
         if isinstance(command, click.Group):
             yield from verbs(command, f"{prefix}{name} ")
         if not isinstance(command, click.Group) or command.invoke_without_command:

@@ -41,15 +41,16 @@ class Progress:
 
     def advance(self, objects: int = 0, nbytes: int = 0) -> None:
         """Count finished objects and moved bytes."""
+        self.bytes += nbytes  # first: another thread that shows the object has its bytes then
         self.done += objects
-        self.bytes += nbytes
 
     def line(self) -> str:
         """Return one plain line: counts, bytes, rate."""
+        done = self.done  # before the bytes, which are counted first
         seconds = max(time.monotonic() - self.started, 1e-6)
         of = f"/{self.total}" if self.total is not None else ""
         amount = f", {human_bytes(self.bytes)} ({human_bytes(self.bytes / seconds)}/s)" if self.bytes else ""
-        return f"{self.title}: {self.done}{of}{amount}"
+        return f"{self.title}: {done}{of}{amount}"
 
 
 class Console:
